@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef MM_METERING_H
+#define MM_METERING_H
+
+#include "meshmeter/base.h"
+#include "meshmeter/calendar.h"
+#include "meshmeter/counters.h"
+#include "meshmeter/frame.h"
+#include "meshmeter/journal.h"
+#include "meshmeter/limits.h"
+#include "meshmeter/port/pulses.h"
+#include "meshmeter/record.h"
+#include "meshmeter/register_store.h"
+#include "meshmeter/registers.h"
+
+/// Metering of one node: from pulse counts to registers and journal records, through any power cut.
+///
+/// The transaction. A change that both alters the registers and makes a record (an interval ends, a month closes, an
+/// event) is one save of the register image that contains the record itself together with the position it will get
+/// ("pending record"). Then the record is appended to the journal. After a power cut between the two, open finds the
+/// pending record, sees whether the journal already ends behind its position, and appends it if not. So a record is
+/// made exactly once, and its pulses are in exactly one interval.
+///
+/// Between two images, every read of the counters that brought pulses writes one cell (the counts since the image), so
+/// with FRAM a power cut loses at most the pulses of one read, and none if the hardware counters live on. When hour,
+/// month or interval has changed since the image, the next pulses are kept by an image, so that all pulses of a cell
+/// belong to one hour.
+///
+/// Storage that fails. What cannot be kept goes on in RAM and is tried again every MM_METERING_RETRY_S. A record that
+/// the journal refuses stays pending (in the image, too); meanwhile the interval in progress is not ended but grows
+/// (its duration says so), and other events are refused. If images fail while the journal works, the next open finds
+/// the journal ahead of the image and takes the pulses of its interval records from there.
+///
+/// Time. Intervals end at multiples of MM_INTERVAL_S of wall time, or of uptime while no time is known. The interval
+/// that a power cut interrupts goes on after it under its number; its record is marked `restarted` and its duration
+/// counts from the boot. Pulses counted before the first synchronisation of a boot are pending and are filed under the
+/// hour of the synchronisation, and the event TIME_SYNCED says how many. Wall time never orders anything.
+///
+/// Months. A month that has ended is archived to its page and then closed record by record (one per configured meter),
+/// resumable at any point. Its life register leaves out pending pulses, so that life at the end of a month is life at
+/// the end of the one before plus the month. A month is closed once: if wall time goes back (or forth again) into a
+/// month whose page says that it is closed, its pulses are filed in the month that the registers have, under the right
+/// hour, until a month comes that is not closed. If it steps into another month that is not closed, earlier or later,
+/// the present one is closed as it stands.
+///
+/// Pulses of a channel without a meter id are not counted. A count that seems to have gone backwards (a difference of
+/// 2^31 or more) is rejected like a rate above the limit.
+
+/// Seconds between attempts at storage that has failed.
+#define MM_METERING_RETRY_S 10
+
+typedef struct {
+    mm_meter_config_t meters[MM_CHANNELS]; ///< ids differ from each other
+    char tz[MM_TZ_CHARS_MAX + 1];
+    uint32_t time_trust_s;     ///< SYNCED becomes HELD this long after the last synchronisation; 86400
+    uint32_t save_period_s;    ///< without FRAM: an image at least this often when pulses came; 60. Bound of the loss
+    uint32_t pulses_per_s_max; ///< above it a read is rejected as noise; 0 = no limit. S0 meters: 17
+} mm_metering_options_t;
+
+typedef struct {
+    mm_metering_options_t options;
+    mm_tz_t tz;
+    const mm_pulses_t *pulses;
+    mm_register_store_t *store;
+    mm_journal_t *journal;
+    mm_counters_t *counters;
+
+    // In the image.
+    mm_registers_t registers;
+    uint32_t boot_no;
+    uint32_t interval_no; ///< of the interval in progress
+    uint32_t counter_generation;
+    uint32_t counter_counts[MM_CHANNELS]; ///< everything up to these is in the registers
+    mm_position_t journal_next;           ///< where the pending record, or else the next one, goes
+    mm_position_t watermark;
+    uint16_t closing_year_month; ///< month being closed or closed last, 0 = none
+    uint8_t closing_channels;    ///< bit per channel whose closing record is still to be made
+    bool interval_restarted;
+    uint8_t hour;         ///< that pulses are filed under; MM_HOUR_UNKNOWN: they are pending
+    uint8_t pending_type; ///< MM_RECORD_NONE = no pending record
+    uint8_t pending_payload_bytes;
+    uint8_t pending_payload[MM_RECORD_PAYLOAD_BYTES_MAX];
+    mm_meter_config_t stored_meters[MM_CHANNELS]; ///< as last journalled, to notice changes
+
+    // Not in the image.
+    uint32_t cell_pulses[MM_CHANNELS]; ///< since the image
+    bool store_usable;                 ///< it could be opened; otherwise it is left alone
+    bool image_exists;
+    bool image_stale; ///< hour, month or interval differ from the image's: no cell can supplement it
+    bool unsaved;     ///< pulses since the image that no cell holds
+    mm_us_t save_due_at;
+    mm_us_t journal_retry_at; ///< no pending or closing record is tried before
+    mm_us_t month_retry_at;   ///< the month that could not begin is not tried before
+    mm_us_t boot_at;
+    mm_us_t polled_at;
+    bool counter_known;
+    mm_us_t last_read_at;
+    mm_us_t interval_began_at;
+    mm_us_t utc_offset_us; ///< wall time = now + offset, valid if time_known
+    bool time_known;
+    mm_us_t trusted_until;
+    int64_t
+        next_interval_s; ///< next ends of an interval and of an hour, in wall time or, while it is not known, uptime
+    int64_t next_hour_s;
+    bool hold_requested;
+    bool held;
+} mm_metering_t;
+
+/// Open after power-up: recover image, cell, pending record; make the BOOT event; check configuration (changes of a
+/// meter are journalled, never silent; life_pulses go on). The store must not be open yet, the journal neither: this
+/// opens both, because each needs what the other knows. reset_reason is the port's number, carried in the event.
+/// MM_ERR_ARG: options invalid, nothing done. Storage that fails is no error here: metering goes on in RAM, the
+/// counters say so.
+mm_err_t mm_metering_open(mm_metering_t *self, const mm_metering_options_t *options, const mm_pulses_t *pulses,
+                          mm_register_store_t *store, const mm_fram_t *fram, const mm_flash_t *register_flash,
+                          mm_journal_t *journal, const mm_flash_t *journal_flash, uint32_t journal_sector_count,
+                          mm_counters_t *counters, uint32_t reset_reason, mm_us_t now);
+
+/// Read the counters, count, and do everything that is due at `now` (not earlier than in the previous call, asserted).
+/// Call at the returned deadline and whenever pulses came. Work per call is bounded: at most one interval, one month
+/// page and MM_CHANNELS + 1 records; if more is due (now jumped), the returned deadline is `now`, and boundaries that
+/// have passed are dealt with one per call, each with the counters as of its instant.
+mm_us_t mm_metering_poll(mm_metering_t *self, mm_us_t now);
+
+/// A wall time from a source with trust SYNCED (or HELD: taken only while no time is known). Steps of more than 2 s
+/// close the interval in progress and are journalled; smaller ones are applied silently. Times outside 2010 … 2199:
+/// MM_ERR_ARG and counted. UNSET: MM_ERR_ARG. Polls by itself first, so `now` is as for mm_metering_poll.
+mm_err_t mm_metering_set_time(mm_metering_t *self, mm_time_t time, mm_us_t now);
+/// The node's idea of the time.
+mm_time_t mm_metering_time(const mm_metering_t *self, mm_us_t now);
+mm_label_t mm_metering_label(const mm_metering_t *self, mm_us_t now);
+
+/// Journal an event, as a transaction. MM_ERR_STORAGE: neither image nor journal took it (counted). MM_OK with the
+/// journal out of order: it is pending in the image and comes later, exactly once.
+mm_err_t mm_metering_event(mm_metering_t *self, mm_event_code_t code, const uint64_t values[MM_EVENT_VALUES],
+                           mm_us_t now);
+
+/// HQ's watermark: to the journal at once, to the image with the next save.
+mm_err_t mm_metering_set_watermark(mm_metering_t *self, mm_position_t watermark);
+
+/// End of metering records at the next interval boundary (event HOLD with it), until the next boot. Registers still
+/// count.
+void mm_metering_hold(mm_metering_t *self);
+/// True once it is in effect.
+bool mm_metering_is_held(const mm_metering_t *self);
+
+/// Fill registers, journal state, counters and time of *snapshot (not layer).
+void mm_metering_snapshot(const mm_metering_t *self, mm_us_t now, mm_snapshot_t *snapshot);
+
+/// Read back a finished month: total and hours of one channel. MM_ERR_NOT_FOUND if it is not kept (any more).
+mm_err_t mm_metering_month(const mm_metering_t *self, uint16_t year_month, uint8_t channel, uint32_t *month_pulses,
+                           uint32_t hours_pulses[MM_HOURS_OF_DAY]);
+
+#endif

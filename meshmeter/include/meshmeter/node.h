@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef MM_NODE_H
+#define MM_NODE_H
+
+#include "meshmeter/base.h"
+#include "meshmeter/counters.h"
+#include "meshmeter/journal.h"
+#include "meshmeter/metering.h"
+#include "meshmeter/port/flash.h"
+#include "meshmeter/port/fram.h"
+#include "meshmeter/port/log.h"
+#include "meshmeter/port/mesh.h"
+#include "meshmeter/port/mqtt.h"
+#include "meshmeter/port/pulses.h"
+#include "meshmeter/register_store.h"
+#include "meshmeter/root.h"
+#include "meshmeter/timing.h"
+
+/// One node: metering always, child always, root while it has the role. The whole node has one owner (thread or task);
+/// everything that happens anywhere else is posted to it as an event. After each event call mm_node_poll.
+
+typedef struct {
+    mm_mac_t mac;
+    char site[MM_SITE_CHARS_MAX + 1];
+    mm_metering_options_t metering;
+    mm_timing_t timing;
+    uint32_t journal_sector_count;
+    uint64_t random_seed; ///< for jitter; different in each device
+    uint32_t reset_reason;
+} mm_node_options_t;
+
+typedef struct {
+    const mm_pulses_t *pulses;
+    const mm_fram_t *fram;            ///< or NULL: flash-only node
+    const mm_flash_t *register_flash; ///< used if fram is NULL
+    const mm_flash_t *journal_flash;
+    const mm_mesh_t *mesh;
+    const mm_mqtt_t *mqtt;
+    const mm_log_t *log;
+    void *batch_memory; ///< batch_capacity * MM_BATCH_BYTES_MAX bytes
+    uint8_t batch_capacity;
+} mm_node_ports_t;
+
+typedef struct {
+    mm_node_options_t options;
+    mm_node_ports_t ports;
+    mm_counters_t counters;
+    mm_journal_t journal;
+    mm_register_store_t store;
+    mm_metering_t metering;
+    mm_root_t root;
+    bool attached;
+    bool ip_up;
+    uint8_t layer;
+    mm_mac_t root_mac;
+    bool welcomed;                          ///< by the present root, with a time
+    mm_us_t hello_at;                       ///< next HELLO
+    bool own_clock;                         ///< has a time source of its own; the mesh's time is then not taken
+    mm_us_t now;                            ///< of the last call
+    uint8_t frame[MM_MESH_FRAME_BYTES_MAX]; ///< being sent
+} mm_node_t;
+
+/// Open storage, recover, begin metering. MM_ERR_ARG: options impossible; *self is unusable. ports and what it points
+/// to are borrowed.
+mm_err_t mm_node_init(mm_node_t *self, const mm_node_options_t *options, const mm_node_ports_t *ports, mm_us_t now);
+
+/// Events. now never goes back (asserted).
+void mm_node_on_mesh_event(mm_node_t *self, const mm_mesh_event_t *event, mm_us_t now);
+void mm_node_on_mesh_frame(mm_node_t *self, mm_mac_t from, const void *bytes, size_t bytes_count, mm_us_t now);
+void mm_node_on_mqtt_event(mm_node_t *self, const mm_mqtt_event_t *event, mm_us_t now);
+/// The node's own time source (SNTP, system clock) says so.
+mm_err_t mm_node_set_time(mm_node_t *self, mm_time_t time, mm_us_t now);
+/// Make no more metering records behind the next interval boundary (decommissioning); registers go on.
+void mm_node_hold(mm_node_t *self);
+
+/// Count pulses and do everything that is due at now. Returns the next deadline; also call when pulses came.
+mm_us_t mm_node_poll(mm_node_t *self, mm_us_t now);
+
+#endif

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef MM_ROOT_H
+#define MM_ROOT_H
+
+#include "meshmeter/base.h"
+#include "meshmeter/batch.h"
+#include "meshmeter/cursor.h"
+#include "meshmeter/limits.h"
+#include "meshmeter/metering.h"
+#include "meshmeter/port/log.h"
+#include "meshmeter/port/mesh.h"
+#include "meshmeter/round.h"
+#include "meshmeter/timing.h"
+#include "meshmeter/uplink.h"
+
+/// The services of a node that is the root: rounds, cursors, sessions. Started once when the role is taken, stopped
+/// when it is lost; nothing in here needs to survive (design D1: the journals and HQ hold the truth).
+///
+/// A cycle: round_us before the slot a live round collects a snapshot and records of every node; in the slot the
+/// session sends these batches first, then, while messages are left, drains: a short round collects the next records of
+/// the nodes with the largest backlog, and so on, until nothing is left or MM_SESSION_MESSAGES_MAX messages are out.
+
+/// What a published batch holds of one node: confirmed together with the batch.
+typedef struct {
+    uint32_t token; ///< of the message; 0 = free
+    mm_mac_t mac;
+    mm_position_t through;
+} mm_receipt_t;
+
+#define MM_RECEIPTS_MAX (MM_NODES_MAX + MM_SESSION_WINDOW * MM_BATCH_NODES_MAX)
+
+typedef enum {
+    MM_ROOT_IDLE = 0,    ///< no session planned or waiting for its round
+    MM_ROOT_COLLECTING,  ///< live round under way
+    MM_ROOT_READY,       ///< live batches wait for the session
+    MM_ROOT_DRAIN_PAUSE, ///< in session, live batches are out, no drain round open
+    MM_ROOT_DRAIN_ROUND, ///< in session, drain round open
+    MM_ROOT_DRAINED,     ///< in session, nothing left to collect
+} mm_root_phase_t;
+
+typedef struct {
+    bool active;
+    bool router_up;
+    mm_mac_t mac;
+    mm_root_phase_t phase;
+    const mm_timing_t *timing;
+    const mm_mesh_t *mesh;
+    const mm_log_t *log;
+    mm_metering_t *metering;
+    mm_counters_t *counters;
+    mm_uplink_topics_t topics;
+    mm_cursor_table_t cursors;
+    mm_round_t round;
+    mm_uplink_t uplink;
+    mm_batch_builder_t batches[MM_BATCHES_MAX];
+    uint8_t batch_capacity;
+    uint8_t next_batch; ///< of the round, to be offered
+    uint8_t rotation;
+    uint8_t idle_drains; ///< drain rounds in this session that brought nothing
+    uint32_t next_round_id;
+    mm_us_t session_at; ///< planned, MM_US_NEVER = none
+    mm_us_t round_at;   ///< when its round begins
+    mm_receipt_t receipts[MM_RECEIPTS_MAX];
+    uint32_t drained_session[MM_NODES_MAX];  ///< by cursor: session in which the node had nothing more
+    uint8_t report[MM_MESH_FRAME_BYTES_MAX]; ///< the root's own answer
+    uint32_t rounds_made;
+    uint32_t sessions_made;
+    uint32_t sessions_clean;
+} mm_root_t;
+
+/// batch_memory: batch_capacity buffers of MM_BATCH_BYTES_MAX each, one behind the other; 1 … MM_BATCHES_MAX. Its size
+/// decides how many nodes one round covers; larger meshes are covered in turns. Everything is borrowed for the life of
+/// self.
+mm_err_t mm_root_init(mm_root_t *self, mm_mac_t mac, const char *site, const mm_timing_t *timing, const mm_mesh_t *mesh,
+                      const mm_mqtt_t *mqtt, const mm_log_t *log, mm_metering_t *metering, mm_counters_t *counters,
+                      void *batch_memory, uint8_t batch_capacity, uint64_t random_seed);
+/// Take the role; no effect if it is already taken.
+void mm_root_start(mm_root_t *self, bool router_up, mm_us_t now);
+/// Lose it; no effect if it is not taken.
+void mm_root_stop(mm_root_t *self, mm_us_t now);
+void mm_root_set_router(mm_root_t *self, bool router_up, mm_us_t now);
+void mm_root_child_joined(mm_root_t *self, mm_mac_t mac, mm_us_t now);
+void mm_root_child_left(mm_root_t *self, mm_mac_t mac);
+/// A checked frame from a node (HELLO or REPORT) and its bytes. Others are counted as unexpected.
+void mm_root_on_frame(mm_root_t *self, const mm_frame_t *frame, const void *bytes, size_t bytes_count, mm_us_t now);
+void mm_root_on_mqtt(mm_root_t *self, const mm_mqtt_event_t *event, mm_us_t now);
+/// Do what is due; next deadline.
+mm_us_t mm_root_poll(mm_root_t *self, mm_us_t now);
+
+#endif

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "meshmeter/base.h"
+
+#include <string.h>
+
+const char *mm_err_name(mm_err_t err) {
+    switch (err) {
+    case MM_OK:
+        return "ok";
+    case MM_ERR_ARG:
+        return "value out of range";
+    case MM_ERR_FULL:
+        return "no room";
+    case MM_ERR_NOT_FOUND:
+        return "not found";
+    case MM_ERR_CORRUPT:
+        return "corrupt";
+    case MM_ERR_VERSION:
+        return "unknown version";
+    case MM_ERR_STORAGE:
+        return "storage refused";
+    case MM_ERR_BUSY:
+        return "busy";
+    case MM_ERR_UNAVAILABLE:
+        return "unavailable";
+    case MM_ERR_STATE:
+        return "not legal in this state";
+    }
+    return "unknown error";
+}
+
+bool mm_mac_equal(mm_mac_t left, mm_mac_t right) {
+    return mm_mac_compare(left, right) == 0;
+}
+
+int mm_mac_compare(mm_mac_t left, mm_mac_t right) {
+    return memcmp(left.bytes, right.bytes, sizeof left.bytes);
+}
+
+bool mm_mac_is_zero(mm_mac_t mac) {
+    return mm_mac_equal(mac, (mm_mac_t){{0}});
+}
+
+int mm_position_compare(mm_position_t left, mm_position_t right) {
+    if (left.epoch != right.epoch) {
+        return left.epoch < right.epoch ? -1 : 1;
+    }
+    if (left.seq != right.seq) {
+        return left.seq < right.seq ? -1 : 1;
+    }
+    return 0;
+}

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "meshmeter/bytes.h"
+
+#include <string.h>
+
+mm_writer_t mm_writer(void *data, size_t capacity_bytes) {
+    return (mm_writer_t){.data = data, .capacity_bytes = capacity_bytes};
+}
+
+void mm_put_bytes(mm_writer_t *self, const void *bytes, size_t bytes_count) {
+    if (self->failed || bytes_count > self->capacity_bytes - self->used_bytes) {
+        self->failed = true;
+        return;
+    }
+    // memcpy with a null pointer is undefined even for no bytes at all.
+    if (bytes_count > 0) {
+        memcpy(self->data + self->used_bytes, bytes, bytes_count);
+        self->used_bytes += bytes_count;
+    }
+}
+
+static void put_little_endian(mm_writer_t *self, uint64_t value, size_t bytes_count) {
+    uint8_t bytes[8];
+    for (size_t index = 0; index < bytes_count; index++) {
+        bytes[index] = (uint8_t)(value >> (8 * index));
+    }
+    mm_put_bytes(self, bytes, bytes_count);
+}
+
+void mm_put_u8(mm_writer_t *self, uint8_t value) {
+    put_little_endian(self, value, 1);
+}
+
+void mm_put_u16(mm_writer_t *self, uint16_t value) {
+    put_little_endian(self, value, 2);
+}
+
+void mm_put_u32(mm_writer_t *self, uint32_t value) {
+    put_little_endian(self, value, 4);
+}
+
+void mm_put_u64(mm_writer_t *self, uint64_t value) {
+    put_little_endian(self, value, 8);
+}
+
+void mm_put_u40(mm_writer_t *self, uint64_t value) {
+    MM_ASSERT(value < (UINT64_C(1) << 40));
+    put_little_endian(self, value, 5);
+}
+
+void mm_put_varint(mm_writer_t *self, uint64_t value) {
+    uint8_t bytes[10];
+    size_t bytes_count = 0;
+    while (value >= 0x80) {
+        bytes[bytes_count++] = (uint8_t)((value & 0x7F) | 0x80);
+        value >>= 7;
+    }
+    bytes[bytes_count++] = (uint8_t)value;
+    mm_put_bytes(self, bytes, bytes_count);
+}
+
+void mm_put_mac(mm_writer_t *self, mm_mac_t mac) {
+    mm_put_bytes(self, mac.bytes, sizeof mac.bytes);
+}
+
+void mm_patch_u16(mm_writer_t *self, size_t offset_bytes, uint16_t value) {
+    if (self->failed) {
+        return;
+    }
+    MM_ASSERT(self->used_bytes >= 2 && offset_bytes <= self->used_bytes - 2);
+    self->data[offset_bytes] = (uint8_t)(value & 0xFF);
+    self->data[offset_bytes + 1] = (uint8_t)(value >> 8);
+}
+
+mm_reader_t mm_reader(const void *data, size_t size_bytes) {
+    // A view of nothing still needs an address that is not NULL.
+    static const uint8_t nothing[1] = {0};
+    MM_ASSERT(data != NULL || size_bytes == 0);
+    return (mm_reader_t){.data = data != NULL ? data : nothing, .size_bytes = size_bytes};
+}
+
+const uint8_t *mm_get_view(mm_reader_t *self, size_t bytes_count) {
+    if (self->failed || bytes_count > self->size_bytes - self->position_bytes) {
+        self->failed = true;
+        return NULL;
+    }
+    const uint8_t *view = self->data + self->position_bytes;
+    self->position_bytes += bytes_count;
+    return view;
+}
+
+static uint64_t get_little_endian(mm_reader_t *self, size_t bytes_count) {
+    const uint8_t *bytes = mm_get_view(self, bytes_count);
+    uint64_t value = 0;
+    if (bytes != NULL) {
+        for (size_t index = 0; index < bytes_count; index++) {
+            value |= (uint64_t)bytes[index] << (8 * index);
+        }
+    }
+    return value;
+}
+
+uint8_t mm_get_u8(mm_reader_t *self) {
+    return (uint8_t)get_little_endian(self, 1);
+}
+
+uint16_t mm_get_u16(mm_reader_t *self) {
+    return (uint16_t)get_little_endian(self, 2);
+}
+
+uint32_t mm_get_u32(mm_reader_t *self) {
+    return (uint32_t)get_little_endian(self, 4);
+}
+
+uint64_t mm_get_u64(mm_reader_t *self) {
+    return get_little_endian(self, 8);
+}
+
+uint64_t mm_get_u40(mm_reader_t *self) {
+    return get_little_endian(self, 5);
+}
+
+uint64_t mm_get_varint(mm_reader_t *self) {
+    uint64_t value = 0;
+    for (unsigned shift = 0; shift < 70; shift += 7) {
+        uint8_t byte = mm_get_u8(self);
+        if (self->failed) {
+            return 0;
+        }
+        // The tenth byte has room for bit 63 alone. A last byte of zero would be a longer code of the same value.
+        if ((shift == 63 && byte > 1) || (shift > 0 && byte == 0)) {
+            break;
+        }
+        value |= (uint64_t)(byte & 0x7F) << shift;
+        if ((byte & 0x80) == 0) {
+            return value;
+        }
+    }
+    self->failed = true;
+    return 0;
+}
+
+uint64_t mm_get_varint_max(mm_reader_t *self, uint64_t max) {
+    uint64_t value = mm_get_varint(self);
+    if (value > max) {
+        self->failed = true;
+        return 0;
+    }
+    return value;
+}
+
+void mm_get_bytes(mm_reader_t *self, void *bytes, size_t bytes_count) {
+    if (bytes_count == 0) {
+        return;
+    }
+    const uint8_t *view = mm_get_view(self, bytes_count);
+    if (view == NULL) {
+        memset(bytes, 0, bytes_count);
+        return;
+    }
+    memcpy(bytes, view, bytes_count);
+}
+
+mm_mac_t mm_get_mac(mm_reader_t *self) {
+    mm_mac_t mac;
+    mm_get_bytes(self, mac.bytes, sizeof mac.bytes);
+    return mac;
+}
+
+size_t mm_reader_left_bytes(const mm_reader_t *self) {
+    return self->failed ? 0 : self->size_bytes - self->position_bytes;
+}
+
+size_t mm_varint_bytes(uint64_t value) {
+    size_t bytes_count = 1;
+    while (value >= 0x80) {
+        value >>= 7;
+        bytes_count++;
+    }
+    return bytes_count;
+}

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "meshmeter/counters.h"
+
+void mm_counters_add(mm_counters_t *self, mm_counter_t counter, uint32_t amount) {
+    MM_ASSERT((unsigned)counter < MM_COUNTER_COUNT);
+    uint32_t *value = &self->values[counter];
+    *value = amount > UINT32_MAX - *value ? UINT32_MAX : *value + amount;
+}
+
+const char *mm_counter_name(uint32_t id) {
+#define COUNTER_NAME(id, name) name,
+    static const char *const names[MM_COUNTER_COUNT] = {MM_COUNTER_LIST(COUNTER_NAME)};
+#undef COUNTER_NAME
+    return id < MM_COUNTER_COUNT ? names[id] : "unknown";
+}

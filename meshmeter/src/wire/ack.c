@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "meshmeter/batch.h"
+
+#include <string.h>
+
+#include "codec_internal.h"
+#include "meshmeter/crc32.h"
+
+#define ACK_TYPE 1
+// Envelope, database, revision, time, entry_count (8.1).
+#define HEADER_BYTES 34
+#define ENTRY_BYTES 14
+
+_Static_assert(HEADER_BYTES + MM_NODES_MAX * ENTRY_BYTES + MMI_CRC_BYTES <= MM_DOWNLINK_BYTES_MAX,
+               "an acknowledgement of all nodes fits what a root accepts");
+
+size_t mm_ack_write(void *bytes, size_t capacity_bytes, const mm_ack_t *ack) {
+    MM_ASSERT(ack->entry_count <= MM_NODES_MAX);
+    size_t message_bytes = HEADER_BYTES + (size_t)ack->entry_count * ENTRY_BYTES + MMI_CRC_BYTES;
+    mm_writer_t writer = mm_writer(bytes, capacity_bytes);
+    mmi_envelope_put(&writer, MMI_MAGIC_ACK, ACK_TYPE);
+    mm_put_u32(&writer, (uint32_t)message_bytes);
+    mm_put_u64(&writer, ack->database_id);
+    mm_put_u64(&writer, ack->revision);
+    mmi_put_time(&writer, ack->time);
+    mm_put_u8(&writer, ack->entry_count);
+    for (size_t index = 0; index < ack->entry_count; index++) {
+        const mm_ack_entry_t *entry = &ack->entries[index];
+        mm_put_mac(&writer, entry->node);
+        mm_put_u32(&writer, entry->watermark.epoch);
+        mm_put_u32(&writer, entry->watermark.seq);
+    }
+    if (writer.failed) {
+        return 0;
+    }
+    mm_put_u32(&writer, mm_crc32(0, bytes, writer.used_bytes));
+    return writer.failed ? 0 : message_bytes;
+}
+
+mm_err_t mm_ack_read(const void *bytes, size_t bytes_count, mm_ack_t *ack) {
+    memset(ack, 0, sizeof *ack);
+    if (bytes_count > MM_DOWNLINK_BYTES_MAX) {
+        return MM_ERR_CORRUPT;
+    }
+    uint8_t type;
+    mm_reader_t reader;
+    mm_err_t err =
+        mmi_envelope_open(bytes, bytes_count, MMI_MAGIC_ACK, 4, HEADER_BYTES + MMI_CRC_BYTES, &type, &reader);
+    if (err != MM_OK) {
+        return err;
+    }
+    if (type != ACK_TYPE) {
+        return MM_ERR_VERSION;
+    }
+    ack->database_id = mm_get_u64(&reader);
+    ack->revision = mm_get_u64(&reader);
+    ack->time = mmi_get_time(&reader);
+    ack->entry_count = mm_get_u8(&reader);
+    if (ack->entry_count > MM_NODES_MAX) {
+        ack->entry_count = 0;
+        return MM_ERR_CORRUPT;
+    }
+    for (size_t index = 0; index < ack->entry_count; index++) {
+        mm_ack_entry_t *entry = &ack->entries[index];
+        entry->node = mm_get_mac(&reader);
+        entry->watermark.epoch = mm_get_u32(&reader);
+        entry->watermark.seq = mm_get_u32(&reader);
+    }
+    mmi_skip_sections(&reader);
+    return mmi_is_complete(&reader) ? MM_OK : MM_ERR_CORRUPT;
+}

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "meshmeter/frame.h"
+
+#include "codec_internal.h"
+#include "meshmeter/crc32.h"
+
+// Flags of ASK (3.5).
+#define ASK_WITH_SNAPSHOT 0x01
+#define ASK_HAS_WATERMARK 0x02
+#define ASK_FLAGS_KNOWN 0x03
+
+uint64_t mm_meter_energy_wh(uint64_t start_wh, uint64_t life_pulses, uint32_t pulse_constant) {
+    if (pulse_constant == 0) {
+        return 0;
+    }
+    // floor(life * 1000 / constant) without the overflow of life * 1000.
+    uint64_t whole_kwh = life_pulses / pulse_constant;
+    uint64_t rest_wh = life_pulses % pulse_constant * 1000 / pulse_constant;
+    if (whole_kwh > (UINT64_MAX - rest_wh) / 1000) {
+        return UINT64_MAX;
+    }
+    uint64_t life_wh = whole_kwh * 1000 + rest_wh;
+    return life_wh > UINT64_MAX - start_wh ? UINT64_MAX : start_wh + life_wh;
+}
+
+mm_writer_t mmi_frame_begin(void *bytes, size_t capacity_bytes, uint8_t type, mm_mac_t source) {
+    size_t room_bytes = capacity_bytes < MM_MESH_FRAME_BYTES_MAX ? capacity_bytes : MM_MESH_FRAME_BYTES_MAX;
+    mm_writer_t writer = mm_writer(bytes, room_bytes >= MMI_CRC_BYTES ? room_bytes - MMI_CRC_BYTES : 0);
+    mmi_envelope_put(&writer, MMI_MAGIC_FRAME, type);
+    mm_put_u16(&writer, 0);
+    mm_put_mac(&writer, source);
+    return writer;
+}
+
+size_t mmi_frame_seal(const mm_writer_t *writer) {
+    if (writer->failed) {
+        return 0;
+    }
+    mm_writer_t whole = *writer;
+    whole.capacity_bytes += MMI_CRC_BYTES;
+    size_t frame_bytes = whole.used_bytes + MMI_CRC_BYTES;
+    mm_patch_u16(&whole, MMI_FRAME_LENGTH_OFFSET, (uint16_t)frame_bytes);
+    mm_put_u32(&whole, mm_crc32(0, whole.data, whole.used_bytes));
+    return frame_bytes;
+}
+
+mm_err_t mm_frame_open(const void *bytes, size_t bytes_count, mm_frame_t *frame) {
+    if (bytes_count > MM_MESH_FRAME_BYTES_MAX) {
+        return MM_ERR_CORRUPT;
+    }
+    mm_reader_t reader;
+    mm_err_t err = mmi_envelope_open(bytes, bytes_count, MMI_MAGIC_FRAME, 2, MMI_FRAME_HEADER_BYTES + MMI_CRC_BYTES,
+                                     &frame->type, &reader);
+    if (err != MM_OK) {
+        return err;
+    }
+    frame->source = mm_get_mac(&reader);
+    frame->body_bytes = mm_reader_left_bytes(&reader);
+    frame->body = mm_get_view(&reader, frame->body_bytes);
+    return MM_OK;
+}
+
+size_t mm_frame_write_hello(void *bytes, size_t capacity_bytes, mm_mac_t source, const mm_hello_t *hello) {
+    mm_writer_t writer = mmi_frame_begin(bytes, capacity_bytes, MM_FRAME_HELLO, source);
+    mm_put_u32(&writer, hello->boot_no);
+    return mmi_frame_seal(&writer);
+}
+
+size_t mm_frame_write_welcome(void *bytes, size_t capacity_bytes, mm_mac_t source, const mm_welcome_t *welcome) {
+    mm_writer_t writer = mmi_frame_begin(bytes, capacity_bytes, MM_FRAME_WELCOME, source);
+    mmi_put_time(&writer, welcome->time);
+    return mmi_frame_seal(&writer);
+}
+
+static void put_position(mm_writer_t *writer, mm_position_t position) {
+    mm_put_u32(writer, position.epoch);
+    mm_put_u32(writer, position.seq);
+}
+
+static mm_position_t get_position(mm_reader_t *reader) {
+    mm_position_t position;
+    position.epoch = mm_get_u32(reader);
+    position.seq = mm_get_u32(reader);
+    return position;
+}
+
+size_t mm_frame_write_ask(void *bytes, size_t capacity_bytes, mm_mac_t source, const mm_ask_t *ask) {
+    MM_ASSERT(ask->report_bytes_max <= MM_MESH_FRAME_BYTES_MAX);
+    mm_writer_t writer = mmi_frame_begin(bytes, capacity_bytes, MM_FRAME_ASK, source);
+    mm_put_u32(&writer, ask->round_id);
+    mmi_put_time(&writer, ask->time);
+    mm_put_u8(&writer,
+              (uint8_t)((ask->with_snapshot ? ASK_WITH_SNAPSHOT : 0u) | (ask->has_watermark ? ASK_HAS_WATERMARK : 0u)));
+    if (ask->has_watermark) {
+        put_position(&writer, ask->watermark);
+    }
+    put_position(&writer, ask->after);
+    mm_put_u16(&writer, ask->report_bytes_max);
+    return mmi_frame_seal(&writer);
+}
+
+// End of a body without sections of its own: unknown ones are skipped, anything else is an error.
+static mm_err_t finish_body(mm_reader_t *reader) {
+    mmi_skip_sections(reader);
+    return mmi_is_complete(reader) ? MM_OK : MM_ERR_CORRUPT;
+}
+
+mm_err_t mm_frame_read_hello(const mm_frame_t *frame, mm_hello_t *hello) {
+    MM_ASSERT(frame->type == MM_FRAME_HELLO);
+    mm_reader_t reader = mm_reader(frame->body, frame->body_bytes);
+    hello->boot_no = mm_get_u32(&reader);
+    return finish_body(&reader);
+}
+
+mm_err_t mm_frame_read_welcome(const mm_frame_t *frame, mm_welcome_t *welcome) {
+    MM_ASSERT(frame->type == MM_FRAME_WELCOME);
+    mm_reader_t reader = mm_reader(frame->body, frame->body_bytes);
+    welcome->time = mmi_get_time(&reader);
+    return finish_body(&reader);
+}
+
+mm_err_t mm_frame_read_ask(const mm_frame_t *frame, mm_ask_t *ask) {
+    MM_ASSERT(frame->type == MM_FRAME_ASK);
+    mm_reader_t reader = mm_reader(frame->body, frame->body_bytes);
+    ask->round_id = mm_get_u32(&reader);
+    ask->time = mmi_get_time(&reader);
+    uint8_t flags = mm_get_u8(&reader);
+    if ((flags & ~ASK_FLAGS_KNOWN) != 0) {
+        return MM_ERR_CORRUPT;
+    }
+    ask->with_snapshot = (flags & ASK_WITH_SNAPSHOT) != 0;
+    ask->has_watermark = (flags & ASK_HAS_WATERMARK) != 0;
+    ask->watermark = ask->has_watermark ? get_position(&reader) : (mm_position_t){0};
+    ask->after = get_position(&reader);
+    ask->report_bytes_max = mm_get_u16(&reader);
+    if (ask->report_bytes_max > MM_MESH_FRAME_BYTES_MAX) {
+        return MM_ERR_CORRUPT;
+    }
+    return finish_body(&reader);
+}

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "meshmeter/record.h"
+
+#include <string.h>
+
+#include "codec_internal.h"
+
+// Flags of an interval record (6.2); bits 0 and 1 are the trust.
+#define INTERVAL_TRUST_MASK 0x03
+#define INTERVAL_RESTARTED 0x04
+#define INTERVAL_THINNED 0x08
+#define INTERVAL_HAS_DURATION 0x10
+#define INTERVAL_ON_GRID 0x20
+#define INTERVAL_FLAGS_KNOWN 0x3F
+
+// Flags of a month closing (6.4).
+#define CLOSING_HAS_MONTH 0x01
+
+// The grid of interval ends (6.3): 3 bytes instead of 5 for 59 years. Fixed by the format, even if MM_INTERVAL_S
+// changes.
+#define GRID_S 900
+#define GRID_BASE_S UINT64_C(1577836800)
+#define GRID_STEPS_MAX ((UINT64_C(1) << 21) - 1)
+
+static uint64_t grid_base_s(mm_trust_t trust) {
+    return trust == MM_TRUST_UNSET ? 0 : GRID_BASE_S;
+}
+
+static bool is_on_grid(mm_label_t end) {
+    uint64_t base_s = grid_base_s(end.trust);
+    return end.seconds >= base_s && (end.seconds - base_s) % GRID_S == 0 &&
+           (end.seconds - base_s) / GRID_S <= GRID_STEPS_MAX;
+}
+
+static void put_interval(mm_writer_t *writer, const mm_interval_record_t *interval) {
+    MM_ASSERT(interval->interval_no >= 1);
+    MM_ASSERT((unsigned)interval->end.trust <= MM_TRUST_SYNCED);
+    bool on_grid = is_on_grid(interval->end);
+    bool has_duration = interval->duration_s != GRID_S;
+    mm_put_u8(writer, (uint8_t)((unsigned)interval->end.trust | (interval->restarted ? INTERVAL_RESTARTED : 0u) |
+                                (interval->thinned ? INTERVAL_THINNED : 0u) |
+                                (has_duration ? INTERVAL_HAS_DURATION : 0u) | (on_grid ? INTERVAL_ON_GRID : 0u)));
+    mm_put_varint(writer, interval->interval_no);
+    if (on_grid) {
+        mm_put_varint(writer, (interval->end.seconds - grid_base_s(interval->end.trust)) / GRID_S);
+    } else {
+        mm_put_u40(writer, interval->end.seconds);
+    }
+    if (has_duration) {
+        mm_put_varint(writer, interval->duration_s);
+    }
+    if (interval->thinned) {
+        MM_ASSERT(interval->thinned_first_seq >= 1 && interval->thinned_first_seq <= interval->thinned_last_seq);
+        mm_put_varint(writer, interval->thinned_first_seq);
+        mm_put_varint(writer, interval->thinned_last_seq - interval->thinned_first_seq);
+    }
+    mmi_put_packed(writer, interval->pulses, MM_CHANNELS);
+}
+
+// A number that counts from 1.
+static uint32_t get_ordinal(mm_reader_t *reader) {
+    uint32_t value = (uint32_t)mm_get_varint_max(reader, UINT32_MAX);
+    if (value == 0) {
+        reader->failed = true;
+    }
+    return value;
+}
+
+static void get_seq_range(mm_reader_t *reader, uint32_t *first_seq, uint32_t *last_seq) {
+    *first_seq = get_ordinal(reader);
+    *last_seq = *first_seq + (uint32_t)mm_get_varint_max(reader, UINT32_MAX - *first_seq);
+}
+
+static void get_interval(mm_reader_t *reader, mm_interval_record_t *interval) {
+    uint8_t flags = mm_get_u8(reader);
+    uint8_t trust = flags & INTERVAL_TRUST_MASK;
+    if ((flags & ~INTERVAL_FLAGS_KNOWN) != 0 || trust > MM_TRUST_SYNCED) {
+        reader->failed = true;
+        return;
+    }
+    interval->end.trust = (mm_trust_t)trust;
+    interval->restarted = (flags & INTERVAL_RESTARTED) != 0;
+    interval->thinned = (flags & INTERVAL_THINNED) != 0;
+    interval->interval_no = get_ordinal(reader);
+    if ((flags & INTERVAL_ON_GRID) != 0) {
+        interval->end.seconds = grid_base_s(interval->end.trust) + GRID_S * mm_get_varint_max(reader, GRID_STEPS_MAX);
+    } else {
+        interval->end.seconds = mm_get_u40(reader);
+        reader->failed = reader->failed || is_on_grid(interval->end);
+    }
+    interval->duration_s = GRID_S;
+    if ((flags & INTERVAL_HAS_DURATION) != 0) {
+        interval->duration_s = (uint32_t)mm_get_varint_max(reader, UINT32_MAX);
+        reader->failed = reader->failed || interval->duration_s == GRID_S;
+    }
+    if (interval->thinned) {
+        get_seq_range(reader, &interval->thinned_first_seq, &interval->thinned_last_seq);
+    }
+    mmi_get_packed(reader, interval->pulses, MM_CHANNELS);
+}
+
+static void put_month_closing(mm_writer_t *writer, const mm_month_closing_record_t *closing) {
+    MM_ASSERT(closing->channel < MM_CHANNELS);
+    MM_ASSERT(closing->year_month >= 1);
+    MM_ASSERT(closing->pulse_constant >= 1 && closing->pulse_constant <= UINT16_MAX);
+    bool is_sum = mmi_month_is_sum(closing->month_pulses, closing->hours_pulses);
+    mm_put_u8(writer, closing->channel);
+    mm_put_u8(writer, is_sum ? 0 : CLOSING_HAS_MONTH);
+    mm_put_u16(writer, closing->year_month);
+    mm_put_u16(writer, (uint16_t)closing->pulse_constant);
+    mm_put_varint(writer, closing->life_pulses < MMI_VALUE_MAX ? closing->life_pulses : MMI_VALUE_MAX);
+    mmi_put_label(writer, closing->closed);
+    mmi_put_month(writer, closing->month_pulses, closing->hours_pulses);
+}
+
+static void get_month_closing(mm_reader_t *reader, mm_month_closing_record_t *closing) {
+    closing->channel = mm_get_u8(reader);
+    uint8_t flags = mm_get_u8(reader);
+    closing->year_month = mm_get_u16(reader);
+    closing->pulse_constant = mm_get_u16(reader);
+    if (closing->channel >= MM_CHANNELS || (flags & ~CLOSING_HAS_MONTH) != 0 || closing->year_month == 0 ||
+        closing->pulse_constant == 0) {
+        reader->failed = true;
+        return;
+    }
+    closing->life_pulses = mm_get_varint_max(reader, MMI_VALUE_MAX);
+    closing->closed = mmi_get_label(reader);
+    closing->month_pulses = mmi_get_month(reader, (flags & CLOSING_HAS_MONTH) == 0, closing->hours_pulses);
+}
+
+static void put_event(mm_writer_t *writer, const mm_event_record_t *event) {
+    MM_ASSERT(event->code != MM_EVENT_NONE);
+    mm_put_u16(writer, event->code);
+    mmi_put_label(writer, event->at);
+    mm_put_varint(writer, event->boot_no);
+    for (size_t index = 0; index < MM_EVENT_VALUES; index++) {
+        mm_put_varint(writer, event->values[index]);
+    }
+}
+
+static void get_event(mm_reader_t *reader, mm_event_record_t *event) {
+    event->code = mm_get_u16(reader);
+    if (event->code == MM_EVENT_NONE) {
+        reader->failed = true;
+        return;
+    }
+    event->at = mmi_get_label(reader);
+    event->boot_no = (uint32_t)mm_get_varint_max(reader, UINT32_MAX);
+    for (size_t index = 0; index < MM_EVENT_VALUES; index++) {
+        event->values[index] = mm_get_varint(reader);
+    }
+}
+
+static void put_gap(mm_writer_t *writer, const mm_gap_record_t *gap) {
+    MM_ASSERT(gap->reason != MM_GAP_NONE);
+    MM_ASSERT(gap->epoch >= 1);
+    MM_ASSERT(gap->first_seq >= 1 && gap->first_seq <= gap->last_seq);
+    mm_put_u8(writer, gap->reason);
+    mm_put_varint(writer, gap->epoch);
+    mm_put_varint(writer, gap->first_seq);
+    mm_put_varint(writer, gap->last_seq - gap->first_seq);
+}
+
+static void get_gap(mm_reader_t *reader, mm_gap_record_t *gap) {
+    gap->reason = mm_get_u8(reader);
+    if (gap->reason == MM_GAP_NONE) {
+        reader->failed = true;
+        return;
+    }
+    gap->epoch = get_ordinal(reader);
+    get_seq_range(reader, &gap->first_seq, &gap->last_seq);
+}
+
+void mm_record_encode(const mm_record_t *record, mm_writer_t *writer) {
+    MM_ASSERT(record->type >= MM_RECORD_INTERVAL && record->type <= MM_RECORD_GAP);
+    switch (record->type) {
+    case MM_RECORD_INTERVAL:
+        put_interval(writer, &record->interval);
+        break;
+    case MM_RECORD_MONTH_CLOSING:
+        put_month_closing(writer, &record->month_closing);
+        break;
+    case MM_RECORD_EVENT:
+        put_event(writer, &record->event);
+        break;
+    default:
+        put_gap(writer, &record->gap);
+        break;
+    }
+}
+
+mm_err_t mm_record_decode(uint8_t type, const void *payload, size_t payload_bytes, mm_record_t *record) {
+    memset(record, 0, sizeof *record);
+    record->type = type;
+    if (payload_bytes > MM_RECORD_PAYLOAD_BYTES_MAX) {
+        return MM_ERR_CORRUPT;
+    }
+    mm_reader_t reader = mm_reader(payload, payload_bytes);
+    switch (type) {
+    case MM_RECORD_NONE:
+        return MM_ERR_CORRUPT;
+    case MM_RECORD_INTERVAL:
+        get_interval(&reader, &record->interval);
+        break;
+    case MM_RECORD_MONTH_CLOSING:
+        get_month_closing(&reader, &record->month_closing);
+        break;
+    case MM_RECORD_EVENT:
+        get_event(&reader, &record->event);
+        break;
+    case MM_RECORD_GAP:
+        get_gap(&reader, &record->gap);
+        break;
+    default:
+        return MM_ERR_NOT_FOUND;
+    }
+    return mmi_is_complete(&reader) ? MM_OK : MM_ERR_CORRUPT;
+}
+
+const char *mm_record_type_name(uint8_t type) {
+    static const char *const names[] = {"none", "interval", "month_closing", "event", "gap"};
+    return type < sizeof names / sizeof names[0] ? names[type] : "unknown";
+}
+
+const char *mm_event_name(uint16_t code) {
+    static const char *const names[] = {
+        "none",      "boot",          "time_synced",       "time_stepped",      "root_taken",
+        "root_lost", "configuration", "journal_restarted", "counter_restarted", "registers_recovered",
+        "hold",
+    };
+    return code < sizeof names / sizeof names[0] ? names[code] : "unknown";
+}
+
+const char *mm_gap_reason_name(uint8_t reason) {
+    static const char *const names[] = {"none", "thinned", "full", "damaged"};
+    return reason < sizeof names / sizeof names[0] ? names[reason] : "unknown";
+}
+
+const char *mm_trust_name(mm_trust_t trust) {
+    static const char *const names[] = {"unset", "held", "synced"};
+    return (unsigned)trust < sizeof names / sizeof names[0] ? names[trust] : "unknown";
+}

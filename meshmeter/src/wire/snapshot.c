@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "codec_internal.h"
+
+#include <string.h>
+
+// First byte of a meter (4.2); bits 0 to 3 are the length of its id.
+#define METER_ID_CHARS_MASK 0x0F
+#define METER_HAS_START 0x10
+#define METER_HAS_PENDING 0x20
+#define METER_HAS_MONTH 0x40
+#define METER_SAME_CONSTANT 0x80
+
+_Static_assert(MM_COUNTER_COUNT <= UINT8_MAX, "counter ids and their number are one byte on the wire");
+_Static_assert(MM_METER_ID_CHARS_MAX <= METER_ID_CHARS_MASK, "the length of an id has four bits");
+
+static bool is_printable(char character) {
+    return character >= 0x20 && character <= 0x7E;
+}
+
+// Length of an id that a node can have.
+static size_t id_chars(const char id[MM_METER_ID_CHARS_MAX + 1]) {
+    size_t chars = 0;
+    while (chars < MM_METER_ID_CHARS_MAX && id[chars] != '\0') {
+        MM_ASSERT(is_printable(id[chars]));
+        chars++;
+    }
+    MM_ASSERT(id[chars] == '\0');
+    return chars;
+}
+
+static uint64_t bounded(uint64_t value) {
+    return value < MMI_VALUE_MAX ? value : MMI_VALUE_MAX;
+}
+
+// *constant is that of the configured meter before, 0 = none yet; most nodes have eight meters of one kind.
+static void put_meter(mm_writer_t *writer, const mm_meter_snapshot_t *meter, uint32_t *constant) {
+    size_t chars = id_chars(meter->id);
+    bool is_sum = mmi_month_is_sum(meter->month_pulses, meter->hours_pulses);
+    bool same_constant = chars > 0 && meter->pulse_constant == *constant;
+    mm_put_u8(writer, (uint8_t)(chars | (meter->start_wh != 0 ? METER_HAS_START : 0u) |
+                                (meter->pending_pulses != 0 ? METER_HAS_PENDING : 0u) |
+                                (is_sum ? 0u : METER_HAS_MONTH) | (same_constant ? METER_SAME_CONSTANT : 0u)));
+    mm_put_bytes(writer, meter->id, chars);
+    if (chars > 0) {
+        MM_ASSERT(meter->pulse_constant >= 1 && meter->pulse_constant <= UINT16_MAX);
+        *constant = meter->pulse_constant;
+        if (!same_constant) {
+            mm_put_u16(writer, (uint16_t)meter->pulse_constant);
+        }
+    }
+    mm_put_varint(writer, bounded(meter->life_pulses));
+    if (meter->start_wh != 0) {
+        mm_put_varint(writer, bounded(meter->start_wh));
+    }
+    if (meter->pending_pulses != 0) {
+        mm_put_varint(writer, bounded(meter->pending_pulses));
+    }
+    mmi_put_month(writer, meter->month_pulses, meter->hours_pulses);
+}
+
+// A value that is only written when it is not zero.
+static uint64_t get_optional(mm_reader_t *reader, bool is_present) {
+    if (!is_present) {
+        return 0;
+    }
+    uint64_t value = mm_get_varint_max(reader, MMI_VALUE_MAX);
+    if (value == 0) {
+        reader->failed = true;
+    }
+    return value;
+}
+
+static void get_id(mm_reader_t *reader, size_t chars, char id[MM_METER_ID_CHARS_MAX + 1]) {
+    mm_get_bytes(reader, id, chars);
+    for (size_t index = 0; index < chars; index++) {
+        reader->failed = reader->failed || !is_printable(id[index]);
+    }
+}
+
+// A meter without an id has no constant, neither a new one nor that of the meter before.
+static uint32_t get_constant(mm_reader_t *reader, bool has_id, bool same_constant, uint32_t *constant) {
+    if (same_constant) {
+        reader->failed = reader->failed || !has_id || *constant == 0;
+        return *constant;
+    }
+    if (!has_id) {
+        return 0;
+    }
+    uint32_t value = mm_get_u16(reader);
+    reader->failed = reader->failed || value == 0 || value == *constant;
+    *constant = value;
+    return value;
+}
+
+static void get_meter(mm_reader_t *reader, mm_meter_snapshot_t *meter, uint32_t *constant) {
+    uint8_t flags = mm_get_u8(reader);
+    size_t chars = flags & METER_ID_CHARS_MASK;
+    if (chars > MM_METER_ID_CHARS_MAX) {
+        reader->failed = true;
+        return;
+    }
+    get_id(reader, chars, meter->id);
+    meter->pulse_constant = get_constant(reader, chars > 0, (flags & METER_SAME_CONSTANT) != 0, constant);
+    meter->life_pulses = mm_get_varint_max(reader, MMI_VALUE_MAX);
+    meter->start_wh = get_optional(reader, (flags & METER_HAS_START) != 0);
+    meter->pending_pulses = get_optional(reader, (flags & METER_HAS_PENDING) != 0);
+    meter->month_pulses = mmi_get_month(reader, (flags & METER_HAS_MONTH) == 0, meter->hours_pulses);
+}
+
+static void put_counters(mm_writer_t *writer, const mm_counters_t *counters) {
+    uint8_t count = 0;
+    for (size_t id = 0; id < MM_COUNTER_COUNT; id++) {
+        count = (uint8_t)(count + (counters->values[id] != 0 ? 1 : 0));
+    }
+    mm_put_u8(writer, count);
+    for (size_t id = 0; id < MM_COUNTER_COUNT; id++) {
+        if (counters->values[id] != 0) {
+            mm_put_u8(writer, (uint8_t)id);
+            mm_put_varint(writer, counters->values[id]);
+        }
+    }
+}
+
+static void get_counters(mm_reader_t *reader, mm_counters_t *counters) {
+    uint8_t count = mm_get_u8(reader);
+    unsigned id_min = 0;
+    for (uint8_t index = 0; index < count && !reader->failed; index++) {
+        uint8_t id = mm_get_u8(reader);
+        uint32_t value = (uint32_t)mm_get_varint_max(reader, UINT32_MAX);
+        if (id < id_min || value == 0) {
+            reader->failed = true;
+            return;
+        }
+        id_min = (unsigned)id + 1;
+        if (id < MM_COUNTER_COUNT) { // a node of a later version has more
+            counters->values[id] = value;
+        }
+    }
+}
+
+static uint32_t get_varint_u32(mm_reader_t *reader) {
+    return (uint32_t)mm_get_varint_max(reader, UINT32_MAX);
+}
+
+void mmi_put_snapshot(mm_writer_t *writer, const mm_snapshot_t *snapshot) {
+    mm_put_varint(writer, snapshot->boot_no);
+    mm_put_varint(writer, bounded(snapshot->uptime_ms));
+    mmi_put_time(writer, snapshot->time);
+    mm_put_u8(writer, snapshot->layer);
+    mm_put_u16(writer, snapshot->year_month);
+    mm_put_varint(writer, snapshot->interval_no);
+    mmi_put_packed(writer, snapshot->interval_pulses, MM_CHANNELS);
+    mm_put_varint(writer, snapshot->oldest.epoch);
+    mm_put_varint(writer, snapshot->next_seq);
+    // Distances are short where the numbers are not; unsigned arithmetic makes every pair of them fit.
+    mm_put_varint(writer, (uint32_t)(snapshot->next_seq - snapshot->oldest.seq));
+    mm_put_varint(writer, snapshot->watermark.epoch);
+    mm_put_varint(writer, (uint32_t)(snapshot->next_seq - snapshot->watermark.seq));
+    uint32_t constant = 0;
+    for (size_t channel = 0; channel < MM_CHANNELS; channel++) {
+        put_meter(writer, &snapshot->meters[channel], &constant);
+    }
+    put_counters(writer, &snapshot->counters);
+}
+
+bool mmi_get_snapshot(mm_reader_t *reader, mm_snapshot_t *snapshot) {
+    memset(snapshot, 0, sizeof *snapshot);
+    snapshot->boot_no = get_varint_u32(reader);
+    snapshot->uptime_ms = mm_get_varint_max(reader, MMI_VALUE_MAX);
+    snapshot->time = mmi_get_time(reader);
+    snapshot->layer = mm_get_u8(reader);
+    snapshot->year_month = mm_get_u16(reader);
+    snapshot->interval_no = get_varint_u32(reader);
+    mmi_get_packed(reader, snapshot->interval_pulses, MM_CHANNELS);
+    snapshot->oldest.epoch = get_varint_u32(reader);
+    snapshot->next_seq = get_varint_u32(reader);
+    snapshot->oldest.seq = snapshot->next_seq - get_varint_u32(reader);
+    snapshot->watermark.epoch = get_varint_u32(reader);
+    snapshot->watermark.seq = snapshot->next_seq - get_varint_u32(reader);
+    uint32_t constant = 0;
+    for (size_t channel = 0; channel < MM_CHANNELS; channel++) {
+        get_meter(reader, &snapshot->meters[channel], &constant);
+    }
+    get_counters(reader, &snapshot->counters);
+    return mmi_is_complete(reader);
+}

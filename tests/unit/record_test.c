@@ -1,0 +1,407 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "meshmeter/record.h"
+
+#include "wire_vectors.h"
+
+#define ALL_CHANNELS(value)                                                                                            \
+    { value, value, value, value, value, value, value, value }
+
+// The values of tools/make-wire-vectors.
+static const uint64_t s_value_max = INT64_MAX;
+static const uint64_t s_seconds_max = (UINT64_C(1) << 40) - 1;
+
+static mm_record_t month_closing(uint8_t channel, uint16_t year_month, uint32_t constant, uint64_t life,
+                                 mm_label_t closed) {
+    return (mm_record_t){.type = MM_RECORD_MONTH_CLOSING,
+                         .month_closing = {.channel = channel,
+                                           .year_month = year_month,
+                                           .pulse_constant = constant,
+                                           .life_pulses = life,
+                                           .closed = closed}};
+}
+
+// The record of a golden vector, or type NONE behind the last one.
+static mm_record_t example(size_t index, const char **name) {
+    static const char *const names[] = {
+        "record_interval_plain",   "record_interval_s0",    "record_interval_odd",        "record_interval_uptime",
+        "record_interval_thinned", "record_interval_empty", "record_month_closing_plain", "record_month_closing_limit",
+        "record_event_plain",      "record_event_limit",    "record_gap_plain",           "record_gap_limit",
+    };
+    *name = index < sizeof names / sizeof names[0] ? names[index] : NULL;
+    mm_record_t record = {.type = MM_RECORD_INTERVAL};
+    switch (index) {
+    case 0:
+        record.interval = (mm_interval_record_t){.interval_no = 70000,
+                                                 .end = {1750000500, MM_TRUST_SYNCED},
+                                                 .duration_s = 900,
+                                                 .pulses = {0, 1, 127, 128, 255, 256, 511, 300}};
+        return record;
+    case 1:
+        record.interval = (mm_interval_record_t){.interval_no = 2097151,
+                                                 .end = {1577836800 + UINT64_C(900) * 2097151, MM_TRUST_HELD},
+                                                 .duration_s = 900,
+                                                 .pulses = ALL_CHANNELS(16383)};
+        return record;
+    case 2:
+        record.interval = (mm_interval_record_t){
+            .interval_no = 1, .end = {1234, MM_TRUST_UNSET}, .duration_s = 334, .restarted = true};
+        return record;
+    case 3:
+        record.interval =
+            (mm_interval_record_t){.interval_no = 2, .end = {1800, MM_TRUST_UNSET}, .duration_s = 900, .pulses = {1}};
+        return record;
+    case 4:
+        record.interval = (mm_interval_record_t){.interval_no = UINT32_MAX,
+                                                 .end = {s_seconds_max, MM_TRUST_SYNCED},
+                                                 .duration_s = 86400,
+                                                 .restarted = true,
+                                                 .thinned = true,
+                                                 .thinned_first_seq = 4000,
+                                                 .thinned_last_seq = 4095,
+                                                 .pulses = ALL_CHANNELS(UINT32_MAX)};
+        return record;
+    case 5:
+        record.interval =
+            (mm_interval_record_t){.interval_no = 300, .end = {1577836800 - 900, MM_TRUST_SYNCED}, .duration_s = 0};
+        return record;
+    case 6:
+        record = month_closing(0, 2025 * 12 + 4, 1000, 12345678, (mm_label_t){1748736000, MM_TRUST_SYNCED});
+        for (uint32_t hour = 0; hour < MM_HOURS_OF_DAY; hour++) {
+            record.month_closing.hours_pulses[hour] = 1000 + 37 * hour;
+        }
+        record.month_closing.month_pulses = 24 * 1000 + 37 * 276; // 0 + 1 + … + 23 = 276
+        return record;
+    case 7:
+        record = month_closing(7, 65535, 65535, s_value_max, (mm_label_t){s_seconds_max, MM_TRUST_HELD});
+        memset(record.month_closing.hours_pulses, 0xFF, sizeof record.month_closing.hours_pulses);
+        record.month_closing.month_pulses = UINT32_MAX;
+        return record;
+    case 8:
+        return (mm_record_t){.type = MM_RECORD_EVENT,
+                             .event = {MM_EVENT_TIME_SYNCED, {42, MM_TRUST_UNSET}, 7, {7, 42, 1750000000, 5}}};
+    case 9:
+        return (mm_record_t){
+            .type = MM_RECORD_EVENT,
+            .event = {
+                65535, {s_seconds_max, MM_TRUST_SYNCED}, UINT32_MAX, {UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX}}};
+    case 10:
+        return (mm_record_t){.type = MM_RECORD_GAP, .gap = {1, 500, 502, MM_GAP_DAMAGED}};
+    case 11:
+        return (mm_record_t){.type = MM_RECORD_GAP, .gap = {UINT32_MAX, 1, UINT32_MAX, 255}};
+    default:
+        return (mm_record_t){.type = MM_RECORD_NONE};
+    }
+}
+
+static void assert_label_equal(mm_label_t left, mm_label_t right) {
+    assert_true(left.seconds == right.seconds);
+    assert_int_equal(left.trust, right.trust);
+}
+
+static void assert_record_equal(const mm_record_t *left, const mm_record_t *right) {
+    assert_int_equal(left->type, right->type);
+    switch (left->type) {
+    case MM_RECORD_INTERVAL:
+        assert_true(left->interval.interval_no == right->interval.interval_no);
+        assert_label_equal(left->interval.end, right->interval.end);
+        assert_true(left->interval.duration_s == right->interval.duration_s);
+        assert_int_equal(left->interval.restarted, right->interval.restarted);
+        assert_int_equal(left->interval.thinned, right->interval.thinned);
+        assert_true(left->interval.thinned_first_seq == right->interval.thinned_first_seq);
+        assert_true(left->interval.thinned_last_seq == right->interval.thinned_last_seq);
+        assert_memory_equal(left->interval.pulses, right->interval.pulses, sizeof left->interval.pulses);
+        return;
+    case MM_RECORD_MONTH_CLOSING:
+        assert_int_equal(left->month_closing.channel, right->month_closing.channel);
+        assert_int_equal(left->month_closing.year_month, right->month_closing.year_month);
+        assert_true(left->month_closing.pulse_constant == right->month_closing.pulse_constant);
+        assert_true(left->month_closing.life_pulses == right->month_closing.life_pulses);
+        assert_true(left->month_closing.month_pulses == right->month_closing.month_pulses);
+        assert_memory_equal(left->month_closing.hours_pulses, right->month_closing.hours_pulses,
+                            sizeof left->month_closing.hours_pulses);
+        assert_label_equal(left->month_closing.closed, right->month_closing.closed);
+        return;
+    case MM_RECORD_EVENT:
+        assert_int_equal(left->event.code, right->event.code);
+        assert_label_equal(left->event.at, right->event.at);
+        assert_true(left->event.boot_no == right->event.boot_no);
+        assert_memory_equal(left->event.values, right->event.values, sizeof left->event.values);
+        return;
+    case MM_RECORD_GAP:
+        assert_true(left->gap.epoch == right->gap.epoch);
+        assert_true(left->gap.first_seq == right->gap.first_seq);
+        assert_true(left->gap.last_seq == right->gap.last_seq);
+        assert_int_equal(left->gap.reason, right->gap.reason);
+        return;
+    default:
+        fail_msg("type %u", left->type);
+    }
+}
+
+static void test_record_golden_vectors(void **state) {
+    (void)state;
+    const char *name;
+    size_t index = 0;
+    for (mm_record_t record = example(index, &name); name != NULL; record = example(++index, &name)) {
+        uint8_t payload[MM_RECORD_PAYLOAD_BYTES_MAX];
+        mm_writer_t writer = mm_writer(payload, sizeof payload);
+        mm_record_encode(&record, &writer);
+        assert_false(writer.failed);
+        vector_assert_equal(name, payload, writer.used_bytes);
+        mm_record_t decoded;
+        assert_int_equal(mm_record_decode(record.type, payload, writer.used_bytes, &decoded), MM_OK);
+        assert_record_equal(&decoded, &record);
+    }
+    assert_int_equal(index, 12);
+}
+
+// What is accepted must be the one encoding of what was understood.
+static bool decode_is_sound(uint8_t type, const uint8_t *payload, size_t payload_bytes) {
+    mm_record_t record;
+    if (mm_record_decode(type, payload, payload_bytes, &record) != MM_OK) {
+        return false;
+    }
+    uint8_t again[MM_RECORD_PAYLOAD_BYTES_MAX];
+    mm_writer_t writer = mm_writer(again, sizeof again);
+    mm_record_encode(&record, &writer);
+    assert_false(writer.failed);
+    assert_int_equal(writer.used_bytes, payload_bytes);
+    assert_memory_equal(again, payload, payload_bytes);
+    return true;
+}
+
+static void test_record_damage(void **state) {
+    (void)state;
+    static vector_t vector;
+    const char *name;
+    size_t index = 0;
+    for (mm_record_t record = example(index, &name); name != NULL; record = example(++index, &name)) {
+        vector_load(name, &vector);
+        for (size_t cut_bytes = 0; cut_bytes < vector.bytes_count; cut_bytes++) {
+            uint8_t *copy = vector_copy(vector.bytes, cut_bytes);
+            assert_false(decode_is_sound(record.type, copy, cut_bytes));
+            free(copy);
+        }
+        vector.bytes[vector.bytes_count] = 0;
+        assert_false(decode_is_sound(record.type, vector.bytes, vector.bytes_count + 1));
+        // A payload has no checksum of its own: a flipped bit may give another good record, but nothing in between.
+        for (size_t bit = 0; bit < vector.bytes_count * 8; bit++) {
+            uint8_t *copy = vector_copy(vector.bytes, vector.bytes_count);
+            copy[bit / 8] ^= (uint8_t)(1u << (bit % 8));
+            decode_is_sound(record.type, copy, vector.bytes_count);
+            free(copy);
+        }
+    }
+}
+
+static mm_label_t random_label(mm_random_t *random) {
+    mm_label_t label = {random_number(random, 40), (mm_trust_t)mm_random_below(random, 3)};
+    if (mm_random_below(random, 2) == 0) {
+        label.seconds = 1577836800 + 900 * random_number(random, 22); // on the grid and behind its end
+    }
+    return label;
+}
+
+static mm_record_t random_record(mm_random_t *random) {
+    mm_record_t record = {.type = (uint8_t)(1 + mm_random_below(random, 4))};
+    unsigned bits = mm_random_below(random, 33);
+    if (record.type == MM_RECORD_INTERVAL) {
+        mm_interval_record_t *interval = &record.interval;
+        interval->interval_no = random_u32(random) | 1;
+        interval->end = random_label(random);
+        interval->duration_s = mm_random_below(random, 2) == 0 ? 900 : random_u32(random);
+        interval->restarted = mm_random_below(random, 2) == 0;
+        interval->thinned = mm_random_below(random, 2) == 0;
+        if (interval->thinned) {
+            interval->thinned_first_seq = random_u32(random) | 1;
+            interval->thinned_last_seq =
+                interval->thinned_first_seq + random_u32(random) % (UINT32_MAX - interval->thinned_first_seq + 1u);
+        }
+        for (size_t channel = 0; channel < MM_CHANNELS; channel++) {
+            interval->pulses[channel] = (uint32_t)random_number(random, bits);
+        }
+    } else if (record.type == MM_RECORD_MONTH_CLOSING) {
+        record = month_closing(
+            (uint8_t)mm_random_below(random, MM_CHANNELS), (uint16_t)(1 + mm_random_below(random, UINT16_MAX)),
+            1 + mm_random_below(random, UINT16_MAX), random_number(random, 63), random_label(random));
+        for (size_t hour = 0; hour < MM_HOURS_OF_DAY; hour++) {
+            record.month_closing.hours_pulses[hour] = (uint32_t)random_number(random, bits);
+            record.month_closing.month_pulses += record.month_closing.hours_pulses[hour];
+        }
+        record.month_closing.month_pulses += mm_random_below(random, 2);
+    } else if (record.type == MM_RECORD_EVENT) {
+        record.event = (mm_event_record_t){.code = (uint16_t)(1 + mm_random_below(random, UINT16_MAX)),
+                                           .at = random_label(random),
+                                           .boot_no = random_u32(random)};
+        for (size_t index = 0; index < MM_EVENT_VALUES; index++) {
+            record.event.values[index] = random_number(random, 64);
+        }
+    } else {
+        uint32_t last_seq = random_u32(random) | 1;
+        record.gap = (mm_gap_record_t){random_u32(random) | 1, 1 + mm_random_below(random, last_seq), last_seq,
+                                       (uint8_t)(1 + mm_random_below(random, 255))};
+    }
+    return record;
+}
+
+static void test_record_random_round_trip(void **state) {
+    (void)state;
+    mm_random_t random = mm_random(20250615);
+    for (unsigned turn = 0; turn < 20000; turn++) {
+        mm_record_t record = random_record(&random);
+        uint8_t payload[MM_RECORD_PAYLOAD_BYTES_MAX];
+        mm_writer_t writer = mm_writer(payload, sizeof payload);
+        mm_record_encode(&record, &writer);
+        assert_false(writer.failed);
+        mm_record_t decoded;
+        assert_int_equal(mm_record_decode(record.type, payload, writer.used_bytes, &decoded), MM_OK);
+        assert_record_equal(&decoded, &record);
+    }
+}
+
+static void test_record_interval_size(void **state) {
+    (void)state;
+    uint8_t payload[MM_RECORD_PAYLOAD_BYTES_MAX];
+    mm_record_t record = {.type = MM_RECORD_INTERVAL,
+                          .interval = {.interval_no = 70000,
+                                       .end = {1750000500, MM_TRUST_SYNCED},
+                                       .duration_s = 900,
+                                       .pulses = ALL_CHANNELS(16383)}};
+    mm_writer_t writer = mm_writer(payload, sizeof payload);
+    mm_record_encode(&record, &writer);
+    assert_int_equal(writer.used_bytes, 22);
+    // No grid and a number beyond all life times.
+    record.interval.end.seconds = s_seconds_max;
+    record.interval.interval_no = UINT32_MAX;
+    writer = mm_writer(payload, sizeof payload);
+    mm_record_encode(&record, &writer);
+    assert_int_equal(writer.used_bytes, 26);
+}
+
+typedef struct {
+    uint8_t type;
+    uint8_t payload_bytes;
+    uint8_t payload[24];
+    const char *why;
+} refused_t;
+
+static const refused_t s_refused[] = {
+    {0, 0, {0}, "type none"},
+    {1, 0, {0}, "empty"},
+    {1, 4, {0x23, 0x01, 0x01, 0x00}, "trust 3"},
+    {1, 4, {0x62, 0x01, 0x01, 0x00}, "flag of a later version"},
+    {1, 4, {0xA2, 0x01, 0x01, 0x00}, "flag of a later version"},
+    {1, 4, {0x22, 0x00, 0x01, 0x00}, "interval number 0"},
+    {1, 6, {0x22, 0x01, 0x80, 0x80, 0x80, 0x01}, "end behind the grid"},
+    {1, 8, {0x02, 0x01, 0x00, 0xE1, 0x0B, 0x5E, 0x00, 0x00}, "end on the grid written in full"},
+    {1, 6, {0x32, 0x01, 0x01, 0x84, 0x07, 0x00}, "duration 900 written in full"},
+    {1, 6, {0x2A, 0x01, 0x01, 0x00, 0x00, 0x00}, "thinned seq 0"},
+    {1, 10, {0x2A, 0x01, 0x01, 0xFF, 0xFF, 0xFF, 0xFF, 0x0F, 0x01, 0x00}, "thinned range beyond the last seq"},
+    {1, 4, {0x22, 0x01, 0x01, 0x21}, "width 33"},
+    {1, 5, {0x22, 0x01, 0x01, 0x01, 0x00}, "width 1 for zeros"},
+    {1, 6, {0x22, 0x01, 0x01, 0x02, 0x55, 0x55}, "width 2 for ones"},
+    {1, 5, {0x22, 0x01, 0x01, 0x00, 0x00}, "one byte too many"},
+    {2, 14, {8, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0}, "channel 8"},
+    {2, 14, {0, 2, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0}, "flag of a later version"},
+    {2, 14, {0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0}, "month 0"},
+    {2, 14, {0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}, "pulse constant 0"},
+    {2, 14, {0, 0, 1, 0, 1, 0, 0, 3, 0, 0, 0, 0, 0, 0}, "trust 3"},
+    {2, 15, {0, 1, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}, "month given although it is the sum"},
+    {3, 13, {0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1}, "code 0"},
+    {3, 13, {1, 0, 3, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1}, "trust 3"},
+    {4, 4, {0, 1, 1, 0}, "reason 0"},
+    {4, 4, {1, 0, 1, 0}, "epoch 0"},
+    {4, 4, {1, 1, 0, 0}, "seq 0"},
+    {4, 8, {1, 1, 0xFF, 0xFF, 0xFF, 0xFF, 0x0F, 1}, "range beyond the last seq"},
+};
+
+static void test_record_impossible_values_refused(void **state) {
+    (void)state;
+    for (size_t index = 0; index < sizeof s_refused / sizeof s_refused[0]; index++) {
+        const refused_t *refused = &s_refused[index];
+        mm_record_t record;
+        mm_err_t err = mm_record_decode(refused->type, refused->payload, refused->payload_bytes, &record);
+        if (err != MM_ERR_CORRUPT) {
+            fail_msg("%s: %s", refused->why, mm_err_name(err));
+        }
+    }
+    // The same payloads with the one value mended are good: it was that value.
+    mm_record_t record;
+    const uint8_t interval[] = {0x22, 0x01, 0x01, 0x00};
+    assert_int_equal(mm_record_decode(MM_RECORD_INTERVAL, interval, sizeof interval, &record), MM_OK);
+    assert_true(record.interval.end.seconds == 1577837700);
+    const uint8_t closing[] = {7, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+    assert_int_equal(mm_record_decode(MM_RECORD_MONTH_CLOSING, closing, sizeof closing, &record), MM_OK);
+    const uint8_t event[] = {1, 0, 2, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1};
+    assert_int_equal(mm_record_decode(MM_RECORD_EVENT, event, sizeof event, &record), MM_OK);
+    const uint8_t gap[] = {1, 1, 0xFF, 0xFF, 0xFF, 0xFF, 0x0F, 0};
+    assert_int_equal(mm_record_decode(MM_RECORD_GAP, gap, sizeof gap, &record), MM_OK);
+}
+
+static void test_record_unknown_type_is_kept(void **state) {
+    (void)state;
+    mm_record_t record;
+    uint8_t payload[MM_RECORD_PAYLOAD_BYTES_MAX + 1] = {0};
+    assert_int_equal(mm_record_decode(200, payload, 3, &record), MM_ERR_NOT_FOUND);
+    assert_int_equal(record.type, 200);
+    assert_int_equal(mm_record_decode(200, NULL, 0, &record), MM_ERR_NOT_FOUND);
+    assert_int_equal(mm_record_decode(200, payload, sizeof payload, &record), MM_ERR_CORRUPT);
+}
+
+static void test_record_encode_asserts(void **state) {
+    (void)state;
+    uint8_t payload[MM_RECORD_PAYLOAD_BYTES_MAX];
+    mm_writer_t writer = mm_writer(payload, sizeof payload);
+    mm_record_t record = {.type = 5};
+    expect_assert_failure(mm_record_encode(&record, &writer));
+    record = (mm_record_t){.type = MM_RECORD_INTERVAL}; // interval_no 0
+    expect_assert_failure(mm_record_encode(&record, &writer));
+    record = month_closing(8, 1, 1, 0, (mm_label_t){0});
+    expect_assert_failure(mm_record_encode(&record, &writer));
+    record = (mm_record_t){.type = MM_RECORD_GAP, .gap = {1, 2, 1, MM_GAP_FULL}};
+    expect_assert_failure(mm_record_encode(&record, &writer));
+}
+
+static void test_record_encode_without_room(void **state) {
+    (void)state;
+    const char *name;
+    mm_record_t record = example(4, &name);
+    uint8_t payload[MM_RECORD_PAYLOAD_BYTES_MAX];
+    mm_writer_t whole = mm_writer(payload, sizeof payload);
+    mm_record_encode(&record, &whole);
+    for (size_t room_bytes = 0; room_bytes < whole.used_bytes; room_bytes++) {
+        mm_writer_t writer = mm_writer(payload, room_bytes);
+        mm_record_encode(&record, &writer);
+        assert_true(writer.failed);
+    }
+}
+
+static void test_record_names(void **state) {
+    (void)state;
+    assert_string_equal(mm_record_type_name(MM_RECORD_INTERVAL), "interval");
+    assert_string_equal(mm_record_type_name(MM_RECORD_GAP), "gap");
+    assert_string_equal(mm_record_type_name(5), "unknown");
+    assert_string_equal(mm_event_name(MM_EVENT_BOOT), "boot");
+    assert_string_equal(mm_event_name(MM_EVENT_CONFIGURATION), "configuration");
+    assert_string_equal(mm_event_name(MM_EVENT_HOLD), "hold");
+    assert_string_equal(mm_event_name(11), "unknown");
+    assert_string_equal(mm_gap_reason_name(MM_GAP_DAMAGED), "damaged");
+    assert_string_equal(mm_gap_reason_name(4), "unknown");
+    assert_string_equal(mm_trust_name(MM_TRUST_SYNCED), "synced");
+    assert_string_equal(mm_trust_name((mm_trust_t)3), "unknown");
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_record_golden_vectors),
+        cmocka_unit_test(test_record_damage),
+        cmocka_unit_test(test_record_random_round_trip),
+        cmocka_unit_test(test_record_interval_size),
+        cmocka_unit_test(test_record_impossible_values_refused),
+        cmocka_unit_test(test_record_unknown_type_is_kept),
+        cmocka_unit_test(test_record_encode_asserts),
+        cmocka_unit_test(test_record_encode_without_room),
+        cmocka_unit_test(test_record_names),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -37,6 +37,7 @@ typedef struct {
 /// Thinning of the oldest sector that is under way. What it wrote is hidden until it is complete.
 typedef struct {
     bool active;
+    bool noted; ///< flash says that it is under way
     uint8_t mode;
     uint32_t generation;    ///< of the sector that is thinned
     uint32_t begin_seq;     ///< first seq written by it
@@ -64,10 +65,11 @@ typedef struct {
     uint32_t noted_watermark_seq; ///< as it stands in flash
     uint32_t head_index;
     uint32_t next_generation;
-    bool read_only;           ///< device refused everything; nothing more is taken
-    bool gaps_due;            ///< damaged records may have to be reported
-    bool prepared;            ///< room was made since the last append
-    bool watermark_recovered; ///< from flash, the caller has not set one yet
+    bool read_only;            ///< device refused everything; nothing more is taken
+    bool gaps_due;             ///< damaged records may have to be reported
+    uint8_t thinning_failures; ///< in a row, because flash did not answer
+    bool prepared;             ///< room was made since the last append
+    bool watermark_recovered;  ///< from flash, the caller has not set one yet
     mm_journal_thinning_t thinning;
     mm_journal_sector_t sectors[MM_JOURNAL_SECTORS_MAX];
 } mm_journal_t;

@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <string.h>
+
+#include "meshmeter/crc32.h"
+#include "register_store_internal.h"
+
+// The store on FRAM. A slot is written in the order: clear the header, payload, header without tag, tag. So a slot with
+// its tag and a wrong checksum was complete once and is damaged, while one without is a save that the power cut short.
+// The tag itself proves nothing: the checksum, which is computed with the right tag, decides.
+
+#define SLOTS 2
+#define IMAGE_SLOT_BYTES (MM_STORE_HEADER_BYTES + MM_STORE_IMAGE_BYTES_MAX)
+#define CELL_SLOT_BYTES (MM_STORE_HEADER_BYTES + MM_STORE_CELL_BYTES_MAX)
+#define PAGE_SLOT_BYTES (MM_STORE_HEADER_BYTES + MM_STORE_PAGE_BYTES_MAX)
+#define CHUNK_BYTES 64
+#define READ_ATTEMPTS 2
+// A seq in a damaged header is believed if it lies no further ahead than saves that failed can have brought it.
+#define SEQ_PLAUSIBLE 16
+
+typedef struct {
+    mmi_store_header_t header;
+    bool valid;
+    bool damaged; // was complete once
+    bool traced;  // has its tag
+} slot_t;
+
+static uint32_t image_address(uint8_t slot) {
+    return (uint32_t)slot * IMAGE_SLOT_BYTES;
+}
+
+static uint32_t cell_address(uint8_t slot) {
+    return SLOTS * IMAGE_SLOT_BYTES + (uint32_t)slot * CELL_SLOT_BYTES;
+}
+
+static uint32_t page_address(uint8_t page_index) {
+    return SLOTS * (IMAGE_SLOT_BYTES + CELL_SLOT_BYTES) + (uint32_t)page_index * PAGE_SLOT_BYTES;
+}
+
+static mm_err_t read_bytes(const mm_register_store_t *self, uint32_t address, void *bytes, size_t bytes_count) {
+    for (int attempt = 0; attempt < READ_ATTEMPTS; attempt++) {
+        if (self->fram->read(self->fram->context, address, bytes, bytes_count) == MM_OK) {
+            return MM_OK;
+        }
+        mm_counters_add(self->counters, MM_COUNTER_FRAM_ERROR, 1);
+    }
+    return MM_ERR_STORAGE;
+}
+
+// Write and read back: a bus that acknowledges does not say that the chip stored anything.
+static mm_err_t write_bytes(const mm_register_store_t *self, uint32_t address, const void *bytes, size_t bytes_count) {
+    if (self->fram->write(self->fram->context, address, bytes, bytes_count) != MM_OK) {
+        return MM_ERR_STORAGE;
+    }
+    uint8_t chunk[CHUNK_BYTES];
+    for (size_t done = 0; done < bytes_count; done += CHUNK_BYTES) {
+        size_t chunk_bytes = bytes_count - done < CHUNK_BYTES ? bytes_count - done : CHUNK_BYTES;
+        if (read_bytes(self, address + (uint32_t)done, chunk, chunk_bytes) != MM_OK ||
+            memcmp(chunk, (const uint8_t *)bytes + done, chunk_bytes) != 0) {
+            return MM_ERR_STORAGE;
+        }
+    }
+    return MM_OK;
+}
+
+static mm_err_t clear_header(const mm_register_store_t *self, uint32_t address) {
+    static const uint8_t zeros[MM_STORE_HEADER_BYTES] = {0};
+    return write_bytes(self, address, zeros, sizeof zeros);
+}
+
+static mm_err_t write_slot(const mm_register_store_t *self, uint32_t address, mmi_store_header_t *header,
+                           const void *payload) {
+    header->version = MMI_STORE_VERSION;
+    header->crc = mm_crc32(mmi_store_header_crc(header), payload, header->payload_bytes);
+    uint8_t bytes[MM_STORE_HEADER_BYTES];
+    mmi_store_put_header(bytes, header);
+    mm_err_t err = clear_header(self, address);
+    if (err == MM_OK) {
+        err = write_bytes(self, address + MM_STORE_HEADER_BYTES, payload, header->payload_bytes);
+    }
+    if (err == MM_OK) {
+        err = write_bytes(self, address + MMI_STORE_TAG_BYTES, bytes + MMI_STORE_TAG_BYTES,
+                          MM_STORE_HEADER_BYTES - MMI_STORE_TAG_BYTES);
+    }
+    if (err == MM_OK) {
+        err = write_bytes(self, address, bytes, MMI_STORE_TAG_BYTES);
+    }
+    if (err != MM_OK) {
+        mm_counters_add(self->counters, MM_COUNTER_FRAM_ERROR, 1);
+    }
+    return err;
+}
+
+// Read and judge a slot. With a buffer the payload is kept, and the checksum is that of the bytes in the buffer.
+static mm_err_t read_slot(const mm_register_store_t *self, uint32_t address, uint16_t tag, slot_t *slot,
+                          mmi_store_buffer_t *buffer) {
+    uint8_t bytes[MM_STORE_HEADER_BYTES];
+    *slot = (slot_t){.valid = false};
+    if (read_bytes(self, address, bytes, sizeof bytes) != MM_OK) {
+        return MM_ERR_STORAGE;
+    }
+    mmi_store_header_t *header = &slot->header;
+    *header = mmi_store_get_header(bytes);
+    slot->traced = header->tag == tag;
+    header->tag = tag;
+    bool sound = header->version == MMI_STORE_VERSION && header->payload_bytes >= 1 &&
+                 header->payload_bytes <= mmi_store_payload_bytes_max(tag) &&
+                 (buffer == NULL || header->payload_bytes <= buffer->capacity);
+    uint32_t crc = mmi_store_header_crc(header);
+    uint8_t chunk[CHUNK_BYTES];
+    for (uint32_t done = 0; sound && done < header->payload_bytes; done += CHUNK_BYTES) {
+        uint32_t left_bytes = header->payload_bytes - done;
+        uint32_t chunk_bytes = left_bytes < CHUNK_BYTES ? left_bytes : CHUNK_BYTES;
+        if (read_bytes(self, address + MM_STORE_HEADER_BYTES + done, chunk, chunk_bytes) != MM_OK) {
+            return MM_ERR_STORAGE;
+        }
+        crc = mm_crc32(crc, chunk, chunk_bytes);
+        if (buffer != NULL) {
+            memcpy((uint8_t *)buffer->bytes + done, chunk, chunk_bytes);
+        }
+    }
+    slot->valid = sound && crc == header->crc;
+    slot->damaged = slot->traced && !slot->valid;
+    if (buffer != NULL) {
+        buffer->count = slot->valid ? header->payload_bytes : 0;
+    }
+    return MM_OK;
+}
+
+static void note_seq(mm_register_store_t *self, uint32_t seq) {
+    if (seq > self->seq_high) {
+        self->seq_high = seq;
+    }
+}
+
+static mm_err_t is_any_page_traced(const mm_register_store_t *self, bool *traced) {
+    *traced = false;
+    for (uint8_t page_index = 0; page_index < MM_STORE_PAGES; page_index++) {
+        slot_t slot;
+        if (read_slot(self, page_address(page_index), MMI_STORE_TAG_PAGE, &slot, NULL) != MM_OK) {
+            return MM_ERR_STORAGE;
+        }
+        *traced = *traced || slot.traced || slot.valid;
+    }
+    return MM_OK;
+}
+
+// The newest cell of any image; it is returned only if it belongs to the newest one.
+static mm_err_t load_cell(mm_register_store_t *self, slot_t cells[SLOTS], mmi_store_buffer_t *cell) {
+    bool second_is_newer = cells[1].header.seq > cells[0].header.seq ||
+                           (cells[1].header.seq == cells[0].header.seq &&
+                            (int16_t)(uint16_t)(cells[1].header.count - cells[0].header.count) > 0);
+    self->cell_slot = cells[1].valid && (!cells[0].valid || second_is_newer) ? 1 : 0;
+    self->cell_count = cells[self->cell_slot].valid ? cells[self->cell_slot].header.count : 0;
+    // Newest first. A cell that cannot be read twice the same gives way to the one before it.
+    for (uint8_t turn = 0; turn < SLOTS; turn++) {
+        uint8_t slot = (uint8_t)(turn == 0 ? self->cell_slot : 1 - self->cell_slot);
+        if (!cells[slot].valid || cells[slot].header.seq != self->image_seq) {
+            continue;
+        }
+        if (read_slot(self, cell_address(slot), MMI_STORE_TAG_CELL, &cells[slot], cell) != MM_OK) {
+            return MM_ERR_STORAGE;
+        }
+        if (cells[slot].valid) {
+            break;
+        }
+    }
+    return MM_OK;
+}
+
+static mm_store_state_t judge(const mm_register_store_t *self, const slot_t images[SLOTS], const slot_t cells[SLOTS]) {
+    const slot_t *other = &images[1 - self->image_slot];
+    uint32_t seq = other->header.seq;
+    // The other slot normally holds the image before; if that one is damaged, nothing is lost. One bit beside the next
+    // number is taken for the next number: the seq itself may be what is damaged.
+    uint32_t difference = seq ^ (self->image_seq + 1);
+    if (other->damaged && seq + 1 != self->image_seq &&
+        (seq > self->image_seq || (difference & (difference - 1)) == 0)) {
+        return MM_STORE_FELL_BACK;
+    }
+    for (uint8_t slot = 0; slot < SLOTS; slot++) {
+        // Cells are only written to an image that was complete.
+        if (cells[slot].valid && cells[slot].header.seq > self->image_seq) {
+            return MM_STORE_FELL_BACK;
+        }
+    }
+    return MM_STORE_LOADED;
+}
+
+static mm_err_t load_newest(mm_register_store_t *self, slot_t images[SLOTS], mmi_store_buffer_t *image) {
+    for (uint8_t turn = 0; turn < SLOTS; turn++) {
+        bool second = images[1].valid && (!images[0].valid || images[1].header.seq > images[0].header.seq);
+        uint8_t slot = second ? 1 : 0;
+        if (!images[slot].valid) {
+            break;
+        }
+        if (read_slot(self, image_address(slot), MMI_STORE_TAG_IMAGE, &images[slot], image) != MM_OK) {
+            return MM_ERR_STORAGE;
+        }
+        if (images[slot].valid) {
+            self->image_slot = slot;
+            self->image_seq = images[slot].header.seq;
+            break;
+        }
+    }
+    return MM_OK;
+}
+
+mm_err_t mmi_store_fram_open(mm_register_store_t *self, mm_store_state_t *state, mmi_store_buffer_t *image,
+                             mmi_store_buffer_t *cell) {
+    if (self->fram->size_bytes < MM_STORE_FRAM_BYTES) {
+        return MM_ERR_STORAGE;
+    }
+    slot_t images[SLOTS];
+    slot_t cells[SLOTS];
+    bool traced = false;
+    for (uint8_t slot = 0; slot < SLOTS; slot++) {
+        if (read_slot(self, image_address(slot), MMI_STORE_TAG_IMAGE, &images[slot], NULL) != MM_OK ||
+            read_slot(self, cell_address(slot), MMI_STORE_TAG_CELL, &cells[slot], NULL) != MM_OK) {
+            return MM_ERR_STORAGE;
+        }
+        traced = traced || images[slot].traced || cells[slot].valid;
+    }
+    if (load_newest(self, images, image) != MM_OK) {
+        return MM_ERR_STORAGE;
+    }
+    note_seq(self, self->image_seq);
+    for (uint8_t slot = 0; slot < SLOTS; slot++) {
+        // A number that was used must not come again: cells that name it may still be there.
+        if (cells[slot].valid) {
+            note_seq(self, cells[slot].header.seq);
+        }
+        if (images[slot].damaged) {
+            mm_counters_add(self->counters, MM_COUNTER_FRAM_SLOT_DAMAGED, 1);
+            if (self->image_seq == 0 || images[slot].header.seq - self->image_seq <= SEQ_PLAUSIBLE) {
+                note_seq(self, images[slot].header.seq < UINT32_MAX / 2 ? images[slot].header.seq : 0);
+            }
+        }
+    }
+    if (self->image_seq != 0) {
+        *state = judge(self, images, cells);
+        return load_cell(self, cells, cell);
+    }
+    bool page_traced;
+    if (is_any_page_traced(self, &page_traced) != MM_OK) {
+        return MM_ERR_STORAGE;
+    }
+    *state = traced || page_traced ? MM_STORE_LOST : MM_STORE_EMPTY;
+    return MM_OK;
+}
+
+mm_err_t mmi_store_fram_save(mm_register_store_t *self, const void *image, size_t image_bytes) {
+    uint8_t slot = (uint8_t)(1 - self->image_slot);
+    mmi_store_header_t header = {
+        .tag = MMI_STORE_TAG_IMAGE, .seq = ++self->seq_high, .payload_bytes = (uint16_t)image_bytes};
+    if (write_slot(self, image_address(slot), &header, image) != MM_OK) {
+        // It may stand there nevertheless, and then it would make the cells of the image before void.
+        self->slot_dubious = clear_header(self, image_address(slot)) != MM_OK;
+        return MM_ERR_STORAGE;
+    }
+    self->slot_dubious = false;
+    self->image_slot = slot;
+    self->image_seq = header.seq;
+    return MM_OK;
+}
+
+mm_err_t mmi_store_fram_save_cell(mm_register_store_t *self, const void *cell, size_t cell_bytes) {
+    if (self->slot_dubious && clear_header(self, image_address((uint8_t)(1 - self->image_slot))) != MM_OK) {
+        mm_counters_add(self->counters, MM_COUNTER_FRAM_ERROR, 1);
+        return MM_ERR_STORAGE;
+    }
+    self->slot_dubious = false;
+    mmi_store_header_t header = {.tag = MMI_STORE_TAG_CELL,
+                                 .version = MMI_STORE_VERSION,
+                                 .seq = self->image_seq,
+                                 .payload_bytes = (uint16_t)cell_bytes,
+                                 .count = (uint16_t)(self->cell_count + 1)};
+    header.crc = mm_crc32(mmi_store_header_crc(&header), cell, cell_bytes);
+    // One write: this happens at every pulse, and a torn one is simply not there.
+    uint8_t bytes[CELL_SLOT_BYTES];
+    mmi_store_put_header(bytes, &header);
+    memcpy(bytes + MM_STORE_HEADER_BYTES, cell, cell_bytes);
+    uint8_t slot = (uint8_t)(1 - self->cell_slot);
+    if (write_bytes(self, cell_address(slot), bytes, MM_STORE_HEADER_BYTES + cell_bytes) != MM_OK) {
+        mm_counters_add(self->counters, MM_COUNTER_FRAM_ERROR, 1);
+        return MM_ERR_STORAGE;
+    }
+    self->cell_slot = slot;
+    self->cell_count = header.count;
+    return MM_OK;
+}
+
+mm_err_t mmi_store_fram_save_page(mm_register_store_t *self, uint8_t page_index, const void *page, size_t page_bytes) {
+    mmi_store_header_t header = {
+        .tag = MMI_STORE_TAG_PAGE, .index = page_index, .seq = 1, .payload_bytes = (uint16_t)page_bytes};
+    return write_slot(self, page_address(page_index), &header, page);
+}
+
+mm_err_t mmi_store_fram_load_page(const mm_register_store_t *self, uint8_t page_index, mmi_store_buffer_t *page) {
+    slot_t slot;
+    if (read_slot(self, page_address(page_index), MMI_STORE_TAG_PAGE, &slot, page) != MM_OK) {
+        return MM_ERR_STORAGE;
+    }
+    if (slot.damaged) {
+        mm_counters_add(self->counters, MM_COUNTER_FRAM_SLOT_DAMAGED, 1);
+    }
+    return slot.valid && slot.header.index == page_index ? MM_OK : MM_ERR_NOT_FOUND;
+}

@@ -18,8 +18,9 @@
 /// The transaction. A change that both alters the registers and makes a record (an interval ends, a month closes, an
 /// event) is one save of the register image that contains the record itself together with the position it will get
 /// ("pending record"). Then the record is appended to the journal. After a power cut between the two, open finds the
-/// pending record, sees whether the journal already ends behind its position, and appends it if not. So a record is
-/// made exactly once, and its pulses are in exactly one interval.
+/// pending record, sees whether the journal has it at that position (or behind it, if the journal had to make room),
+/// and appends it if not. So a record is made exactly once, and its pulses are in exactly one interval. A journal that
+/// is lost as a whole is taken to have had it.
 ///
 /// Between two images, every read of the counters that brought pulses writes one cell (the counts since the image), so
 /// with FRAM a power cut loses at most the pulses of one read, and none if the hardware counters live on. When hour,
@@ -138,8 +139,8 @@ mm_err_t mm_metering_event(mm_metering_t *self, mm_event_code_t code, const uint
 /// HQ's watermark: to the journal at once, to the image with the next save.
 mm_err_t mm_metering_set_watermark(mm_metering_t *self, mm_position_t watermark);
 
-/// End of metering records at the next interval boundary (event HOLD with it), until the next boot. Registers still
-/// count.
+/// End of metering records, until the next boot: the next poll closes the interval in progress (with its true duration)
+/// and makes the event HOLD. Registers still count.
 void mm_metering_hold(mm_metering_t *self);
 /// True once it is in effect.
 bool mm_metering_is_held(const mm_metering_t *self);

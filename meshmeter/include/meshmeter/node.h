@@ -70,7 +70,8 @@ void mm_node_on_mesh_frame(mm_node_t *self, mm_mac_t from, const void *bytes, si
 void mm_node_on_mqtt_event(mm_node_t *self, const mm_mqtt_event_t *event, mm_us_t now);
 /// The node's own time source (SNTP, system clock) says so.
 mm_err_t mm_node_set_time(mm_node_t *self, mm_time_t time, mm_us_t now);
-/// Make no more metering records behind the next interval boundary (decommissioning); registers go on.
+/// Close the interval and make no more metering records (decommissioning); registers go on. In effect with the next
+/// poll.
 void mm_node_hold(mm_node_t *self);
 
 /// Count pulses and do everything that is due at now. Returns the next deadline; also call when pulses came.

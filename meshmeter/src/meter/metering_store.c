@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <string.h>
+
+#include "metering_internal.h"
+
+#define IMAGE_VERSION 1
+#define CELL_BYTES (4 + 8 * MM_CHANNELS)
+_Static_assert(CELL_BYTES <= MM_STORE_CELL_BYTES_MAX, "the cell does not fit the register store");
+
+static void put_position(mm_writer_t *writer, mm_position_t position) {
+    mm_put_u32(writer, position.epoch);
+    mm_put_u32(writer, position.seq);
+}
+
+static mm_position_t get_position(mm_reader_t *reader) {
+    mm_position_t position;
+    position.epoch = mm_get_u32(reader);
+    position.seq = mm_get_u32(reader);
+    return position;
+}
+
+static void put_meter(mm_writer_t *writer, const mm_meter_config_t *meter) {
+    uint8_t characters = (uint8_t)strlen(meter->id);
+    mm_put_u8(writer, characters);
+    mm_put_bytes(writer, meter->id, characters);
+    mm_put_u32(writer, meter->pulse_constant);
+    mm_put_u64(writer, meter->start_wh);
+}
+
+static bool get_meter(mm_reader_t *reader, mm_meter_config_t *meter) {
+    memset(meter, 0, sizeof *meter);
+    uint8_t characters = mm_get_u8(reader);
+    if (characters > MM_METER_ID_CHARS_MAX) {
+        return false;
+    }
+    mm_get_bytes(reader, meter->id, characters);
+    meter->pulse_constant = mm_get_u32(reader);
+    meter->start_wh = mm_get_u64(reader);
+    return mm_meter_config_check(meter) == MM_OK;
+}
+
+static void encode_image(const mm_metering_t *self, mm_writer_t *writer) {
+    mm_put_u8(writer, IMAGE_VERSION);
+    mm_registers_encode(&self->registers, writer);
+    mm_put_u32(writer, self->boot_no);
+    mm_put_u32(writer, self->interval_no);
+    mm_put_u32(writer, self->counter_generation);
+    for (uint8_t channel = 0; channel < MM_CHANNELS; channel++) {
+        mm_put_u32(writer, self->counter_counts[channel]);
+    }
+    put_position(writer, self->journal_next);
+    put_position(writer, self->watermark);
+    mm_put_u16(writer, self->closing_year_month);
+    mm_put_u8(writer, self->closing_channels);
+    mm_put_u8(writer, self->interval_restarted ? 1 : 0);
+    mm_put_u8(writer, self->hour);
+    mm_put_u8(writer, self->pending_type);
+    mm_put_u8(writer, self->pending_payload_bytes);
+    mm_put_bytes(writer, self->pending_payload, self->pending_payload_bytes);
+    for (uint8_t channel = 0; channel < MM_CHANNELS; channel++) {
+        put_meter(writer, &self->stored_meters[channel]);
+    }
+}
+
+mm_err_t mmi_metering_decode_image(mm_metering_t *self, const void *image, size_t image_bytes) {
+    mm_reader_t reader = mm_reader(image, image_bytes);
+    if (mm_get_u8(&reader) != IMAGE_VERSION) {
+        return MM_ERR_VERSION;
+    }
+    bool sound = mm_registers_decode(&self->registers, &reader) == MM_OK;
+    self->boot_no = mm_get_u32(&reader);
+    self->interval_no = mm_get_u32(&reader);
+    self->counter_generation = mm_get_u32(&reader);
+    for (uint8_t channel = 0; channel < MM_CHANNELS; channel++) {
+        self->counter_counts[channel] = mm_get_u32(&reader);
+    }
+    self->journal_next = get_position(&reader);
+    self->watermark = get_position(&reader);
+    self->closing_year_month = mm_get_u16(&reader);
+    self->closing_channels = mm_get_u8(&reader);
+    self->interval_restarted = mm_get_u8(&reader) != 0;
+    self->hour = mm_get_u8(&reader);
+    self->pending_type = mm_get_u8(&reader);
+    self->pending_payload_bytes = mm_get_u8(&reader);
+    if (self->pending_payload_bytes > MM_RECORD_PAYLOAD_BYTES_MAX) {
+        return MM_ERR_CORRUPT;
+    }
+    mm_get_bytes(&reader, self->pending_payload, self->pending_payload_bytes);
+    for (uint8_t channel = 0; channel < MM_CHANNELS; channel++) {
+        sound = get_meter(&reader, &self->stored_meters[channel]) && sound;
+    }
+    sound = sound && self->interval_no != 0 && (self->hour < MM_HOURS_OF_DAY || self->hour == MM_HOUR_UNKNOWN);
+    return sound && !reader.failed && mm_reader_left_bytes(&reader) == 0 ? MM_OK : MM_ERR_CORRUPT;
+}
+
+mm_err_t mmi_metering_apply_cell(mm_metering_t *self, const void *cell, size_t cell_bytes) {
+    if (cell_bytes != CELL_BYTES) {
+        return MM_ERR_CORRUPT;
+    }
+    mm_reader_t reader = mm_reader(cell, cell_bytes);
+    self->counter_generation = mm_get_u32(&reader);
+    for (uint8_t channel = 0; channel < MM_CHANNELS; channel++) {
+        self->counter_counts[channel] = mm_get_u32(&reader);
+        mm_registers_count(&self->registers, channel, mm_get_u32(&reader), self->hour);
+    }
+    return MM_OK;
+}
+
+mm_err_t mmi_metering_save_image(mm_metering_t *self, mm_us_t now) {
+    mm_position_t next = mm_journal_next(self->journal);
+    // A journal that could not be opened has no position; the last one known is worth more.
+    if (self->pending_type == MM_RECORD_NONE && next.epoch != 0) {
+        self->journal_next = next;
+    }
+    uint8_t image[MMI_METERING_IMAGE_BYTES];
+    mm_writer_t writer = mm_writer(image, sizeof image);
+    encode_image(self, &writer);
+    MM_ASSERT(!writer.failed);
+    mm_err_t err = self->store_usable ? mm_register_store_save(self->store, image, writer.used_bytes) : MM_ERR_STORAGE;
+    uint32_t period_s = self->options.save_period_s;
+    if (err == MM_OK) {
+        memset(self->cell_pulses, 0, sizeof self->cell_pulses);
+        self->image_exists = true;
+        self->image_stale = false;
+    } else if (period_s < MM_METERING_RETRY_S) {
+        period_s = MM_METERING_RETRY_S;
+    }
+    self->unsaved = err != MM_OK;
+    self->image_stale = err != MM_OK;
+    self->save_due_at = now + period_s * MM_US_PER_S;
+    return err;
+}
+
+static mm_err_t save_cell(mm_metering_t *self) {
+    uint8_t cell[CELL_BYTES];
+    mm_writer_t writer = mm_writer(cell, sizeof cell);
+    mm_put_u32(&writer, self->counter_generation);
+    for (uint8_t channel = 0; channel < MM_CHANNELS; channel++) {
+        mm_put_u32(&writer, self->counter_counts[channel]);
+        mm_put_u32(&writer, self->cell_pulses[channel]);
+    }
+    MM_ASSERT(!writer.failed && writer.used_bytes == CELL_BYTES);
+    return mm_register_store_save_cell(self->store, cell, sizeof cell);
+}
+
+void mmi_metering_keep_counts(mm_metering_t *self, mm_us_t now) {
+    if (self->store_usable && mm_register_store_has_cells(self->store)) {
+        if (self->image_exists && !self->image_stale) {
+            self->unsaved = save_cell(self) != MM_OK;
+            return;
+        }
+        // An unsaved stale image is one that failed a moment ago: it has its time to be tried again.
+        if (!self->unsaved && mmi_metering_save_image(self, now) == MM_OK) {
+            return;
+        }
+    }
+    self->unsaved = true;
+}
+
+void mmi_metering_drop_pending(mm_metering_t *self) {
+    self->pending_type = MM_RECORD_NONE;
+    self->pending_payload_bytes = 0;
+}
+
+static mm_err_t append_pending(mm_metering_t *self) {
+    mm_position_t position;
+    mm_err_t err = mm_journal_append(self->journal, self->pending_type, self->pending_payload,
+                                     self->pending_payload_bytes, &position);
+    if (err == MM_OK) {
+        // The image still has it as pending. The next one will not, and open sees that the journal has it.
+        mmi_metering_drop_pending(self);
+    }
+    return err;
+}
+
+bool mmi_metering_settle(mm_metering_t *self, mm_us_t now) {
+    if (self->pending_type == MM_RECORD_NONE) {
+        return true;
+    }
+    if (now < self->journal_retry_at) {
+        return false;
+    }
+    // Making room may take positions. That does not matter: open looks for the record from the image's position on.
+    mm_err_t err = mm_journal_prepare(self->journal);
+    if (err == MM_OK) {
+        err = append_pending(self);
+    }
+    if (err != MM_OK) {
+        self->journal_retry_at = now + MM_METERING_RETRY_S * MM_US_PER_S;
+    }
+    return err == MM_OK;
+}
+
+mm_err_t mmi_metering_commit(mm_metering_t *self, const mm_record_t *record, mm_us_t now) {
+    MM_ASSERT(self->pending_type == MM_RECORD_NONE);
+    mm_writer_t writer = mm_writer(self->pending_payload, sizeof self->pending_payload);
+    mm_record_encode(record, &writer);
+    MM_ASSERT(!writer.failed);
+    mm_err_t journal_err = mm_journal_prepare(self->journal);
+    mm_position_t next = mm_journal_next(self->journal);
+    if (next.epoch != 0) {
+        self->journal_next = next;
+    }
+    self->pending_type = record->type;
+    self->pending_payload_bytes = (uint8_t)writer.used_bytes;
+    mm_err_t image_err = mmi_metering_save_image(self, now);
+    if (journal_err == MM_OK) {
+        journal_err = append_pending(self);
+    }
+    if (journal_err == MM_OK) {
+        return MM_OK;
+    }
+    mm_counters_add(self->counters, MM_COUNTER_RECORD_REFUSED, 1);
+    self->journal_retry_at = now + MM_METERING_RETRY_S * MM_US_PER_S;
+    return image_err == MM_OK ? MM_OK : MM_ERR_STORAGE;
+}

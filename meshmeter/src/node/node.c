@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "meshmeter/node.h"
+
+#include <string.h>
+
+#include "meshmeter/frame.h"
+#include "meshmeter/reporter.h"
+
+static bool is_root(const mm_node_t *self) {
+    return self->root.active;
+}
+
+static void advance(mm_node_t *self, mm_us_t now) {
+    MM_ASSERT(now >= self->now);
+    self->now = now;
+}
+
+mm_err_t mm_node_init(mm_node_t *self, const mm_node_options_t *options, const mm_node_ports_t *ports, mm_us_t now) {
+    if (mm_mac_is_zero(options->mac) || mm_timing_check(&options->timing) != MM_OK) {
+        return MM_ERR_ARG;
+    }
+    memset(self, 0, sizeof *self);
+    self->options = *options;
+    self->ports = *ports;
+    self->now = now;
+    self->hello_at = MM_US_NEVER;
+    mm_err_t err = mm_root_init(&self->root, options->mac, options->site, &self->options.timing, ports->mesh,
+                                ports->mqtt, ports->log, &self->metering, &self->counters, ports->batch_memory,
+                                ports->batch_capacity, options->random_seed);
+    if (err != MM_OK) {
+        return err;
+    }
+    return mm_metering_open(&self->metering, &self->options.metering, ports->pulses, &self->store, ports->fram,
+                            ports->register_flash, &self->journal, ports->journal_flash, options->journal_sector_count,
+                            &self->counters, options->reset_reason, now);
+}
+
+static void set_root(mm_node_t *self, mm_mac_t root_mac, mm_us_t now) {
+    bool self_is_root = mm_mac_equal(root_mac, self->options.mac);
+    if (!mm_mac_equal(root_mac, self->root_mac)) {
+        self->root_mac = root_mac;
+        self->welcomed = false;
+    }
+    if (self_is_root) {
+        self->hello_at = MM_US_NEVER;
+        mm_root_start(&self->root, self->ip_up, now);
+        return;
+    }
+    mm_root_stop(&self->root, now);
+    if (self->attached && !self->welcomed) {
+        self->hello_at = now;
+    }
+}
+
+void mm_node_on_mesh_event(mm_node_t *self, const mm_mesh_event_t *event, mm_us_t now) {
+    advance(self, now);
+    switch (event->kind) {
+    case MM_MESH_PARENT_CONNECTED:
+        self->attached = true;
+        self->layer = event->layer;
+        if (event->layer == 1) {
+            set_root(self, self->options.mac, now);
+        } else if (!self->welcomed) {
+            self->hello_at = now;
+        }
+        break;
+    case MM_MESH_PARENT_DISCONNECTED:
+        // At the root the parent is the router: the role stays, the internet is gone. A child waits for another parent.
+        if (is_root(self)) {
+            self->ip_up = false;
+            mm_root_set_router(&self->root, false, now);
+        } else {
+            self->attached = false;
+            self->welcomed = false;
+            self->hello_at = MM_US_NEVER;
+        }
+        break;
+    case MM_MESH_ROOT_CHANGED:
+        set_root(self, event->mac, now);
+        break;
+    case MM_MESH_CHILD_JOINED:
+        mm_root_child_joined(&self->root, event->mac, now);
+        break;
+    case MM_MESH_CHILD_LEFT:
+        mm_root_child_left(&self->root, event->mac);
+        break;
+    case MM_MESH_GOT_IP:
+    case MM_MESH_LOST_IP:
+        self->ip_up = event->kind == MM_MESH_GOT_IP;
+        mm_root_set_router(&self->root, self->ip_up, now);
+        break;
+    case MM_MESH_EVENT_NONE:
+    default:
+        MM_ASSERT(false);
+    }
+}
+
+// The mesh's time is for nodes that know no better: one with a source of its own, or synchronised recently, keeps its
+// own.
+static void take_mesh_time(mm_node_t *self, mm_time_t time, mm_us_t now) {
+    mm_trust_t own = mm_metering_time(&self->metering, now).trust;
+    if (!self->own_clock && time.trust > own) {
+        (void)mm_metering_set_time(&self->metering, time, now); // impossible times are counted there
+    }
+}
+
+static void take_welcome(mm_node_t *self, const mm_frame_t *frame, mm_us_t now) {
+    mm_welcome_t welcome;
+    if (mm_frame_read_welcome(frame, &welcome) != MM_OK) {
+        mm_counters_add(&self->counters, MM_COUNTER_FRAME_CORRUPT, 1);
+        return;
+    }
+    take_mesh_time(self, welcome.time, now);
+    if (mm_metering_time(&self->metering, now).trust != MM_TRUST_UNSET) {
+        self->welcomed = true;
+        self->hello_at = MM_US_NEVER;
+    }
+}
+
+static void take_ask(mm_node_t *self, const mm_frame_t *frame, mm_us_t now) {
+    mm_ask_t ask;
+    if (mm_frame_read_ask(frame, &ask) != MM_OK) {
+        mm_counters_add(&self->counters, MM_COUNTER_FRAME_CORRUPT, 1);
+        return;
+    }
+    take_mesh_time(self, ask.time, now);
+    if (ask.has_watermark) {
+        // Refused when HQ speaks of an epoch that this journal has left behind: nothing is released then.
+        (void)mm_metering_set_watermark(&self->metering, ask.watermark);
+    }
+    size_t size =
+        mm_report_build(&self->metering, self->options.mac, self->layer, &ask, now, self->frame, sizeof self->frame);
+    if (size == 0) {
+        return; // the ask leaves no room for any answer
+    }
+    if (self->ports.mesh->send(self->ports.mesh->context, frame->source, self->frame, size) != MM_OK) {
+        mm_counters_add(&self->counters, MM_COUNTER_MESH_SEND_FAILED, 1); // the root asks again
+    }
+}
+
+void mm_node_on_mesh_frame(mm_node_t *self, mm_mac_t from, const void *bytes, size_t bytes_count, mm_us_t now) {
+    advance(self, now);
+    mm_frame_t frame;
+    mm_err_t err = mm_frame_open(bytes, bytes_count, &frame);
+    if (err != MM_OK) {
+        mm_counters_add(&self->counters, err == MM_ERR_VERSION ? MM_COUNTER_FRAME_VERSION : MM_COUNTER_FRAME_CORRUPT,
+                        1);
+        return;
+    }
+    if (!mm_mac_equal(frame.source, from)) {
+        mm_counters_add(&self->counters, MM_COUNTER_FRAME_UNEXPECTED, 1); // nobody speaks for another node
+        return;
+    }
+    switch (frame.type) {
+    case MM_FRAME_HELLO:
+    case MM_FRAME_REPORT:
+        mm_root_on_frame(&self->root, &frame, bytes, bytes_count, now);
+        break;
+    case MM_FRAME_WELCOME:
+    case MM_FRAME_ASK:
+        if (is_root(self)) {
+            mm_counters_add(&self->counters, MM_COUNTER_FRAME_UNEXPECTED, 1); // another root: the mesh sorts it out
+        } else if (frame.type == MM_FRAME_WELCOME) {
+            take_welcome(self, &frame, now);
+        } else {
+            take_ask(self, &frame, now);
+        }
+        break;
+    default:
+        mm_counters_add(&self->counters, MM_COUNTER_FRAME_UNKNOWN, 1);
+        break;
+    }
+}
+
+void mm_node_on_mqtt_event(mm_node_t *self, const mm_mqtt_event_t *event, mm_us_t now) {
+    advance(self, now);
+    mm_root_on_mqtt(&self->root, event, now);
+}
+
+mm_err_t mm_node_set_time(mm_node_t *self, mm_time_t time, mm_us_t now) {
+    advance(self, now);
+    mm_err_t err = mm_metering_set_time(&self->metering, time, now);
+    if (err == MM_OK && time.trust == MM_TRUST_SYNCED) {
+        self->own_clock = true;
+    }
+    return err;
+}
+
+void mm_node_hold(mm_node_t *self) {
+    mm_metering_hold(&self->metering);
+}
+
+static void say_hello(mm_node_t *self, mm_us_t now) {
+    const mm_hello_t hello = {.boot_no = self->metering.boot_no};
+    size_t size = mm_frame_write_hello(self->frame, sizeof self->frame, self->options.mac, &hello);
+    MM_ASSERT(size > 0);
+    if (self->ports.mesh->send_to_root(self->ports.mesh->context, self->frame, size) != MM_OK) {
+        mm_counters_add(&self->counters, MM_COUNTER_MESH_SEND_FAILED, 1);
+    }
+    self->hello_at = now + self->options.timing.hello_retry_us;
+}
+
+mm_us_t mm_node_poll(mm_node_t *self, mm_us_t now) {
+    advance(self, now);
+    mm_us_t deadline = mm_metering_poll(&self->metering, now);
+    if (now >= self->hello_at) {
+        say_hello(self, now);
+    }
+    deadline = deadline < self->hello_at ? deadline : self->hello_at;
+    mm_us_t root_deadline = mm_root_poll(&self->root, now);
+    return deadline < root_deadline ? deadline : root_deadline;
+}

@@ -1,0 +1,515 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "meshmeter/root.h"
+
+#include <string.h>
+
+#include "meshmeter/frame.h"
+#include "meshmeter/reporter.h"
+
+// Drain rounds of one session that may bring nothing before the session stops asking.
+#define IDLE_DRAINS_MAX 2
+
+static void log_info(const mm_root_t *self, const char *message, const char *first_name, int64_t first,
+                     const char *second_name, int64_t second) {
+    if (self->log != NULL) {
+        self->log->write(self->log->context, MM_LOG_INFO, message, first_name, first, second_name, second);
+    }
+}
+
+// Message tokens: round and batch, so that a token is not used again while its message can be in flight.
+static uint32_t batch_token(const mm_root_t *self, uint8_t batch_index) {
+    return (self->round.round_id << 4) | (uint32_t)(batch_index + 1);
+}
+
+static void drop_receipts(mm_root_t *self) {
+    memset(self->receipts, 0, sizeof self->receipts);
+}
+
+// Where to continue with a node: behind what is committed, confirmed, or collected in this session and under way.
+static mm_position_t collected_through(mm_root_t *self, const mm_cursor_t *cursor) {
+    mm_position_t through = mm_cursor_after(cursor);
+    for (size_t i = 0; i < MM_RECEIPTS_MAX; i++) {
+        const mm_receipt_t *receipt = &self->receipts[i];
+        if (receipt->token != 0 && mm_mac_equal(receipt->mac, cursor->mac) &&
+            mm_position_compare(receipt->through, through) > 0) {
+            through = receipt->through;
+        }
+    }
+    return through;
+}
+
+static void store_receipt(mm_root_t *self, mm_mac_t mac, mm_position_t through) {
+    uint8_t batch_index = self->round.answer_batch;
+    for (size_t i = 0; i < MM_RECEIPTS_MAX; i++) {
+        if (self->receipts[i].token == 0) {
+            self->receipts[i] = (mm_receipt_t){.token = batch_token(self, batch_index), .mac = mac, .through = through};
+            return;
+        }
+    }
+    // Without a receipt the records are collected again later; HQ stores them once.
+}
+
+typedef struct {
+    uint32_t round_id;
+    bool has_snapshot;
+    mm_position_t oldest;
+    mm_position_t next;
+    mm_position_t through; // last record; epoch 0 = none
+} report_content_t;
+
+// The whole report is checked before it is taken, so that HQ is never sent what this version can see is damaged.
+static mm_err_t examine_report(const mm_frame_t *frame, report_content_t *content) {
+    mm_report_reader_t reader;
+    mm_err_t err = mm_report_open(frame, &reader);
+    if (err != MM_OK) {
+        return err;
+    }
+    *content = (report_content_t){.round_id = reader.round_id};
+    for (;;) {
+        mm_snapshot_t snapshot;
+        mm_record_view_t record;
+        switch (mm_report_next(&reader, &snapshot, &record)) {
+        case MM_REPORT_SNAPSHOT:
+            content->has_snapshot = true;
+            content->oldest = snapshot.oldest;
+            content->next = (mm_position_t){.epoch = snapshot.oldest.epoch, .seq = snapshot.next_seq};
+            break;
+        case MM_REPORT_RECORD:
+            content->through = record.position;
+            break;
+        case MM_REPORT_END:
+            return MM_OK;
+        case MM_REPORT_CORRUPT:
+        default:
+            return MM_ERR_CORRUPT;
+        }
+    }
+}
+
+static void mark_drained(mm_root_t *self, const mm_cursor_t *cursor) {
+    self->drained_session[cursor - self->cursors.cursors] = self->uplink.session;
+}
+
+static bool is_drained(const mm_root_t *self, const mm_cursor_t *cursor) {
+    return self->drained_session[cursor - self->cursors.cursors] == self->uplink.session;
+}
+
+static void take_report(mm_root_t *self, const mm_frame_t *frame, const void *bytes, size_t bytes_count, mm_us_t now) {
+    report_content_t content;
+    if (examine_report(frame, &content) != MM_OK) {
+        mm_counters_add(self->counters, MM_COUNTER_FRAME_CORRUPT, 1);
+        return;
+    }
+    mm_cursor_t *cursor = mm_cursor_touch(&self->cursors, frame->source, true, now);
+    if (cursor == NULL) {
+        return; // counted by the table
+    }
+    if (mm_round_answer(&self->round, frame->source, content.round_id, bytes, bytes_count) != MM_OK) {
+        return; // late, repeated or unasked: counted by the round
+    }
+    if (content.has_snapshot) {
+        mm_cursor_note_report(&self->cursors, frame->source, content.oldest, content.next, now);
+    }
+    if (content.through.epoch != 0) {
+        store_receipt(self, frame->source, content.through);
+    } else if (self->phase == MM_ROOT_DRAIN_ROUND) {
+        mark_drained(self, cursor);
+    }
+}
+
+static void ask_node(mm_root_t *self, mm_mac_t mac, mm_us_t now) {
+    const mm_cursor_t *cursor = mm_cursor_find(&self->cursors, mac);
+    if (cursor == NULL) {
+        return; // forgotten while the round was open
+    }
+    mm_ask_t ask = {
+        .round_id = self->round.round_id,
+        .time = mm_metering_time(self->metering, now),
+        .with_snapshot = self->round.kind == MM_BATCH_LIVE,
+        .has_watermark = cursor->has_watermark,
+        .watermark = cursor->watermark,
+        .after = collected_through(self, cursor),
+        .report_bytes_max = MM_MESH_FRAME_BYTES_MAX,
+    };
+    if (mm_mac_equal(mac, self->mac)) {
+        size_t size = mm_report_build(self->metering, self->mac, 1, &ask, now, self->report, sizeof self->report);
+        mm_frame_t frame;
+        MM_ASSERT(mm_frame_open(self->report, size, &frame) == MM_OK);
+        take_report(self, &frame, self->report, size, now);
+        return;
+    }
+    uint8_t bytes[128];
+    size_t size = mm_frame_write_ask(bytes, sizeof bytes, self->mac, &ask);
+    MM_ASSERT(size > 0);
+    if (self->mesh->send(self->mesh->context, mac, bytes, size) != MM_OK) {
+        mm_counters_add(self->counters, MM_COUNTER_MESH_SEND_FAILED, 1); // the round asks again
+    }
+}
+
+static void send_due_asks(mm_root_t *self, mm_us_t now) {
+    mm_mac_t mac;
+    while (mm_round_next_ask(&self->round, now, &mac)) {
+        ask_node(self, mac, now);
+    }
+}
+
+static void begin_round(mm_root_t *self, uint8_t kind, const mm_mac_t *nodes, uint8_t node_count, mm_us_t now) {
+    uint32_t round_id = self->next_round_id++;
+    if (self->next_round_id == 0) {
+        self->next_round_id = 1;
+    }
+    bool live = kind == MM_BATCH_LIVE;
+    mm_round_begin(&self->round, round_id, kind, nodes, node_count, now,
+                   live ? self->timing->round_retry_us : self->timing->drain_retry_us,
+                   now + (live ? self->timing->round_us : self->timing->drain_us));
+    self->next_batch = 0;
+    self->rounds_made++;
+    send_due_asks(self, now);
+}
+
+static void begin_live_round(mm_root_t *self, mm_us_t now) {
+    drop_receipts(self);
+    // Itself first: the root is a node of its mesh even if the table was just emptied.
+    (void)mm_cursor_touch(&self->cursors, self->mac, true, now);
+    mm_mac_t nodes[MM_NODES_MAX];
+    uint32_t capacity = (uint32_t)self->batch_capacity * MM_BATCH_NODES_MAX;
+    uint8_t node_count = mm_cursor_select_attached(
+        &self->cursors, nodes, (uint8_t)(capacity < MM_NODES_MAX ? capacity : MM_NODES_MAX), &self->rotation);
+    self->phase = MM_ROOT_COLLECTING;
+    begin_round(self, MM_BATCH_LIVE, nodes, node_count, now);
+}
+
+// Nodes with more than what was collected so far, for one batch.
+static uint8_t select_for_drain(mm_root_t *self, mm_mac_t nodes[MM_BATCH_NODES_MAX]) {
+    mm_mac_t candidates[MM_NODES_MAX];
+    uint8_t candidate_count = mm_cursor_select_backlog(&self->cursors, candidates, MM_NODES_MAX);
+    uint8_t count = 0;
+    for (uint8_t i = 0; i < candidate_count && count < MM_BATCH_NODES_MAX; i++) {
+        const mm_cursor_t *cursor = mm_cursor_find(&self->cursors, candidates[i]);
+        mm_position_t last = cursor->reported_next;
+        last.seq--; // reported_next.seq is at least 1
+        if (!is_drained(self, cursor) && mm_position_compare(last, collected_through(self, cursor)) > 0) {
+            nodes[count++] = candidates[i];
+        }
+    }
+    return count;
+}
+
+static void continue_drain(mm_root_t *self, mm_us_t now) {
+    mm_mac_t nodes[MM_BATCH_NODES_MAX];
+    uint8_t node_count = self->idle_drains < IDLE_DRAINS_MAX ? select_for_drain(self, nodes) : 0;
+    if (node_count == 0) {
+        self->phase = MM_ROOT_DRAINED;
+        return;
+    }
+    self->phase = MM_ROOT_DRAIN_ROUND;
+    begin_round(self, MM_BATCH_BACKLOG, nodes, node_count, now);
+}
+
+static bool batch_has_receipts(const mm_root_t *self, uint32_t token) {
+    for (size_t i = 0; i < MM_RECEIPTS_MAX; i++) {
+        if (self->receipts[i].token == token) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void offer_batch(mm_root_t *self, mm_us_t now, const uint8_t **bytes, size_t *bytes_count, uint32_t *token) {
+    mm_batch_header_t header = {
+        .root = self->mac,
+        .root_boot_no = self->metering->boot_no,
+        .session = self->uplink.session,
+        .round_id = self->round.round_id,
+        .kind = self->round.kind,
+        .time = mm_metering_time(self->metering, now),
+        .batch_index = self->next_batch,
+        .batch_count = self->round.batch_count,
+    };
+    if (self->next_batch == 0) {
+        header.missing_count = mm_round_missing(&self->round, header.missing);
+    }
+    *token = batch_token(self, self->next_batch);
+    *bytes = mm_batch_finish(&self->batches[self->next_batch], &header, bytes_count);
+    self->next_batch++;
+}
+
+static mm_uplink_offer_t source_next(void *context, uint8_t messages_left, mm_us_t now, const uint8_t **bytes,
+                                     size_t *bytes_count, uint32_t *token, mm_us_t *deadline) {
+    mm_root_t *self = context;
+    (void)messages_left;
+    // Each turn moves the phase on or returns; a drain round in which nobody has to be waited for is over at once, and
+    // there are at most IDLE_DRAINS_MAX of them without a message.
+    for (;;) {
+        switch (self->phase) {
+        case MM_ROOT_COLLECTING:
+        case MM_ROOT_DRAIN_ROUND:
+            if (!mm_round_poll(&self->round, now)) {
+                *deadline = mm_round_next_deadline(&self->round);
+                return MM_UPLINK_SOURCE_WAIT;
+            }
+            if (self->phase == MM_ROOT_DRAIN_ROUND && !batch_has_receipts(self, batch_token(self, 0))) {
+                self->idle_drains++;
+                self->phase = MM_ROOT_DRAIN_PAUSE;
+                break;
+            }
+            self->phase = MM_ROOT_READY;
+            break;
+        case MM_ROOT_READY:
+            if (self->next_batch < self->round.batch_count) {
+                offer_batch(self, now, bytes, bytes_count, token);
+                return MM_UPLINK_SOURCE_MESSAGE;
+            }
+            self->phase = MM_ROOT_DRAIN_PAUSE;
+            break;
+        case MM_ROOT_DRAIN_PAUSE:
+            continue_drain(self, now);
+            break;
+        case MM_ROOT_IDLE:
+        case MM_ROOT_DRAINED:
+        default:
+            return MM_UPLINK_SOURCE_EMPTY;
+        }
+    }
+}
+
+static void source_opened(void *context, mm_us_t now) {
+    mm_root_t *self = context;
+    (void)now;
+    self->idle_drains = 0;
+    self->sessions_made++;
+}
+
+static void source_confirmed(void *context, uint32_t token, mm_us_t now) {
+    mm_root_t *self = context;
+    for (size_t i = 0; i < MM_RECEIPTS_MAX; i++) {
+        mm_receipt_t *receipt = &self->receipts[i];
+        if (receipt->token == token) {
+            mm_cursor_confirm(&self->cursors, receipt->mac, receipt->through, now);
+            *receipt = (mm_receipt_t){0};
+        }
+    }
+}
+
+static void source_closed(void *context, bool clean, mm_us_t now) {
+    mm_root_t *self = context;
+    (void)now;
+    drop_receipts(self);
+    self->phase = MM_ROOT_IDLE;
+    self->session_at = MM_US_NEVER;
+    self->round_at = MM_US_NEVER;
+    self->sessions_clean += clean ? 1 : 0;
+    log_info(self, "session closed", "clean", clean, "messages", self->uplink.messages_sent);
+}
+
+mm_err_t mm_root_init(mm_root_t *self, mm_mac_t mac, const char *site, const mm_timing_t *timing, const mm_mesh_t *mesh,
+                      const mm_mqtt_t *mqtt, const mm_log_t *log, mm_metering_t *metering, mm_counters_t *counters,
+                      void *batch_memory, uint8_t batch_capacity, uint64_t random_seed) {
+    MM_ASSERT(batch_memory != NULL && batch_capacity >= 1 && batch_capacity <= MM_BATCHES_MAX);
+    memset(self, 0, sizeof *self);
+    self->mac = mac;
+    self->timing = timing;
+    self->mesh = mesh;
+    self->log = log;
+    self->metering = metering;
+    self->counters = counters;
+    self->batch_capacity = batch_capacity;
+    self->session_at = MM_US_NEVER;
+    self->round_at = MM_US_NEVER;
+    mm_random_t random = mm_random(random_seed);
+    // Rounds of this boot must not be taken for those of the last one, nor for another root's.
+    self->next_round_id = mm_random_u32(&random) | 1;
+    mm_err_t err = mm_uplink_topics(site, &self->topics);
+    if (err != MM_OK) {
+        return err;
+    }
+    for (uint8_t i = 0; i < batch_capacity; i++) {
+        mm_batch_begin(&self->batches[i], (uint8_t *)batch_memory + (size_t)i * MM_BATCH_BYTES_MAX, MM_BATCH_BYTES_MAX);
+    }
+    mm_round_init(&self->round, self->batches, batch_capacity, counters);
+    const mm_uplink_source_t source = {.opened = source_opened,
+                                       .next = source_next,
+                                       .confirmed = source_confirmed,
+                                       .closed = source_closed,
+                                       .context = self};
+    mm_uplink_init(&self->uplink, mqtt, &source, &timing->uplink, &self->topics, counters,
+                   random_seed ^ mm_random_u32(&random));
+    return MM_OK;
+}
+
+void mm_root_start(mm_root_t *self, bool router_up, mm_us_t now) {
+    if (self->active) {
+        return;
+    }
+    self->active = true;
+    self->router_up = router_up;
+    self->phase = MM_ROOT_IDLE;
+    self->session_at = MM_US_NEVER;
+    self->round_at = MM_US_NEVER;
+    drop_receipts(self);
+    memset(self->drained_session, 0, sizeof self->drained_session);
+    mm_cursor_table_init(&self->cursors, self->timing->hold_us, self->timing->hold_max_us, self->timing->forget_us,
+                         self->counters);
+    (void)mm_cursor_touch(&self->cursors, self->mac, true, now);
+    mm_uplink_start(&self->uplink, router_up, now);
+    const uint64_t values[MM_EVENT_VALUES] = {router_up};
+    (void)mm_metering_event(self->metering, MM_EVENT_ROOT_TAKEN, values, now); // a failure is counted there
+    log_info(self, "root role taken", "router_up", router_up, NULL, 0);
+}
+
+void mm_root_stop(mm_root_t *self, mm_us_t now) {
+    if (!self->active) {
+        return;
+    }
+    self->active = false;
+    mm_uplink_stop(&self->uplink, now);
+    self->phase = MM_ROOT_IDLE;
+    const uint64_t values[MM_EVENT_VALUES] = {self->router_up};
+    (void)mm_metering_event(self->metering, MM_EVENT_ROOT_LOST, values, now);
+    log_info(self, "root role lost", "router_up", self->router_up, NULL, 0);
+}
+
+void mm_root_set_router(mm_root_t *self, bool router_up, mm_us_t now) {
+    if (!self->active || self->router_up == router_up) {
+        return;
+    }
+    self->router_up = router_up;
+    mm_uplink_set_router(&self->uplink, router_up, now);
+    if (!router_up) {
+        // Snapshots collected for a session that will not take place are superseded by the next round.
+        self->phase = MM_ROOT_IDLE;
+        self->session_at = MM_US_NEVER;
+        self->round_at = MM_US_NEVER;
+        drop_receipts(self);
+    }
+    log_info(self, "router", "up", router_up, NULL, 0);
+}
+
+void mm_root_child_joined(mm_root_t *self, mm_mac_t mac, mm_us_t now) {
+    if (self->active) {
+        (void)mm_cursor_touch(&self->cursors, mac, true, now);
+    }
+}
+
+void mm_root_child_left(mm_root_t *self, mm_mac_t mac) {
+    if (self->active && !mm_mac_equal(mac, self->mac)) {
+        mm_cursor_detach(&self->cursors, mac);
+    }
+}
+
+static void answer_hello(mm_root_t *self, mm_mac_t mac, mm_us_t now) {
+    if (mm_cursor_touch(&self->cursors, mac, true, now) == NULL) {
+        return;
+    }
+    const mm_welcome_t welcome = {.time = mm_metering_time(self->metering, now)};
+    uint8_t bytes[64];
+    size_t size = mm_frame_write_welcome(bytes, sizeof bytes, self->mac, &welcome);
+    MM_ASSERT(size > 0);
+    if (self->mesh->send(self->mesh->context, mac, bytes, size) != MM_OK) {
+        mm_counters_add(self->counters, MM_COUNTER_MESH_SEND_FAILED, 1); // the node says hello again
+    }
+}
+
+void mm_root_on_frame(mm_root_t *self, const mm_frame_t *frame, const void *bytes, size_t bytes_count, mm_us_t now) {
+    if (!self->active) {
+        mm_counters_add(self->counters, MM_COUNTER_FRAME_UNEXPECTED, 1);
+        return;
+    }
+    mm_hello_t hello;
+    switch (frame->type) {
+    case MM_FRAME_HELLO:
+        if (mm_frame_read_hello(frame, &hello) != MM_OK) {
+            mm_counters_add(self->counters, MM_COUNTER_FRAME_CORRUPT, 1);
+            return;
+        }
+        answer_hello(self, frame->source, now);
+        return;
+    case MM_FRAME_REPORT:
+        take_report(self, frame, bytes, bytes_count, now);
+        return;
+    default:
+        mm_counters_add(self->counters, MM_COUNTER_FRAME_UNEXPECTED, 1);
+        return;
+    }
+}
+
+static void take_ack(mm_root_t *self, const mm_mqtt_event_t *event, mm_us_t now) {
+    mm_ack_t ack;
+    if (event->bytes == NULL) {
+        mm_counters_add(self->counters, MM_COUNTER_DOWNLINK_TOO_LARGE, 1);
+        return;
+    }
+    if (mm_ack_read(event->bytes, event->bytes_count, &ack) != MM_OK) {
+        mm_counters_add(self->counters, MM_COUNTER_DOWNLINK_CORRUPT, 1);
+        return;
+    }
+    if (mm_cursor_apply_ack(&self->cursors, &ack, now) != MM_OK) {
+        return; // an older one
+    }
+    const mm_cursor_t *own = mm_cursor_find(&self->cursors, self->mac);
+    if (own != NULL && own->has_watermark) {
+        (void)mm_metering_set_watermark(self->metering, own->watermark); // another epoch's: nothing to release
+    }
+}
+
+void mm_root_on_mqtt(mm_root_t *self, const mm_mqtt_event_t *event, mm_us_t now) {
+    if (event->kind != MM_MQTT_DATA) {
+        mm_uplink_on_mqtt(&self->uplink, event, now);
+        return;
+    }
+    if (!self->active || !mm_uplink_is_current(&self->uplink, event->session) || event->bytes_count == 0) {
+        return; // of an earlier session, or the blank that clears a retained message
+    }
+    if (strcmp(event->topic, self->topics.ack_topic) == 0) {
+        take_ack(self, event, now);
+    } else {
+        mm_counters_add(self->counters, MM_COUNTER_FRAME_UNKNOWN, 1); // no commands in this version
+    }
+}
+
+// Session in the next slot that leaves time for a round before it.
+static void plan_session(mm_root_t *self, mm_us_t now) {
+    mm_time_t time = mm_metering_time(self->metering, now);
+    mm_us_t session_at = now + mm_slot_cycle_us(&self->timing->slots);
+    if (time.trust != MM_TRUST_UNSET) {
+        mm_utc_t earliest = {time.utc.us + self->timing->round_us};
+        session_at = now + (mm_slot_next(&self->timing->slots, earliest).us - time.utc.us);
+    }
+    if (mm_uplink_plan_session(&self->uplink, session_at)) {
+        self->session_at = session_at;
+        self->round_at = session_at - self->timing->round_us;
+    }
+}
+
+static mm_us_t earlier(mm_us_t left, mm_us_t right) {
+    return left < right ? left : right;
+}
+
+mm_us_t mm_root_poll(mm_root_t *self, mm_us_t now) {
+    if (!self->active) {
+        return mm_uplink_poll(&self->uplink, now);
+    }
+    mm_cursor_poll(&self->cursors, now);
+    if (self->phase == MM_ROOT_COLLECTING || self->phase == MM_ROOT_DRAIN_ROUND) {
+        send_due_asks(self, now);
+    }
+    // Also when the session it was for is gone: an open round has a deadline that must pass.
+    bool round_over = mm_round_poll(&self->round, now);
+    if (self->phase == MM_ROOT_COLLECTING && round_over) {
+        self->phase = MM_ROOT_READY;
+        log_info(self, "round over", "answered", self->round.answered_count, "asked", self->round.node_count);
+    }
+    if (self->phase == MM_ROOT_IDLE && now >= self->round_at) {
+        self->round_at = MM_US_NEVER;
+        begin_live_round(self, now);
+    }
+    if (mm_uplink_wants_plan(&self->uplink)) {
+        plan_session(self, now);
+    }
+    mm_us_t deadline = mm_uplink_poll(&self->uplink, now);
+    if (mm_uplink_wants_plan(&self->uplink)) {
+        deadline = now; // it has just become free: plan in the next call
+    }
+    deadline = earlier(deadline, self->round_at);
+    return earlier(deadline, mm_round_next_deadline(&self->round));
+}

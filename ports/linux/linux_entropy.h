@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef MM_LINUX_ENTROPY_H
+#define MM_LINUX_ENTROPY_H
+
+#include "meshmeter/base.h"
+
+/// Random bytes of the kernel, good for keys. Blocks only while the kernel has not collected any since power-up.
+void mm_linux_entropy(void *bytes, size_t bytes_count);
+uint32_t mm_linux_entropy_u32(void);
+uint64_t mm_linux_entropy_u64(void);
+
+#endif

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "log.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+void mm_hq_log(const char *format, ...) {
+    char line[1024];
+    struct timespec time;
+    struct tm civil;
+    clock_gettime(CLOCK_REALTIME, &time);
+    gmtime_r(&time.tv_sec, &civil);
+    size_t used = strftime(line, sizeof line, "%Y-%m-%dT%H:%M:%S", &civil);
+    used += (size_t)snprintf(line + used, sizeof line - used, ".%03ldZ hq: ", time.tv_nsec / 1000000);
+    va_list arguments;
+    va_start(arguments, format);
+    int wanted = vsnprintf(line + used, sizeof line - used - 1, format, arguments);
+    va_end(arguments);
+    if (wanted < 0) {
+        return;
+    }
+    used += (size_t)wanted < sizeof line - used - 1 ? (size_t)wanted : sizeof line - used - 2;
+    line[used++] = '\n';
+    // A log that cannot be written must not stop the ingest.
+    ssize_t ignored = write(STDERR_FILENO, line, used);
+    (void)ignored;
+}
+
+void mm_hq_error_set(mm_hq_error_t *self, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(self->text, sizeof self->text, format, arguments);
+    va_end(arguments);
+}

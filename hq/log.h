@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef MM_HQ_LOG_H
+#define MM_HQ_LOG_H
+
+/// One line to standard error: the computer's time in UTC, "hq:", and the message. One write per line, so that lines of
+/// several processes on one terminal stay whole.
+void mm_hq_log(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/// Text of an operating error for the caller to show. Always terminated.
+typedef struct {
+    char text[384];
+} mm_hq_error_t;
+
+void mm_hq_error_set(mm_hq_error_t *self, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#endif

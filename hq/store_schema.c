@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store_internal.h"
+
+#include <stdio.h>
+#include <sys/random.h>
+
+// Each entry brings the schema from version (index) to (index + 1) in one transaction. Entries are never changed once
+// released: append.
+static const char *const s_migrations[] = {
+    // 1: sites, nodes, journals.
+    "CREATE TABLE total ("
+    "  id INTEGER PRIMARY KEY CHECK (id = 1),"
+    "  database_id INTEGER NOT NULL,"
+    "  revision INTEGER NOT NULL DEFAULT 0,"
+    "  records INTEGER NOT NULL DEFAULT 0,"
+    "  duplicates INTEGER NOT NULL DEFAULT 0,"
+    "  conflicts INTEGER NOT NULL DEFAULT 0,"
+    "  quarantined INTEGER NOT NULL DEFAULT 0,"
+    "  snapshots INTEGER NOT NULL DEFAULT 0"
+    ");"
+    "CREATE TABLE site ("
+    "  id INTEGER PRIMARY KEY,"
+    "  name TEXT NOT NULL UNIQUE,"
+    "  tz TEXT NOT NULL DEFAULT '',"
+    "  root BLOB,"
+    "  root_utc_us INTEGER NOT NULL DEFAULT 0"
+    ");"
+    // The journal's cursor, and the newest interval record so that the present power needs no search.
+    "CREATE TABLE node ("
+    "  id INTEGER PRIMARY KEY,"
+    "  site INTEGER NOT NULL REFERENCES site(id),"
+    "  mac BLOB NOT NULL CHECK (length(mac) = 6),"
+    "  last_seen_us INTEGER NOT NULL DEFAULT 0,"
+    "  epoch INTEGER NOT NULL DEFAULT 0,"
+    "  watermark_seq INTEGER NOT NULL DEFAULT 0,"
+    "  next_seq INTEGER NOT NULL DEFAULT 1,"
+    "  oldest_seq INTEGER NOT NULL DEFAULT 1,"
+    "  interval_epoch INTEGER NOT NULL DEFAULT 0,"
+    "  interval_seq INTEGER NOT NULL DEFAULT 0,"
+    "  interval_no INTEGER NOT NULL DEFAULT 0,"
+    "  interval_payload BLOB,"
+    "  missed_rounds INTEGER NOT NULL DEFAULT 0,"
+    "  missed_root BLOB,"
+    "  missed_boot_no INTEGER NOT NULL DEFAULT 0,"
+    "  missed_round_id INTEGER NOT NULL DEFAULT 0,"
+    "  UNIQUE (site, mac)"
+    ");"
+    // No foreign key: it would look up the node once per record, and nodes are never deleted.
+    "CREATE TABLE record ("
+    "  day INTEGER NOT NULL,"
+    "  node INTEGER NOT NULL,"
+    "  epoch INTEGER NOT NULL,"
+    "  seq INTEGER NOT NULL,"
+    "  type INTEGER NOT NULL,"
+    "  payload BLOB NOT NULL,"
+    "  PRIMARY KEY (day, node, epoch, seq)"
+    ") WITHOUT ROWID;"
+    "CREATE TABLE span ("
+    "  node INTEGER NOT NULL, epoch INTEGER NOT NULL, first_seq INTEGER NOT NULL, last_seq INTEGER NOT NULL,"
+    "  PRIMARY KEY (node, epoch, first_seq)"
+    ") WITHOUT ROWID;"
+    "CREATE TABLE gap ("
+    "  node INTEGER NOT NULL, epoch INTEGER NOT NULL, first_seq INTEGER NOT NULL, last_seq INTEGER NOT NULL,"
+    "  reason INTEGER NOT NULL, explained INTEGER NOT NULL,"
+    "  PRIMARY KEY (node, epoch, first_seq)"
+    ") WITHOUT ROWID;"
+    // Interval record `seq` stands for the interval records of first_seq … last_seq.
+    "CREATE TABLE thinned ("
+    "  node INTEGER NOT NULL, epoch INTEGER NOT NULL, seq INTEGER NOT NULL,"
+    "  first_seq INTEGER NOT NULL, last_seq INTEGER NOT NULL,"
+    "  PRIMARY KEY (node, epoch, seq)"
+    ") WITHOUT ROWID;"
+    "CREATE TABLE snapshot ("
+    "  node INTEGER PRIMARY KEY REFERENCES node(id),"
+    "  received_us INTEGER NOT NULL,"
+    "  frame BLOB NOT NULL"
+    ");"
+    "CREATE TABLE meter ("
+    "  node INTEGER NOT NULL REFERENCES node(id), channel INTEGER NOT NULL, id TEXT NOT NULL,"
+    "  PRIMARY KEY (node, channel)"
+    ") WITHOUT ROWID;"
+    "CREATE INDEX meter_id ON meter (id);"
+    "CREATE TABLE month ("
+    "  node INTEGER NOT NULL, channel INTEGER NOT NULL, year_month INTEGER NOT NULL,"
+    "  epoch INTEGER NOT NULL, seq INTEGER NOT NULL, payload BLOB NOT NULL,"
+    "  PRIMARY KEY (node, channel, year_month)"
+    ") WITHOUT ROWID;"
+    // utc_s is where the event stands in time; placed = 0: only when it was received, until the node's time is known.
+    "CREATE TABLE event ("
+    "  id INTEGER PRIMARY KEY, node INTEGER NOT NULL, epoch INTEGER NOT NULL, seq INTEGER NOT NULL,"
+    "  code INTEGER NOT NULL, trust INTEGER NOT NULL, seconds INTEGER NOT NULL, boot_no INTEGER NOT NULL,"
+    "  utc_s INTEGER NOT NULL, placed INTEGER NOT NULL,"
+    "  value0 INTEGER NOT NULL, value1 INTEGER NOT NULL, value2 INTEGER NOT NULL, value3 INTEGER NOT NULL,"
+    "  UNIQUE (node, epoch, seq)"
+    ");"
+    "CREATE INDEX event_boot ON event (node, boot_no);"
+    "CREATE INDEX event_time ON event (utc_s);"
+    // What HQ itself noticed about a node.
+    "CREATE TABLE incident ("
+    "  id INTEGER PRIMARY KEY, node INTEGER NOT NULL REFERENCES node(id), utc_s INTEGER NOT NULL, name TEXT NOT NULL,"
+    "  value0 INTEGER NOT NULL, value1 INTEGER NOT NULL, value2 INTEGER NOT NULL, value3 INTEGER NOT NULL"
+    ");"
+    "CREATE TABLE quarantine ("
+    "  id INTEGER PRIMARY KEY, received_us INTEGER NOT NULL, topic TEXT NOT NULL, reason TEXT NOT NULL,"
+    "  bytes INTEGER NOT NULL, payload BLOB NOT NULL"
+    ");",
+    // 2: the original's messages.
+    "ALTER TABLE total ADD COLUMN legacy_readings INTEGER NOT NULL DEFAULT 0;"
+    "CREATE TABLE legacy_meter ("
+    "  id INTEGER PRIMARY KEY, site INTEGER NOT NULL REFERENCES site(id), meter TEXT NOT NULL,"
+    "  node_id INTEGER NOT NULL, subnode INTEGER NOT NULL, form INTEGER NOT NULL,"
+    "  stamp_s INTEGER NOT NULL, received_us INTEGER NOT NULL,"
+    "  life_kwh INTEGER NOT NULL, month INTEGER NOT NULL, month_kwh INTEGER NOT NULL, hours TEXT NOT NULL,"
+    "  UNIQUE (site, meter)"
+    ");"
+    "CREATE TABLE legacy_reading ("
+    "  day INTEGER NOT NULL, meter INTEGER NOT NULL, stamp_s INTEGER NOT NULL, digest INTEGER NOT NULL,"
+    "  form INTEGER NOT NULL, received_us INTEGER NOT NULL, payload BLOB NOT NULL,"
+    "  PRIMARY KEY (day, meter, stamp_s, digest)"
+    ") WITHOUT ROWID;"
+    "CREATE TABLE notice ("
+    "  id INTEGER PRIMARY KEY, received_us INTEGER NOT NULL, topic TEXT NOT NULL, payload BLOB NOT NULL"
+    ");",
+};
+
+#define MIGRATION_COUNT ((int)(sizeof s_migrations / sizeof s_migrations[0]))
+
+int mmi_hq_schema_version(void) {
+    return MIGRATION_COUNT;
+}
+
+static bool read_integer(sqlite3 *db, const char *sql, int64_t *value) {
+    sqlite3_stmt *statement = NULL;
+    bool good = sqlite3_prepare_v2(db, sql, -1, &statement, NULL) == SQLITE_OK && sqlite3_step(statement) == SQLITE_ROW;
+    *value = good ? sqlite3_column_int64(statement, 0) : 0;
+    sqlite3_finalize(statement);
+    return good;
+}
+
+static bool execute(sqlite3 *db, const char *sql) {
+    return sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK;
+}
+
+// The marks that make an empty file ours, and its random name.
+static bool create_identity(sqlite3 *db) {
+    uint64_t database_id = 0;
+    while (database_id == 0) {
+        if (getrandom(&database_id, sizeof database_id, 0) != (ssize_t)sizeof database_id) {
+            return false;
+        }
+    }
+    char sql[128];
+    snprintf(sql, sizeof sql, "PRAGMA application_id = %d; INSERT INTO total (id, database_id) VALUES (1, %lld);",
+             MMI_HQ_APPLICATION_ID, (long long)database_id);
+    return execute(db, sql);
+}
+
+static bool migrate_step(sqlite3 *db, int version, mm_hq_error_t *error) {
+    char mark[64];
+    snprintf(mark, sizeof mark, "PRAGMA user_version = %d;", version + 1);
+    if (execute(db, "BEGIN IMMEDIATE;") && execute(db, s_migrations[version]) && (version > 0 || create_identity(db)) &&
+        execute(db, mark) && execute(db, "COMMIT;")) {
+        return true;
+    }
+    mm_hq_error_set(error, "migration of the database from version %d to %d failed: %s", version, version + 1,
+                    sqlite3_errmsg(db));
+    execute(db, "ROLLBACK;");
+    return false;
+}
+
+bool mmi_hq_schema_migrate(sqlite3 *db, mm_hq_error_t *error) {
+    int64_t version = 0;
+    int64_t application_id = 0;
+    int64_t table_count = 0;
+    if (!read_integer(db, "PRAGMA user_version;", &version) ||
+        !read_integer(db, "PRAGMA application_id;", &application_id) ||
+        !read_integer(db, "SELECT count(*) FROM sqlite_schema;", &table_count)) {
+        mm_hq_error_set(error, "cannot be read: %s", sqlite3_errmsg(db));
+        return false;
+    }
+    bool is_empty = version == 0 && application_id == 0 && table_count == 0;
+    if (!is_empty && application_id != MMI_HQ_APPLICATION_ID) {
+        mm_hq_error_set(error, "is a database of another program; choose another file");
+        return false;
+    }
+    if (version > MIGRATION_COUNT) {
+        mm_hq_error_set(error,
+                        "has schema version %lld, this program knows up to %d; use the newer meshmeter that wrote it",
+                        (long long)version, MIGRATION_COUNT);
+        return false;
+    }
+    for (int step = (int)version; step < MIGRATION_COUNT; step++) {
+        if (!migrate_step(db, step, error)) {
+            return false;
+        }
+    }
+    return true;
+}

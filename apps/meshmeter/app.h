@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef MM_APP_H
+#define MM_APP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/// What the subcommands of the program share.
+
+#define APP_VERSION "0.1.0"
+
+/// Exit codes, the same for every subcommand.
+enum {
+    APP_OK = 0,
+    APP_CHECK_FAILED = 1, ///< ran, and found a loss, a mismatch or a damaged input
+    APP_USAGE = 2,        ///< wrong arguments or configuration
+    APP_ENVIRONMENT = 3,  ///< a file, port, program or permission is missing
+    APP_NO_ANSWER = 4,    ///< the part that was asked is not running
+};
+
+/// One subcommand. argv[0] is its name.
+typedef struct {
+    const char *name;
+    const char *summary;
+    int (*run)(int argc, char **argv);
+} app_command_t;
+
+int command_demo(int argc, char **argv);
+int command_node(int argc, char **argv);
+int command_hq(int argc, char **argv);
+int command_decode(int argc, char **argv);
+int command_readings(int argc, char **argv);
+int command_status(int argc, char **argv);
+int command_ctl(int argc, char **argv);
+
+/// "meshmeter <command>: <text>" to standard error. Returns `code`, so that a caller can `return app_error(…)`.
+__attribute__((format(printf, 3, 4))) int app_error(int code, const char *command, const char *format, ...);
+
+/// Whole decimal number in min … max; false otherwise (nothing written).
+bool app_parse_number(const char *text, int64_t min, int64_t max, int64_t *number);
+/// "2015-12-31", "2015-12-31T23:00", "2015-12-31T23:00:00Z" (UTC) or seconds since 1970.
+bool app_parse_utc(const char *text, int64_t *utc_s);
+/// "ADDR:PORT"; the address is copied (at most address_bytes - 1 characters).
+bool app_parse_address(const char *text, char *address, size_t address_bytes, uint16_t *port);
+/// "YYYY-MM-DDTHH:MM:SSZ" into text[21].
+void app_format_utc(int64_t utc_s, char text[21]);
+
+/// Path below `directory`; the result must fit (path_bytes) or false.
+bool app_path(char *path, size_t path_bytes, const char *directory, const char *name);
+/// Directory of the running program, for finding what is installed beside it. False if the system does not tell.
+bool app_program_directory(char *path, size_t path_bytes);
+/// Whole file into a buffer of limit_bytes at most, zero terminated (malloc; caller frees), or NULL with errno set
+/// (EFBIG: larger).
+char *app_read_file(const char *path, size_t limit_bytes, size_t *size_bytes);
+/// Write atomically: temporary file, fsync, rename. Mode 0600.
+bool app_write_file(const char *path, const char *text);
+
+#endif

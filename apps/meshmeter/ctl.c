@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "app.h"
+#include "control_client.h"
+
+#define ANSWER_BYTES 65536
+#define ANSWER_TIMEOUT_MS 3000
+
+static void print_help(void) {
+    puts("usage: meshmeter ctl --state DIR [--node N] COMMAND…\n\n"
+         "Talk to running nodes over their control sockets. Without --node: to all nodes of the site.\n\n"
+         "  --state DIR     state directory of the demo (or MM_STATE in the environment)\n"
+         "  --node N        only node N (1, 2, …)\n"
+         "  --socket FILE   the control socket of one node, instead of --state\n\n"
+         "Commands:\n"
+         "  status             everything the node knows about itself, as JSON\n"
+         "  router on|off      switch the simulated router of the node\n"
+         "  clock set [UTC]    give the node the time (default: the site's clock)\n"
+         "  hold               close the interval and make no more metering records until the next start\n\n"
+         "Exit code 0: all answered; 1: one refused; 4: one did not answer.");
+}
+
+typedef struct {
+    const char *line;
+    const char *only; ///< name of the only node, or NULL
+    bool with_names;
+    unsigned asked;
+    int code;
+} errand_t;
+
+static void ask_one(const char *node_name, const char *socket_path, void *context) {
+    errand_t *errand = context;
+    static char s_answer[ANSWER_BYTES];
+    if (errand->only != NULL && strcmp(errand->only, node_name) != 0) {
+        return;
+    }
+    errand->asked++;
+    bool good = control_ask(socket_path, errand->line, ANSWER_TIMEOUT_MS, s_answer, sizeof s_answer);
+    s_answer[strcspn(s_answer, "\n")] = '\0';
+    if (!good) {
+        fprintf(stderr, "%s: %s\n", node_name, s_answer);
+        errand->code = APP_NO_ANSWER;
+        return;
+    }
+    if (strncmp(s_answer, "error", 5) == 0 && errand->code == APP_OK) {
+        errand->code = APP_CHECK_FAILED;
+    }
+    printf("%s%s%s\n", errand->with_names ? node_name : "", errand->with_names ? ": " : "", s_answer);
+}
+
+int command_ctl(int argc, char **argv) {
+    static const struct option options[] = {{"state", required_argument, NULL, 's'},
+                                            {"node", required_argument, NULL, 'n'},
+                                            {"socket", required_argument, NULL, 'k'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {NULL, 0, NULL, 0}};
+    const char *state = getenv("MM_STATE");
+    const char *socket_path = NULL;
+    char only[32] = "";
+    int64_t node = 0;
+    for (int option = 0; (option = getopt_long(argc, argv, "+", options, NULL)) != -1;) {
+        switch (option) {
+        case 's':
+            state = optarg;
+            break;
+        case 'k':
+            socket_path = optarg;
+            break;
+        case 'n':
+            if (!app_parse_number(optarg, 1, 100, &node)) {
+                return app_error(APP_USAGE, "ctl", "--node must be a number from 1 to 100, not '%s'", optarg);
+            }
+            snprintf(only, sizeof only, "node-%d", (int)node);
+            break;
+        case 'h':
+            print_help();
+            return APP_OK;
+        default:
+            return APP_USAGE;
+        }
+    }
+    char line[200] = "";
+    for (int i = optind; i < argc; i++) {
+        if (strlen(line) + strlen(argv[i]) + 2 > sizeof line) {
+            return app_error(APP_USAGE, "ctl", "the command is too long");
+        }
+        strcat(strcat(line, i > optind ? " " : ""), argv[i]);
+    }
+    if (line[0] == '\0' || (state == NULL && socket_path == NULL)) {
+        return app_error(APP_USAGE, "ctl", "%s; see meshmeter ctl --help",
+                         line[0] == '\0' ? "which command?"
+                                         : "which site? Name its --state DIR, as the demo printed it");
+    }
+    errand_t errand = {.line = line, .only = only[0] != '\0' ? only : NULL, .with_names = only[0] == '\0'};
+    if (socket_path != NULL) {
+        errand.with_names = false;
+        errand.only = NULL;
+        ask_one(socket_path, socket_path, &errand);
+        return errand.code;
+    }
+    (void)control_for_each(state, ask_one, &errand);
+    if (errand.asked == 0) {
+        return app_error(APP_NO_ANSWER, "ctl", "%s has no %s", state, only[0] != '\0' ? only : "nodes");
+    }
+    return errand.code;
+}

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <stdio.h>
+#include <string.h>
+
+#include "app.h"
+
+static const app_command_t s_commands[] = {
+    {"demo", "run a live site on this machine: broker, HQ and nodes", command_demo},
+    {"node", "run one node", command_node},
+    {"hq", "run HQ: broker to database, web page and API", command_hq},
+    {"status", "show nodes and meters of a running site", command_status},
+    {"ctl", "talk to running nodes: router off, hold, clock", command_ctl},
+    {"readings", "print the load profile from HQ's database", command_readings},
+    {"decode", "show any frame, batch or legacy message as JSON", command_decode},
+};
+
+#define COMMAND_COUNT (sizeof s_commands / sizeof s_commands[0])
+
+static void print_help(FILE *out) {
+    fputs("usage: meshmeter COMMAND [OPTION]…\n\nSub-metering of electricity with mesh nodes.\n\n", out);
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        fprintf(out, "  %-9s %s\n", s_commands[i].name, s_commands[i].summary);
+    }
+    fputs("\nmeshmeter COMMAND --help tells more.\n"
+          "Exit codes: 0 good, 1 a check failed or the input is damaged, 2 wrong arguments, 3 something is missing on\n"
+          "this machine (file, port, program), 4 the part that was asked does not answer.\n",
+          out);
+}
+
+int main(int argc, char **argv) {
+    if (argc < 2) {
+        print_help(stderr);
+        return APP_USAGE;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
+        print_help(stdout);
+        return APP_OK;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        puts("meshmeter " APP_VERSION);
+        return APP_OK;
+    }
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        if (strcmp(argv[1], s_commands[i].name) == 0) {
+            return s_commands[i].run(argc - 1, argv + 1);
+        }
+    }
+    fprintf(stderr, "meshmeter: no command '%s'. Known:", argv[1]);
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        fprintf(stderr, " %s", s_commands[i].name);
+    }
+    fputs(". See meshmeter --help.\n", stderr);
+    return APP_USAGE;
+}

@@ -1,0 +1,448 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <ctype.h>
+#include <errno.h>
+#include <getopt.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "app.h"
+#include "linux/linux_clock.h"
+#include "linux/linux_control.h"
+#include "linux/linux_entropy.h"
+#include "linux/linux_flash.h"
+#include "linux/linux_fram.h"
+#include "linux/linux_log.h"
+#include "linux/linux_loop.h"
+#include "linux/linux_mesh.h"
+#include "linux/linux_mqtt.h"
+#include "meshmeter/node.h"
+#include "node_config.h"
+#include "node_pulses.h"
+#include "node_status.h"
+
+// Pulses of replayed and modelled meters are looked at this often in real time; GPIO and input lines wake the loop
+// themselves.
+#define PULSE_PERIOD_US 20000
+// The system's clock is told to the node this often in real time.
+#define CLOCK_PERIOD_US 10000000
+// When the node is behind its own deadlines (clocks that run fast), it catches up in turns of this length, so that
+// control and network are served in between.
+#define CATCH_UP_US 50000
+
+// Everything a node process owns.
+typedef struct {
+    node_config_t config;
+    mm_linux_message_t message;
+    mm_linux_clock_t clock;
+    mm_linux_loop_t loop;
+    mm_linux_control_t control;
+    mm_linux_fram_t fram;
+    mm_linux_flash_t register_flash;
+    mm_linux_flash_t journal_flash;
+    mm_linux_mesh_t mesh;
+    mm_linux_mqtt_t mqtt;
+    mm_log_t log;
+    node_source_t source;
+    mm_node_t node;
+    uint8_t *batch_memory;
+    mm_us_t now;          ///< of the last event handed to the node
+    bool clock_given;     ///< the node may be told the time
+    int64_t clock_due_us; ///< real
+    bool router_up;
+    uint8_t frame[MM_MESH_FRAME_BYTES_MAX]; ///< being taken
+} node_process_t;
+
+static void print_help(void) {
+    puts("usage: meshmeter node --config FILE\n\n"
+         "Run one node until SIGINT or SIGTERM. The keys of FILE are in docs/guide/node.md; with\n"
+         "--check the configuration is only checked.");
+}
+
+// Time handed to the core never goes back.
+static mm_us_t present(node_process_t *self) {
+    mm_us_t now = mm_linux_clock_now(&self->clock);
+    self->now = now > self->now ? now : self->now;
+    return self->now;
+}
+
+static void tell_time(node_process_t *self, mm_us_t now) {
+    const mm_time_t time = {.utc = mm_linux_clock_utc_at(&self->clock, now), .trust = MM_TRUST_SYNCED};
+    if (mm_node_set_time(&self->node, time, now) != MM_OK) {
+        mm_linux_log(MM_LOG_WARNING, "the clock's time is impossible and was not taken");
+    }
+}
+
+static void keep_time(node_process_t *self, int64_t real_us) {
+    if (!self->clock_given || real_us < self->clock_due_us) {
+        return;
+    }
+    self->clock_due_us = real_us + CLOCK_PERIOD_US;
+    if (self->config.speed == 1) {
+        (void)mm_linux_clock_anchor(&self->clock);
+    }
+    tell_time(self, present(self));
+}
+
+static void set_router(node_process_t *self, bool up) {
+    self->router_up = up;
+    mm_linux_mesh_set_router(&self->mesh, up);
+}
+
+static bool set_clock(node_process_t *self, const char *text) {
+    int64_t utc_s = 0;
+    if (*text != '\0') {
+        if (!app_parse_utc(text, &utc_s)) {
+            return false;
+        }
+        const mm_time_t time = {.utc = {utc_s * MM_US_PER_S}, .trust = MM_TRUST_SYNCED};
+        return mm_node_set_time(&self->node, time, present(self)) == MM_OK;
+    }
+    self->clock_given = true;
+    self->clock_due_us = 0;
+    return true;
+}
+
+static void handle_control(void *context, char *line, mm_linux_answer_t *answer) {
+    node_process_t *self = context;
+    if (strcmp(line, "status") == 0) {
+        char *text = node_status_json(&self->node, self->router_up, present(self));
+        mm_linux_answer_print(answer, "%s\n", text != NULL ? text : "error: out of memory");
+        free(text);
+    } else if (strcmp(line, "router on") == 0 || strcmp(line, "router off") == 0) {
+        set_router(self, strcmp(line, "router on") == 0);
+        mm_linux_answer_print(answer, "ok %s\n", line);
+    } else if (strcmp(line, "hold") == 0) {
+        mm_node_hold(&self->node);
+        mm_linux_answer_print(answer, "ok hold\n");
+    } else if (strncmp(line, "clock set", 9) == 0 && set_clock(self, line[9] == ' ' ? line + 10 : line + 9)) {
+        mm_linux_answer_print(answer, "ok clock set\n");
+    } else {
+        mm_linux_answer_print(
+            answer, "error: not understood: '%s'. Known: status, router on|off, clock set [UTC], hold\n", line);
+    }
+}
+
+static bool state_path(const node_process_t *self, const char *name, char path[NODE_PATH_BYTES]) {
+    return app_path(path, NODE_PATH_BYTES, self->config.state_directory, name);
+}
+
+static bool open_storage(node_process_t *self) {
+    const node_config_t *config = &self->config;
+    mm_linux_sync_t sync = config->storage_sync ? MM_LINUX_SYNC_DATA : MM_LINUX_SYNC_NONE;
+    char path[NODE_PATH_BYTES];
+    if (mkdir(config->state_directory, 0700) != 0 && errno != EEXIST) {
+        mm_linux_message_set(&self->message, "%s: cannot be made: %s", config->state_directory, strerror(errno));
+        return false;
+    }
+    if (!state_path(self, "journal.bin", path) ||
+        mm_linux_flash_open(&self->journal_flash, path, config->journal_sectors, sync, &self->message) != MM_OK) {
+        return false;
+    }
+    if (config->with_fram) {
+        return state_path(self, "fram.bin", path) &&
+               mm_linux_fram_open(&self->fram, path, MM_STORE_FRAM_BYTES, sync, &self->message) == MM_OK;
+    }
+    return state_path(self, "registers.bin", path) &&
+           mm_linux_flash_open(&self->register_flash, path, MM_STORE_FLASH_SECTORS_MIN, sync, &self->message) == MM_OK;
+}
+
+// The line "USER:PASSWORD" of the password file, split in place; text is the caller's to free.
+static bool read_password(const char *path, char **text, const char **user, const char **password) {
+    size_t size = 0;
+    *text = app_read_file(path, 1024, &size);
+    char *colon = *text != NULL ? strchr(*text, ':') : NULL;
+    if (colon == NULL) {
+        return false;
+    }
+    (*text)[strcspn(*text, "\r\n")] = '\0';
+    *colon = '\0';
+    *user = *text;
+    *password = colon + 1;
+    return true;
+}
+
+static bool open_mqtt(node_process_t *self) {
+    const node_config_t *config = &self->config;
+    char client_id[32];
+    const uint8_t *mac = config->mac.bytes;
+    char *text = NULL;
+    snprintf(client_id, sizeof client_id, "mm-%02x%02x%02x%02x%02x%02x", mac[0], mac[1], mac[2], mac[3], mac[4],
+             mac[5]);
+    mm_linux_mqtt_options_t options = {.url = config->broker,
+                                       .client_id = client_id,
+                                       .ca_file = config->broker_ca_file[0] != '\0' ? config->broker_ca_file : NULL,
+                                       .version_5 = config->mqtt_5};
+    if (config->broker_password_file[0] != '\0' &&
+        !read_password(config->broker_password_file, &text, &options.user, &options.password)) {
+        mm_linux_message_set(&self->message, "%s: cannot be read, or is not one line USER:PASSWORD",
+                             config->broker_password_file);
+        free(text);
+        return false;
+    }
+    bool good = mm_linux_mqtt_open(&self->mqtt, &options, &self->message) == MM_OK;
+    free(text);
+    return good;
+}
+
+static bool read_key(const char *path, uint8_t key[MM_MESH_KEY_BYTES]) {
+    size_t size = 0;
+    char *text = app_read_file(path, 1024, &size);
+    bool good = text != NULL;
+    for (size_t i = 0; good && i < MM_MESH_KEY_BYTES; i++) {
+        unsigned byte = 0;
+        good = 2 * i + 1 < size && isxdigit((unsigned char)text[2 * i]) && isxdigit((unsigned char)text[2 * i + 1]) &&
+               sscanf(text + 2 * i, "%2x", &byte) == 1;
+        key[i] = (uint8_t)byte;
+    }
+    size_t digits = (size_t)2 * MM_MESH_KEY_BYTES;
+    good = good && text[digits + strspn(text + digits, "\r\n")] == '\0';
+    if (text != NULL) {
+        explicit_bzero(text, size);
+    }
+    free(text);
+    return good;
+}
+
+static bool open_mesh(node_process_t *self) {
+    const node_config_t *config = &self->config;
+    mm_linux_mesh_options_t options = {.mesh_id = config->mesh_id,
+                                       .mac = config->mac,
+                                       .listen = config->mesh_listen,
+                                       .peers = config->mesh_peers,
+                                       .group = config->mesh_group,
+                                       .hello_ms = config->mesh_hello_ms,
+                                       .router_up = config->router_up};
+    self->router_up = config->router_up;
+    if (!read_key(config->mesh_key_file, options.key)) {
+        mm_linux_message_set(&self->message, "%s: cannot be read, or is not one line of %d hexadecimal digits",
+                             config->mesh_key_file, 2 * MM_MESH_KEY_BYTES);
+        return false;
+    }
+    bool good = mm_linux_mesh_open(&self->mesh, &options, mm_linux_real_us(), &self->message) == MM_OK;
+    explicit_bzero(options.key, sizeof options.key);
+    return good;
+}
+
+static mm_timing_t timing_of(const node_config_t *config) {
+    // The slot belongs to the site, so that every node that becomes root keeps it.
+    mm_mac_t site = {{0}};
+    for (size_t i = 0; config->site[i] != '\0'; i++) {
+        site.bytes[i % 6] = (uint8_t)(site.bytes[i % 6] * 31 + (uint8_t)config->site[i]);
+    }
+    if (config->cycle_ms != 0) {
+        return mm_timing_for_speed(site, config->speed, (mm_us_t)config->cycle_ms * 1000);
+    }
+    mm_timing_t timing = mm_timing_default(site);
+    timing.slots.slot_us = (mm_us_t)config->slot_ms * 1000;
+    if (config->slot_count != 0) {
+        timing.slots.slot_count = config->slot_count;
+        timing.slots.slot = mm_slot_guess(site, config->slot_count);
+    }
+    if (config->slot >= 0) {
+        timing.slots.slot = (uint32_t)config->slot;
+    }
+    return timing;
+}
+
+static bool open_node(node_process_t *self) {
+    const node_config_t *config = &self->config;
+    mm_node_options_t options = {.mac = config->mac,
+                                 .metering = config->metering,
+                                 .timing = timing_of(config),
+                                 .journal_sector_count = config->journal_sectors,
+                                 .random_seed = mm_linux_entropy_u64()};
+    memcpy(options.site, config->site, sizeof options.site);
+    self->log = mm_linux_log_port();
+    const mm_node_ports_t ports = {.pulses = &self->source.counters.pulses,
+                                   .fram = config->with_fram ? &self->fram.fram : NULL,
+                                   .register_flash = &self->register_flash.flash,
+                                   .journal_flash = &self->journal_flash.flash,
+                                   .mesh = &self->mesh.mesh,
+                                   .mqtt = &self->mqtt.mqtt,
+                                   .log = &self->log,
+                                   .batch_memory = self->batch_memory,
+                                   .batch_capacity = MM_BATCHES_MAX};
+    self->now = mm_linux_clock_now(&self->clock);
+    if (mm_node_init(&self->node, &options, &ports, self->now) != MM_OK) {
+        mm_linux_message_set(&self->message,
+                             "%s: the configuration is impossible: check site (a-z, 0-9, -), meters, and "
+                             "that a cycle (slot_count x slot_ms) is longer than 10 s",
+                             config->path);
+        return false;
+    }
+    if (self->clock_given) {
+        tell_time(self, self->now); // of the very instant of the start: no interval begins without a time
+    }
+    return true;
+}
+
+static bool open_all(node_process_t *self) {
+    const node_config_t *config = &self->config;
+    if (mm_linux_clock_init(&self->clock, config->speed, config->clock_origin_real_us, config->clock_origin_utc_us) !=
+        MM_OK) {
+        mm_linux_message_set(&self->message, "%s: speed above 1 needs clock_origin_real_us", config->path);
+        return false;
+    }
+    self->clock_given = config->clock == NODE_CLOCK_SYSTEM;
+    self->batch_memory = calloc(MM_BATCHES_MAX, MM_BATCH_BYTES_MAX);
+    return self->batch_memory != NULL && mm_linux_loop_open(&self->loop, &self->message) == MM_OK &&
+           open_storage(self) && node_source_open(&self->source, config, &self->clock, &self->message) &&
+           open_mqtt(self) && open_mesh(self) && open_node(self) &&
+           (config->control_path[0] == '\0' || mm_linux_control_open(&self->control, &self->loop, config->control_path,
+                                                                     handle_control, self, &self->message) == MM_OK);
+}
+
+static void take_events(node_process_t *self) {
+    mm_mesh_event_t mesh_event;
+    while (mm_linux_mesh_next_event(&self->mesh, &mesh_event)) {
+        mm_node_on_mesh_event(&self->node, &mesh_event, present(self));
+    }
+    mm_mac_t from;
+    size_t bytes_count = 0;
+    while (mm_linux_mesh_next_frame(&self->mesh, &from, self->frame, &bytes_count)) {
+        mm_node_on_mesh_frame(&self->node, from, self->frame, bytes_count, present(self));
+    }
+    mm_mqtt_event_t mqtt_event;
+    while (mm_linux_mqtt_next_event(&self->mqtt, &mqtt_event)) {
+        if (mqtt_event.kind == MM_MQTT_ERROR || mqtt_event.kind == MM_MQTT_REFUSED) {
+            mm_linux_log(MM_LOG_WARNING, "broker %s: %s", self->config.broker, mm_linux_mqtt_last_error(&self->mqtt));
+        }
+        mm_node_on_mqtt_event(&self->node, &mqtt_event, present(self));
+    }
+}
+
+// Do what is due, as often as more is due at once (a node that was stopped has missed boundaries). Returns the next
+// deadline.
+static mm_us_t poll_node(node_process_t *self) {
+    int64_t until_real_us = mm_linux_real_us() + CATCH_UP_US;
+    for (;;) {
+        mm_us_t deadline = mm_node_poll(&self->node, present(self));
+        if (deadline > self->now || mm_linux_real_us() >= until_real_us) {
+            return deadline;
+        }
+    }
+}
+
+static int64_t earlier(int64_t left, int64_t right) {
+    return left < right ? left : right;
+}
+
+static void watch_files(node_process_t *self) {
+    (void)mm_linux_loop_watch(&self->loop, mm_linux_mqtt_file(&self->mqtt), POLLIN, NULL, NULL);
+    int mesh_files[2];
+    mm_linux_mesh_files(&self->mesh, mesh_files);
+    for (size_t i = 0; i < 2 && mesh_files[i] >= 0; i++) {
+        (void)mm_linux_loop_watch(&self->loop, mesh_files[i], POLLIN, NULL, NULL);
+    }
+    if (self->source.kind == NODE_PULSES_STDIN) {
+        (void)mm_linux_loop_watch(&self->loop, self->source.lines.file, POLLIN, NULL, NULL);
+    }
+    for (size_t i = 0; self->source.kind == NODE_PULSES_GPIO && i < MM_CHANNELS; i++) {
+        if (self->source.gpio.inputs[i].file >= 0) {
+            (void)mm_linux_loop_watch(&self->loop, self->source.gpio.inputs[i].file, POLLIN, NULL, NULL);
+        }
+    }
+}
+
+// When the pulses must be looked at again, in real time.
+static int64_t poll_pulses(node_process_t *self, int64_t real_us) {
+    switch (self->source.kind) {
+    case NODE_PULSES_GPIO:
+        return mm_pulses_gpio_poll(&self->source.gpio);
+    case NODE_PULSES_STDIN: {
+        int file = self->source.lines.file;
+        (void)mm_pulses_stdin_poll(&self->source.lines);
+        if (self->source.lines.file < 0 && file >= 0) {
+            mm_linux_loop_unwatch(&self->loop, file);
+            mm_linux_log(MM_LOG_INFO, "end of the input lines; the node goes on without further pulses");
+        }
+        return MM_US_NEVER;
+    }
+    default:
+        return real_us + PULSE_PERIOD_US;
+    }
+}
+
+static void run(node_process_t *self) {
+    watch_files(self);
+    while (mm_linux_loop_signal(&self->loop) == 0) {
+        int64_t real_us = mm_linux_real_us();
+        int64_t wake_us = poll_pulses(self, real_us);
+        keep_time(self, real_us);
+        wake_us = earlier(wake_us, mm_linux_mesh_poll(&self->mesh, real_us));
+        if (self->config.control_path[0] != '\0') {
+            wake_us = earlier(wake_us, mm_linux_control_poll(&self->control, real_us));
+        }
+        if (self->clock_given) {
+            wake_us = earlier(wake_us, self->clock_due_us);
+        }
+        // What is due comes before what has arrived: an event must not overtake the end of an interval.
+        (void)poll_node(self);
+        take_events(self);
+        mm_us_t deadline = poll_node(self);
+        wake_us = earlier(wake_us, mm_linux_clock_real_deadline(&self->clock, deadline));
+        mm_linux_loop_wait(&self->loop, wake_us);
+    }
+}
+
+static void close_all(node_process_t *self) {
+    if (self->config.control_path[0] != '\0') {
+        mm_linux_control_close(&self->control);
+    }
+    mm_linux_mqtt_close(&self->mqtt);
+    mm_linux_mesh_close(&self->mesh);
+    node_source_close(&self->source);
+    mm_linux_fram_close(&self->fram);
+    mm_linux_flash_close(&self->register_flash);
+    mm_linux_flash_close(&self->journal_flash);
+    mm_linux_loop_close(&self->loop);
+    free(self->batch_memory);
+}
+
+int command_node(int argc, char **argv) {
+    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
+                                            {"check", no_argument, NULL, 'k'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {NULL, 0, NULL, 0}};
+    const char *path = NULL;
+    bool check_only = false;
+    for (int option = 0; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+        switch (option) {
+        case 'c':
+            path = optarg;
+            break;
+        case 'k':
+            check_only = true;
+            break;
+        case 'h':
+            print_help();
+            return APP_OK;
+        default:
+            return APP_USAGE;
+        }
+    }
+    if (path == NULL || optind != argc) {
+        return app_error(APP_USAGE, "node", "--config FILE is needed, and nothing else; see meshmeter node --help");
+    }
+    static node_process_t s_process;
+    node_process_t *self = &s_process;
+    if (!node_config_read(path, &self->config, self->message.text, sizeof self->message.text)) {
+        return app_error(APP_USAGE, "node", "%s", self->message.text);
+    }
+    if (check_only) {
+        printf("%s: good\n", path);
+        return APP_OK;
+    }
+    if (!open_all(self)) {
+        return app_error(APP_ENVIRONMENT, "node", "%s", self->message.text);
+    }
+    mm_linux_log(MM_LOG_INFO, "node of site %s started, boot %u", self->config.site,
+                 (unsigned)self->node.metering.boot_no);
+    run(self);
+    mm_linux_log(MM_LOG_INFO, "stopped by signal %d", mm_linux_loop_signal(&self->loop));
+    close_all(self);
+    return APP_OK;
+}

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+// The page: what is shown is a function of the address (#/…) and of the feed's last state.
+
+import {
+    html,
+    render,
+    useEffect,
+    useErrorBoundary,
+    useLayoutEffect,
+    useMemo,
+    useState,
+} from './vendor/htm-preact.module.js';
+import { Feed } from './api.js';
+import { visible } from './format.js';
+import { Banner, Footer, Header } from './header.js';
+import { MeterDetail } from './meter_detail.js';
+import { Meters } from './meters.js';
+import { Nodes } from './nodes.js';
+import { Quarantine } from './records.js';
+import { linkTo, parseRoute } from './route.js';
+import { parseTz, UTC } from './tz.js';
+
+const STORED_SITE = 'meshmeter.site';
+
+function storedSite() {
+    try {
+        return localStorage.getItem(STORED_SITE);
+    } catch {
+        return null; // storage is switched off
+    }
+}
+
+function storeSite(site) {
+    try {
+        localStorage.setItem(STORED_SITE, site);
+    } catch {
+        // Then the choice lasts as long as the address.
+    }
+}
+
+function useRoute() {
+    const [route, setRoute] = useState(() => parseRoute(location.hash));
+    useEffect(() => {
+        const follow = () => setRoute(parseRoute(location.hash));
+        window.addEventListener('hashchange', follow);
+        return () => window.removeEventListener('hashchange', follow);
+    }, []);
+    return route;
+}
+
+function useFeed(route) {
+    const [feed] = useState(() => new Feed(() => {}));
+    const [state, setState] = useState(feed.state);
+    useEffect(() => {
+        if (route.site) {
+            storeSite(route.site);
+        }
+        feed.select(route.site ?? storedSite(), route.view === 'meter' ? route.node : null);
+    }, [route]);
+    useEffect(() => {
+        feed.onChange = setState;
+        feed.start();
+        return () => feed.stop();
+    }, []);
+    return [feed, state];
+}
+
+/** Renders once a second, so that ages and the clock move. */
+function useSeconds() {
+    const [, setSecond] = useState(0);
+    useEffect(() => {
+        const timer = setInterval(() => setSecond((second) => second + 1), 1000);
+        return () => clearInterval(timer);
+    }, []);
+}
+
+function zoneOf(data) {
+    const text = data?.sites.find((site) => site.site === data.site)?.tz;
+    try {
+        return { tz: parseTz(text), tzError: null };
+    } catch (error) {
+        return { tz: UTC, tzError: error.message };
+    }
+}
+
+/** HQ's clock now, as far as it can be told from its last answer. It may run faster than ours (`speed`). */
+function clockOf(data) {
+    const { time, speed } = data.status;
+    return time + ((performance.now() - data.receivedMs) / 1000) * (Number(speed) > 0 ? Number(speed) : 1);
+}
+
+function NoSite({ status }) {
+    return html`<section class="panel empty">
+        <h2>No site has reported yet</h2>
+        ${
+            status.broker?.connected === false
+                ? html`<p>HQ is not connected to its broker, so nothing can arrive. Check that the broker runs
+                      and that HQ's
+                option <code>--broker</code> names it; HQ tries again by itself.</p>`
+                : html`<p>HQ is connected to its broker and waits. A site appears here with the first
+                      message of its root.</p>
+                <ul>
+                    <li>Start a node: <code>meshmeter node --config FILE</code>; its site, broker and time zone
+                          are in that file.</li>
+                    <li>Or try a whole site on this machine: <code>./run</code>.</li>
+                    ${
+                        Number(status.database?.quarantined) > 0 &&
+                        html`<li>Something arrived that could not be decoded:
+                        <a href="#/quarantine">look at the quarantine</a>.</li>`
+                    }
+                </ul>`
+        }
+    </section>`;
+}
+
+function Main({ route, data, tz, now_s, revision }) {
+    if (route.view === 'quarantine') {
+        return html`<${Quarantine} tz=${tz} revision=${revision} site=${data.site} />`;
+    }
+    if (data.site === null && route.view !== 'meter') {
+        return html`<${NoSite} status=${data.status} />`;
+    }
+    const common = { data, tz, now_s };
+    if (route.view === 'meter') {
+        return html`<div class="split">
+            <${Meters} ...${common} compact=${true} selected=${route} />
+            <${MeterDetail} key=${`${route.node}/${route.channel}`} ...${common} node=${route.node}
+                channel=${route.channel}
+                revision=${revision} />
+        </div>`;
+    }
+    return html`<${Nodes} ...${common} revision=${revision} /><${Meters} ...${common} />`;
+}
+
+function Page() {
+    const route = useRoute();
+    const [feed, { data, failure, revision }] = useFeed(route);
+    useSeconds();
+    const zoneText = data?.sites.find((site) => site.site === data.site)?.tz;
+    const { tz, tzError } = useMemo(() => zoneOf(data), [zoneText]);
+    const now_s = data ? clockOf(data) : 0;
+
+    useEffect(() => {
+        const meter =
+            route.view === 'meter' &&
+            data?.meters.find((entry) => entry.node === route.node && entry.channel === route.channel);
+        document.title = meter?.id ? `${visible(meter.id)} · meshmeter HQ` : 'meshmeter HQ';
+    }, [route, revision]);
+    // From meter to meter the place is kept, for comparing; another view begins at its top.
+    useLayoutEffect(() => window.scrollTo(0, 0), [route.view]);
+    useEffect(() => {
+        const back = (event) => {
+            if (event.key === 'Escape' && route.view !== 'overview' && !event.defaultPrevented) {
+                location.hash = linkTo.site(data?.site);
+            }
+        };
+        window.addEventListener('keydown', back);
+        return () => window.removeEventListener('keydown', back);
+    }, [route, data?.site]);
+
+    return html`
+        <a class="skip" href="#main" onClick=${skipToMain}>To the content</a>
+        <${Header} data=${data} failure=${failure} tz=${tz} tzError=${tzError} now_s=${now_s} />
+        <${Banner} failure=${failure} hasData=${data !== null} onRetry=${() => feed.refresh()} />
+        <main id="main" tabindex="-1" class=${failure && data ? 'is-old' : ''}>
+            ${
+                data
+                    ? html`<${Main} route=${route} data=${data} tz=${tz} now_s=${now_s} revision=${revision} />`
+                    : html`<p class="starting">${failure ? 'Nothing to show yet.' : 'Asking HQ …'}</p>`
+            }
+        </main>
+        ${data && html`<${Footer} data=${data} tz=${tz} />`}`;
+}
+
+function skipToMain(event) {
+    // The address is the page's state, so the link must not change it.
+    event.preventDefault();
+    document.getElementById('main').focus();
+}
+
+function App() {
+    const [error] = useErrorBoundary((cause) => console.error(cause));
+    if (error) {
+        return html`<main><section class="panel empty"><h2>The page has failed</h2>
+            <p>${visible(error.message)}</p><p>HQ itself is not affected. <a
+                href=${location.pathname}>Load the page again</a>.</p>
+        </section></main>`;
+    }
+    return html`<${Page} />`;
+}
+
+const root = document.getElementById('app');
+root.replaceChildren();
+render(html`<${App} />`, root);

@@ -291,11 +291,11 @@ const ROUTES = {
         const at = NEWEST_START_S - 5 * 86400;
         const rows = [
             ['time_synced', 'synced', at + 14, [3, 14, at + 14, 0]],
-            ['root_taken', 'unset', 9, [0, 0, 0, 0]],
-            ['boot', 'unset', 0, [3, 1, 0, 0]],
+            ['root_taken', 'unset', at + 9, [0, 0, 0, 0]],
+            ['boot', 'unset', at, [3, 1, 0, 0]],
             ['configuration', 'synced', YEAR_START_S + 7200, [2, 0, 1000, 0]],
             ['time_synced', 'synced', YEAR_START_S + 60, [1, 21, YEAR_START_S + 60, 118]],
-            ['boot', 'unset', 0, [1, 1, 0, 0]],
+            ['boot', 'unset', YEAR_START_S + 39, [1, 1, 0, 0]],
             ['tomorrow', 'synced', YEAR_START_S, [4, 0, 0, 1]],
         ];
         return {

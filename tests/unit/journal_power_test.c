@@ -42,6 +42,7 @@ static uint64_t second_cut_count;
 // After a cut while `pending` was on its way: everything else is there, and the owner of the pending record can go on
 // as if nothing had happened.
 static void check_and_go_on(fixture_t *f, const truth_t *pending, mm_position_t promised, uint32_t more) {
+    assert_int_equal(f->opening.damaged_count, 0); // a power cut damages nothing that counts
     seen_t seen = fixture_check(f, pending);
     mm_position_t next = mm_journal_next(&f->journal);
     if (seen.unacknowledged_count == 0) {

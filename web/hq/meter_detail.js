@@ -129,7 +129,8 @@ function IntervalTable({ intervals, tz }) {
             <td class="num">${formatCount(interval.pulses)}</td>
             <td>${interval.thinned && html`<span class="badge thinned">thinned, ${formatDuration(interval.duration_s)}
                 </span> `}
-                ${interval.trust === 'held' && html`<span class="badge warn">clock held</span>`}</td></tr>`,
+                ${interval.trust === 'held' && html`<span class="badge warn">clock held</span>`}
+                ${interval.trust === 'unset' && html`<span class="badge warn">clock set later</span>`}</td></tr>`,
         )}</tbody></table></div>`;
 }
 
@@ -151,7 +152,6 @@ function Profile({ node, channel, tz, revision, height }) {
     const { value, error } = useResource(load, `${node}/${channel}`, [revision, days]);
     const rows = value?.rows;
     const intervals = useMemo(() => readIntervals(rows ?? []), [rows]);
-    const untimed = (rows?.length ?? 0) - intervals.length;
     const hasThinned = intervals.some((interval) => interval.thinned);
     return html`<section class="panel plot-panel" aria-labelledby="profile-title">
         <div class="panel-head"><h3 id="profile-title">Last days</h3>
@@ -180,8 +180,6 @@ function Profile({ node, channel, tz, revision, height }) {
             }
             <${TableOf} summary="Show as table">${() => html`<${IntervalTable} intervals=${intervals} tz=${tz} />`}<//>`
         }
-        ${untimed > 0 && html`<p class="muted padded">
-            ${formatCount(untimed)} more without a known time (the node's clock was not set) are not drawn.</p>`}
     </section>`;
 }
 

@@ -24,20 +24,17 @@ export function isoTime(utc_s) {
     return Number.isNaN(date.getTime()) ? '' : date.toISOString().replace('.000Z', 'Z');
 }
 
-/** A time in the site's zone, or what else it is if the node's clock was never set. */
+/** A time in the site's zone. While a node's clock was not set, its records carry uptime: HQ places them afterwards. */
 export function Instant({ at_s, trust, tz, zone }) {
-    if (trust === 'unset') {
-        return html`<span title="The node's clock was not set: this is the time since its start">
-            start + ${formatDuration(at_s)}</span>`;
-    }
-    return html`<time datetime=${isoTime(at_s)}>${formatDateTime(tz, at_s)}${zone ? ` ${formatZone(tz, at_s)}` : ''}
-        </time>`;
+    const placed = trust === 'unset';
+    return html`<time datetime=${isoTime(at_s)}
+        title=${placed ? "The node's clock was not set then: HQ worked the time out from its later synchronisation" : null}>
+        ${placed ? '≈ ' : ''}${formatDateTime(tz, at_s)}${zone ? ` ${formatZone(tz, at_s)}` : ''}</time>`;
 }
 
 const TRUSTS = {
     synced: ['good', 'synced', 'The clock was synchronised recently'],
     held: ['warn', 'held', 'The clock was synchronised since the start of the node, but not recently'],
-    restated: ['warn', 'restated', 'The clock was set later in the same run; HQ has worked out the time from it'],
     unset: ['bad', 'not set', 'The clock has not been synchronised since the start of the node'],
 };
 

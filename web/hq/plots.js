@@ -209,7 +209,7 @@ export function readIntervals(rows) {
             thinned: Number(thinned) === 1,
             power_w: duration_s > 0 ? (Number(energy_wh) * 3600) / duration_s : 0,
         }))
-        .filter((interval) => interval.trust !== 'unset' && interval.duration_s > 0);
+        .filter((interval) => interval.duration_s > 0);
 }
 
 /** Draws each interval over its own length: a step of its mean power, nothing where there is no interval. */
@@ -299,7 +299,8 @@ function IntervalReadout({ interval, tz }) {
         <span>${formatCount(Math.round(interval.power_w))} W</span>
         <span>${formatKwh(interval.energy_wh)} kWh</span>
         ${interval.thinned && html`<span class="badge thinned">thinned, ${formatDuration(interval.duration_s)}</span>`}
-        ${interval.trust === 'held' && html`<span class="badge warn">clock held</span>`}`;
+        ${interval.trust === 'held' && html`<span class="badge warn">clock held</span>`}
+        ${interval.trust === 'unset' && html`<span class="badge warn">clock set later</span>`}`;
 }
 
 /** The load profile: mean power of each interval. */

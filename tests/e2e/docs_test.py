@@ -1,0 +1,116 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""What the documents say is so: their commands run, their options and keys exist."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+
+SOURCE = os.environ["MM_SOURCE_DIR"]
+PROGRAM = os.environ["MM_PROGRAM"]
+
+
+def read(path):
+    with open(os.path.join(SOURCE, path), encoding="utf-8") as file:
+        return file.read()
+
+
+def fail(message):
+    print("FAIL", message)
+    sys.exit(1)
+
+
+def blocks(text, language):
+    return re.findall(r"^```" + language + r"\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+
+
+def commands_of(text):
+    """Command lines of sh blocks that call the program; ./run and ./check are the build itself."""
+    for block in blocks(text, "sh"):
+        for line in block.splitlines():
+            if line.startswith("build/meshmeter "):
+                yield shlex.split(line, comments=True)[1:]
+
+
+def check_readme_commands():
+    text = read("README.md")
+    pattern = None
+    for block in blocks(text, ""):
+        if block.startswith("summary: "):
+            pattern = re.escape(block.strip()).replace("…", r"\d+")
+    commands = list(commands_of(text))
+    if not commands or pattern is None:
+        fail("README.md has no command to run, or no summary")
+    for arguments in commands:
+        done = subprocess.run([PROGRAM, *arguments], capture_output=True, text=True, timeout=120, check=False)
+        if done.returncode != 0 or not re.search("^" + pattern + "$", done.stdout, re.MULTILINE):
+            fail(f"README.md: {shlex.join(arguments)}: exit code {done.returncode}\n{done.stdout}{done.stderr}")
+        print("ok   README.md:", shlex.join(arguments))
+
+
+def check_options():
+    help_text = subprocess.run([PROGRAM, "demo", "--help"], capture_output=True, text=True, check=True).stdout
+    text = read("docs/guide/demo.md") + read("README.md")
+    known = set(re.findall(r"--[a-z-]+", help_text)) | {"--build-only", "--node", "--state", "--fast", "--help"}
+    used = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text))
+    if not used or used - known:
+        fail(f"documented, but unknown to the program: {sorted(used - known)}")
+    print(f"ok   {len(used)} options of the guide exist")
+
+
+EXAMPLES = {
+    "mac": "02:00:00:00:00:01",
+    "site": "house-1",
+    "state": "/tmp/absent",
+    "mesh_key_file": "/tmp/absent",
+    "pulses": "stdin",
+    "tz": "UTC0",
+    "fram": "no",
+    "storage_sync": "no",
+    "router": "off",
+    "clock": "unset",
+    "mqtt": "3.1.1",
+}
+
+
+def example(key):
+    if key.startswith("meter."):
+        return f"M{key[-1]},1000,0"
+    texts = ("control", "mesh_id", "mesh_listen", "mesh_peers", "mesh_group", "broker")
+    return EXAMPLES.get(key) or ("x" if key.startswith(texts) else "100" if key != "slot" else "1")
+
+
+def check_keys():
+    table = re.findall(r"^\| (`[^|]+) \|", read("docs/guide/node.md"), re.MULTILINE)
+    keys = [key for cell in table for key in re.findall(r"`([a-z_.0-9]+)`", cell)]
+    sentence = re.search(r"The keys (.*?) are written by the demo", read("docs/guide/node.md"), re.DOTALL)
+    keys += re.findall(r"`([a-z_]+)`", sentence.group(1))
+    if len(keys) < 30:
+        fail(f"docs/guide/node.md: only {len(keys)} keys found")
+    with tempfile.NamedTemporaryFile("w", suffix=".conf") as file:
+        file.write("".join(f"{key} = {example(key)}\n" for key in keys))
+        file.flush()
+        done = subprocess.run([PROGRAM, "node", "--check", "--config", file.name], capture_output=True, text=True,
+                              check=False)
+    if done.returncode != 0:
+        fail(f"a documented key is not understood: {done.stderr}")
+    print(f"ok   {len(keys)} keys of the guide exist")
+
+
+def check_links():
+    for path in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"):
+        for target in re.findall(r"\]\(([^)#]+)\)", read(path)) + re.findall(r"`((?:docs|tests|hq|ports|meshmeter|web"
+                                                                              r"|apps|fuzz|bench|tools)/[\w./-]+)`",
+                                                                              read(path)):
+            if not target.startswith("http") and not os.path.exists(os.path.join(SOURCE, target)):
+                fail(f"{path} names {target}, which is not there")
+    print("ok   what README, ARCHITECTURE and CONTRIBUTING name is there")
+
+
+check_links()
+check_keys()
+check_options()
+check_readme_commands()

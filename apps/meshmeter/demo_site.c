@@ -177,7 +177,7 @@ static bool write_broker(const demo_t *demo) {
              "listener %u 127.0.0.1\nallow_anonymous false\npassword_file %s/broker.passwords\nacl_file %s/broker.acl\n"
              "persistence %s\npersistence_location %s/\nset_tcp_nodelay true\n"
              "# The default of 1000 would silently drop what HQ has not taken yet.\nmax_queued_messages 100000\n"
-             "message_size_limit 65536\nmax_keepalive 300\nlog_dest stderr\nlog_type error\nlog_type warning\n%s",
+             "max_packet_size 65536\nmax_keepalive 300\nlog_dest stderr\nlog_type error\nlog_type warning\n%s",
              demo->options.mqtt_port, state, state, demo->options.broker_persistence ? "true" : "false", state,
              // As root the broker would change to a user that cannot read this directory.
              geteuid() == 0 ? "user root\n" : "");

@@ -55,8 +55,11 @@ static mm_err_t sim_read(void *context, uint32_t address, void *bytes, size_t by
 static mm_err_t sim_program(void *context, uint32_t address, const void *bytes, size_t bytes_count) {
     mm_sim_flash_t *self = context;
     check_range(self, address, bytes_count);
-    if (self->power->dead || is_failing(self, MM_SIM_FAIL_PROGRAM) ||
-        touches_fault(self, address, bytes_count, MM_SIM_SECTOR_PROGRAM_REFUSED)) {
+    if (self->power->dead || touches_fault(self, address, bytes_count, MM_SIM_SECTOR_PROGRAM_REFUSED)) {
+        return MM_ERR_STORAGE;
+    }
+    bool fails = is_failing(self, MM_SIM_FAIL_PROGRAM);
+    if (fails && !self->fail_with_effect) {
         return MM_ERR_STORAGE;
     }
     self->programs++;
@@ -74,12 +77,16 @@ static mm_err_t sim_program(void *context, uint32_t address, const void *bytes, 
         self->bytes[address + done] = random_byte(self);
         return MM_ERR_STORAGE;
     }
-    return MM_OK;
+    return fails ? MM_ERR_STORAGE : MM_OK;
 }
 
 static void tear_erase(mm_sim_flash_t *self, uint8_t *sector, uint64_t done) {
     size_t erased_bytes = (size_t)(done * MM_FLASH_SECTOR_BYTES / self->erase_steps);
     switch (self->torn_erase) {
+    case MM_SIM_ERASE_SUFFIX:
+        memset(sector + MM_FLASH_SECTOR_BYTES - erased_bytes, 0xFF, erased_bytes);
+        sector[MM_FLASH_SECTOR_BYTES - erased_bytes - 1] = random_byte(self);
+        break;
     case MM_SIM_ERASE_PREFIX:
         memset(sector, 0xFF, erased_bytes);
         sector[erased_bytes] = random_byte(self);

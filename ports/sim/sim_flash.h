@@ -9,8 +9,8 @@
 /// wrong with such chips. Deterministic: what is random comes from the supply's seed.
 ///
 /// Power cut inside a program call: a prefix is programmed, the byte under way holds anything, the rest is as before.
-/// Inside an erase, by torn_erase: either a prefix is erased and the rest is as before, or every byte holds anything,
-/// or all of it reads as erased although the erase did not end (a chip with weak cells; the journal must not trust it).
+/// Inside an erase, by torn_erase: a prefix or a suffix is erased and the rest is as before; or every byte holds
+/// anything; or all of it reads as erased although the erase did not end (weak cells, which must not be trusted).
 
 typedef enum {
     MM_SIM_SECTOR_GOOD = 0,
@@ -23,6 +23,7 @@ typedef enum {
 
 typedef enum {
     MM_SIM_ERASE_PREFIX = 0,
+    MM_SIM_ERASE_SUFFIX,
     MM_SIM_ERASE_SCRAMBLED,
     MM_SIM_ERASE_LOOKS_DONE,
 } mm_sim_torn_erase_t;
@@ -47,6 +48,7 @@ typedef struct {
     /// Calls of the kinds in fail_kinds fail without effect (MM_ERR_STORAGE): fail_count of them behind fail_after good
     /// ones.
     unsigned fail_kinds;
+    bool fail_with_effect; ///< a program that fails has been done all the same, only its answer is wrong
     uint64_t fail_after;
     uint64_t fail_count;
     uint64_t reads;

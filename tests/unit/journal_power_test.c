@@ -100,7 +100,7 @@ static void cut_step(fixture_t *f, const saved_t *before, step_t step, const tru
     for (uint64_t cut = 0; cut < step_bytes; cut += stride) {
         restore(f, before);
         f->power.random = mm_random(cut);
-        f->flash.torn_erase = (mm_sim_torn_erase_t)(cut % 3);
+        f->flash.torn_erase = (mm_sim_torn_erase_t)(cut % 4);
         mm_sim_power_cut_after(&f->power, cut);
         mm_position_t promised;
         assert_int_not_equal(run_step(f, step, truth, &promised), MM_OK);

@@ -96,7 +96,7 @@ static void cut_step(store_fixture_t *f, const store_fixture_t *before, const tr
     for (uint64_t cut = 0; cut < step_bytes; cut += stride) {
         *f = *before;
         f->power.random = mm_random(cut);
-        f->flash.torn_erase = (mm_sim_torn_erase_t)(cut % 3);
+        f->flash.torn_erase = (mm_sim_torn_erase_t)(cut % 4);
         mm_sim_power_cut_after(&f->power, cut);
         assert_int_equal(run_step(f, step), MM_ERR_STORAGE);
         assert_true(f->power.dead);
@@ -204,7 +204,7 @@ static void random_cuts(bool on_flash) {
     uint32_t cuts = 0;
     for (uint32_t round = 0; round < 3000; round++) {
         step_t step = make_step(round, on_flash);
-        f.flash.torn_erase = (mm_sim_torn_erase_t)(round % 3);
+        f.flash.torn_erase = (mm_sim_torn_erase_t)(round % 4);
         if (step.kind == STEP_CELL && truth.image == 0) {
             continue;
         }

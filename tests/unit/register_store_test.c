@@ -184,6 +184,25 @@ static void test_register_store_damaged_image_falls_back(void **state) {
     assert_int_equal(f->cell_no, 0);
 }
 
+// The newest slot wiped out altogether: only its cells tell that there was one, and they must not meet its successor.
+static void test_register_store_cells_outlive_their_image(void **state) {
+    (void)state;
+    store_fixture_t *f = &fixture;
+    store_init(f, false);
+    assert_int_equal(store_save(f, 1), MM_OK);
+    assert_int_equal(store_save(f, 2), MM_OK);
+    assert_int_equal(store_save_cell(f, 21), MM_OK);
+    memset(f->fram_bytes + f->store.image_slot * (MM_STORE_HEADER_BYTES + MM_STORE_IMAGE_BYTES_MAX), 0, 64);
+    assert_int_equal(store_open(f), MM_OK);
+    assert_int_equal(f->state, MM_STORE_FELL_BACK);
+    assert_int_equal(f->image_no, 1);
+    assert_int_equal(f->cell_no, 0);
+    assert_int_equal(store_save(f, 3), MM_OK);
+    assert_int_equal(store_open(f), MM_OK);
+    assert_int_equal(f->image_no, 3);
+    assert_int_equal(f->cell_no, 0);
+}
+
 static void test_register_store_flash_damaged_image_falls_back(void **state) {
     (void)state;
     store_fixture_t *f = &fixture;
@@ -384,6 +403,7 @@ int main(void) {
         cmocka_unit_test(test_register_store_pages),
         cmocka_unit_test(test_register_store_log_keeps_pages_and_wears_evenly),
         cmocka_unit_test(test_register_store_damaged_image_falls_back),
+        cmocka_unit_test(test_register_store_cells_outlive_their_image),
         cmocka_unit_test(test_register_store_flash_damaged_image_falls_back),
         cmocka_unit_test(test_register_store_every_single_bit_flip),
         cmocka_unit_test(test_register_store_stuck_fram_is_noticed),

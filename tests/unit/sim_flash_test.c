@@ -118,8 +118,11 @@ static void test_sim_flash_cut_tears_erase(void **state) {
             blank += w->bytes[MM_FLASH_SECTOR_BYTES + index] == 0xFF;
             zero += w->bytes[MM_FLASH_SECTOR_BYTES + index] == 0;
         }
-        if (kind == MM_SIM_ERASE_PREFIX) {
+        if (kind == MM_SIM_ERASE_PREFIX || kind == MM_SIM_ERASE_SUFFIX) {
             assert_true(blank >= 1024 && blank <= 1025 && zero >= 3071);
+            uint32_t first_blank = kind == MM_SIM_ERASE_PREFIX ? 0 : 3072;
+            assert_int_equal(w->bytes[MM_FLASH_SECTOR_BYTES + first_blank], 0xFF);
+            assert_int_equal(w->bytes[MM_FLASH_SECTOR_BYTES + first_blank + 1023], 0xFF);
         } else if (kind == MM_SIM_ERASE_SCRAMBLED) {
             assert_true(blank < 100 && zero < 100);
         } else {
@@ -163,6 +166,10 @@ static void test_sim_flash_nth_call_fails(void **state) {
         assert_int_equal(erase(w, 2), MM_OK);
     }
     assert_int_equal(w->bytes[2], 0xFF);
+    mm_sim_flash_fail(&w->flash, MM_SIM_FAIL_PROGRAM, 0, 1);
+    w->flash.fail_with_effect = true;
+    assert_int_equal(program(w, 2, bytes, 1), MM_ERR_STORAGE);
+    assert_int_equal(w->bytes[2], 0);
     mm_sim_flash_fail(&w->flash, MM_SIM_FAIL_ERASE, 1, UINT64_MAX);
     assert_int_equal(erase(w, 0), MM_OK);
     for (uint32_t call = 0; call < 5; call++) {

@@ -18,6 +18,8 @@
 #define ERASED_AHEAD 2
 #define WRITE_ATTEMPTS 4
 #define SECTOR_ATTEMPTS 2
+// No failed save can have used up more numbers behind the newest entry.
+#define SEQ_PLAUSIBLE (2 * WRITE_ATTEMPTS)
 // Little-endian "MSRE" and its complement.
 #define MARK_BYTES 8
 static const uint8_t erase_mark[MARK_BYTES] = {0x4D, 0x53, 0x52, 0x45, 0xB2, 0xAC, 0xAD, 0xBA};
@@ -313,7 +315,8 @@ typedef struct {
     uint32_t image_limit_seq; // images from this one on are not wanted
     uint32_t end_sector_index;
     uint32_t end_seq;           // largest, its sector is the end of the log
-    uint32_t damaged_image_seq; // largest
+    uint32_t damaged_image_seq; // largest not above damaged_limit_seq
+    uint32_t damaged_limit_seq;
     bool traced;
     bool unreadable;
 } survey_t;
@@ -323,7 +326,7 @@ static void survey_entry(mm_register_store_t *self, uint32_t address, const mmi_
     survey->traced = true;
     bool is_image = header->tag == MMI_STORE_TAG_IMAGE;
     if (state == ENTRY_DAMAGED) {
-        if (is_image && header->seq > survey->damaged_image_seq && header->seq != UINT32_MAX) {
+        if (is_image && header->seq > survey->damaged_image_seq && header->seq <= survey->damaged_limit_seq) {
             survey->damaged_image_seq = header->seq;
         }
         return;
@@ -394,8 +397,14 @@ mm_err_t mmi_store_log_open(mm_register_store_t *self, mm_store_state_t *state, 
         return MM_ERR_STORAGE;
     }
     self->log_sector_count = sector_count < MM_STORE_FLASH_SECTORS_MAX ? sector_count : MM_STORE_FLASH_SECTORS_MAX;
-    survey_t survey = {.image_limit_seq = UINT32_MAX};
+    survey_t survey = {.image_limit_seq = UINT32_MAX, .damaged_limit_seq = UINT32_MAX};
     survey_log(self, &survey);
+    if (survey.damaged_image_seq > survey.end_seq + SEQ_PLAUSIBLE) {
+        // Then the seq itself is damaged, as in a sector whose erase was cut short: it hides no other one.
+        survey.damaged_image_seq = 0;
+        survey.damaged_limit_seq = survey.end_seq + SEQ_PLAUSIBLE;
+        survey_log(self, &survey);
+    }
     if (good_sector_count(self) == 0) {
         return MM_ERR_STORAGE;
     }
@@ -414,11 +423,7 @@ mm_err_t mmi_store_log_open(mm_register_store_t *self, mm_store_state_t *state, 
     self->seq_high = survey.end_seq;
     if (survey.damaged_image_seq > self->image_seq) {
         fell_back = true;
-        // Not far ahead, or the seq itself is what was damaged.
-        if (survey.damaged_image_seq - survey.end_seq < MM_FLASH_SECTOR_BYTES &&
-            survey.damaged_image_seq > survey.end_seq) {
-            self->seq_high = survey.damaged_image_seq;
-        }
+        self->seq_high = survey.damaged_image_seq > survey.end_seq ? survey.damaged_image_seq : survey.end_seq;
     }
     find_end(self, &survey);
     if (!loaded) {

@@ -73,9 +73,12 @@ def _check_meter(problems, name, records, source, channel, undisturbed, toleranc
         return 0
     total = 0
     previous_s = None
-    for index, record in enumerate(records):
+    for index, record in enumerate(sorted(records)):
         total += record.pulses
-        place = f"{name}, record {index + 1} of {len(records)}, ending {format_utc(record.end_s)}"
+        place = f"{name}, record {index + 1} of {len(records)}"
+        if record.end_s is None and not undisturbed:
+            continue  # its node was killed in this boot before it knew the time, and nobody can say when that was
+        place += f", ending {format_utc(record.end_s)}"
         low = source.pulses(channel, record.end_s - tolerance_s)
         # An interval that was cut has the second in which it ended; one that was not ends with the quarter of an hour.
         cut_s = 1 if record.end_s % INTERVAL_S else 0
@@ -110,8 +113,10 @@ def check_database(site, records_stored=None, gaps=0, quarantined=0):
                f"in quarantine: {database.execute('SELECT topic, reason FROM quarantine LIMIT 3').fetchall()}")
         expect(one("SELECT conflicts FROM total") == 0, "a record came twice with different content")
         expect(one("SELECT count(*) FROM gap") == gaps, f"gaps: {database.execute('SELECT * FROM gap LIMIT 5').fetchall()}")
+        # Behind the demo's account, a node may still have reported an event, such as a change of the root.
         if records_stored is not None:
-            expect(rows == records_stored, f"{rows} records in the database, the summary says {records_stored}")
+            expect(records_stored <= rows <= records_stored + 8,
+                   f"{rows} records in the database, the summary says {records_stored}")
         if gaps == 0:
             holes = database.execute("SELECT node, epoch, min(seq), max(seq), count(*) FROM record GROUP BY node, epoch "
                                      "HAVING min(seq) <> 1 OR max(seq) <> count(*)").fetchall()

@@ -74,6 +74,8 @@ static bool set_option(mm_hq_options_t *options, mm_hq_site_tz_t *sites, int opt
     int64_t *number = option == 's'           ? &options->clock.speed
                       : option == OPTION_REAL ? &options->clock.origin_real_us
                                               : &options->clock.origin_utc_us;
+    char address[64];
+    uint16_t port = 0;
     switch (option) {
     case 'd':
         options->database_path = text;
@@ -96,7 +98,9 @@ static bool set_option(mm_hq_options_t *options, mm_hq_site_tz_t *sites, int opt
                app_error(0, "hq", "--mqtt-version must be 5 or 3.1.1, not '%s'", text) != 0;
     case 'a':
         options->http_address = text;
-        return true;
+        // An IPv6 address in brackets is for HQ itself to judge.
+        return text[0] == '[' || app_parse_address(text, address, sizeof address, &port) ||
+               app_error(0, "hq", "--http must be ADDR:PORT with a numeric address, not '%s'", text) != 0;
     case 'w':
         options->web_directory = text;
         return true;

@@ -52,6 +52,7 @@ typedef struct {
     bool clock_given;     ///< the node may be told the time
     int64_t clock_due_us; ///< real
     bool router_up;
+    int failure;                            ///< exit code if opening fails
     uint8_t frame[MM_MESH_FRAME_BYTES_MAX]; ///< being taken
 } node_process_t;
 
@@ -125,6 +126,12 @@ static void handle_control(void *context, char *line, mm_linux_answer_t *answer)
     }
 }
 
+// MM_ERR_ARG of a port is a wrong configuration; everything else is this machine.
+static bool is_good(node_process_t *self, mm_err_t err) {
+    self->failure = err == MM_ERR_ARG ? APP_USAGE : APP_ENVIRONMENT;
+    return err == MM_OK;
+}
+
 static bool state_path(const node_process_t *self, const char *name, char path[NODE_PATH_BYTES]) {
     return app_path(path, NODE_PATH_BYTES, self->config.state_directory, name);
 }
@@ -182,7 +189,7 @@ static bool open_mqtt(node_process_t *self) {
         free(text);
         return false;
     }
-    bool good = mm_linux_mqtt_open(&self->mqtt, &options, &self->message) == MM_OK;
+    bool good = is_good(self, mm_linux_mqtt_open(&self->mqtt, &options, &self->message));
     free(text);
     return good;
 }
@@ -221,8 +228,12 @@ static bool open_mesh(node_process_t *self) {
                              config->mesh_key_file, 2 * MM_MESH_KEY_BYTES);
         return false;
     }
-    bool good = mm_linux_mesh_open(&self->mesh, &options, mm_linux_real_us(), &self->message) == MM_OK;
+    bool good = is_good(self, mm_linux_mesh_open(&self->mesh, &options, mm_linux_real_us(), &self->message));
     explicit_bzero(options.key, sizeof options.key);
+    if (self->failure == APP_USAGE && !good) {
+        const mm_linux_message_t reason = self->message;
+        mm_linux_message_set(&self->message, "mesh_id, mesh_listen, mesh_peers or mesh_group: %.300s", reason.text);
+    }
     return good;
 }
 
@@ -267,6 +278,7 @@ static bool open_node(node_process_t *self) {
                                    .batch_capacity = MM_BATCHES_MAX};
     self->now = mm_linux_clock_now(&self->clock);
     if (mm_node_init(&self->node, &options, &ports, self->now) != MM_OK) {
+        self->failure = APP_USAGE;
         mm_linux_message_set(&self->message,
                              "%s: the configuration is impossible: check site (a-z, 0-9, -), meters, and "
                              "that a cycle (slot_count x slot_ms) is longer than 10 s",
@@ -283,6 +295,7 @@ static bool open_all(node_process_t *self) {
     const node_config_t *config = &self->config;
     if (mm_linux_clock_init(&self->clock, config->speed, config->clock_origin_real_us, config->clock_origin_utc_us) !=
         MM_OK) {
+        self->failure = APP_USAGE;
         mm_linux_message_set(&self->message, "%s: speed above 1 needs clock_origin_real_us", config->path);
         return false;
     }
@@ -436,8 +449,12 @@ int command_node(int argc, char **argv) {
         printf("%s: good\n", path);
         return APP_OK;
     }
+    self->failure = APP_ENVIRONMENT;
     if (!open_all(self)) {
-        return app_error(APP_ENVIRONMENT, "node", "%s", self->message.text);
+        // A port does not know where its option came from.
+        bool is_named = self->failure != APP_USAGE || strstr(self->message.text, path) != NULL;
+        return app_error(self->failure, "node", "%s%s%s", is_named ? "" : path, is_named ? "" : ": ",
+                         self->message.text);
     }
     mm_linux_log(MM_LOG_INFO, "node of site %s started, boot %u", self->config.site,
                  (unsigned)self->node.metering.boot_no);

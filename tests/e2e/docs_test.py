@@ -24,7 +24,17 @@ def fail(message):
 
 
 def blocks(text, language):
-    return re.findall(r"^```" + language + r"\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    """Contents of the fenced blocks of this language ("" = none given)."""
+    lines = None
+    for line in text.splitlines():
+        if lines is None and line.startswith("```"):
+            lines, found = [], line[3:].strip()
+        elif line == "```":
+            if found == language:
+                yield "\n".join(lines)
+            lines = None
+        elif lines is not None:
+            lines.append(line)
 
 
 def commands_of(text):

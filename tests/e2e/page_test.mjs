@@ -147,6 +147,16 @@ function checkTexts() {
 // ---- In the browser
 
 /** Each check gets an own page. `hq` is the fake HQ or null. */
+const DRAGS_MAX = 5;
+const DRAG_WAIT_MS = 3000;
+
+async function drag(page, box) {
+    await page.mouse.move(box.x + box.width * 0.4, box.y + 40);
+    await page.mouse.down();
+    await page.mouse.move(box.x + box.width * 0.6, box.y + 60, { steps: 5 });
+    await page.mouse.up();
+}
+
 const CHECKS = [
     [
         '24 meters are visible',
@@ -215,13 +225,13 @@ const CHECKS = [
             const page = await openMeter(open);
             const over = page.locator('.plot-box .u-over').first();
             await over.waitFor({ timeout: WAIT_MS });
-            const box = await over.boundingBox();
             const full = await range(page);
-            await page.mouse.move(box.x + box.width * 0.4, box.y + 40);
-            await page.mouse.down();
-            await page.mouse.move(box.x + box.width * 0.6, box.y + 60, { steps: 5 });
-            await page.mouse.up();
-            await page.waitForSelector('.plot-reset');
+            // On a live site the page may still be growing while the mouse is on its way.
+            for (let attempt = 0; attempt < DRAGS_MAX && (await page.locator('.plot-reset').count()) === 0; attempt += 1) {
+                await drag(page, await over.boundingBox());
+                await page.waitForSelector('.plot-reset', { timeout: DRAG_WAIT_MS }).catch(() => {});
+            }
+            await page.waitForSelector('.plot-reset', { timeout: DRAG_WAIT_MS });
             const zoomed = await range(page);
             assert.notEqual(zoomed, full);
             const asked = page.waitForResponse((response) => response.url().includes('/intervals?'), {

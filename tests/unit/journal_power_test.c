@@ -173,7 +173,7 @@ static void report(const char *what, uint64_t cuts_before, uint64_t second_befor
 static void test_journal_power_cut_at_every_byte_while_hq_follows(void **state) {
     (void)state;
     uint64_t cuts = cut_count;
-    cut_workload(200, 10, 7, 100, 1, 0);
+    cut_workload(160, 10, 9, 100, 1, 0);
     report("appends, sector changes, release", cuts, second_cut_count);
 }
 

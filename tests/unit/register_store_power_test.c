@@ -179,7 +179,7 @@ static void cut_workload(bool on_flash, uint32_t round_count, uint64_t plain_lim
 
 static void test_register_store_power_cut_at_every_byte_fram(void **state) {
     (void)state;
-    cut_workload(false, 60, 0, 1, 1, 31);
+    cut_workload(false, 60, 0, 1, 1, 71);
 }
 
 static void test_register_store_power_cut_at_every_byte_flash(void **state) {

@@ -148,6 +148,14 @@ static void test_register_store_log_keeps_pages_and_wears_evenly(void **state) {
 static void test_register_store_damaged_image_falls_back(void **state) {
     (void)state;
     store_fixture_t *f = &fixture;
+    store_init(f, false); // without any cell
+    assert_int_equal(store_save(f, 1), MM_OK);
+    assert_int_equal(store_save(f, 2), MM_OK);
+    uint64_t slot = f->store.image_slot;
+    mm_sim_fram_flip_bit(&f->fram, (slot * (MM_STORE_HEADER_BYTES + MM_STORE_IMAGE_BYTES_MAX) + 99) * 8);
+    assert_int_equal(store_open(f), MM_OK);
+    assert_int_equal(f->state, MM_STORE_FELL_BACK);
+    assert_int_equal(f->image_no, 1);
     store_init(f, false);
     for (uint32_t number = 1; number <= 4; number++) {
         assert_int_equal(store_save(f, number), MM_OK);

@@ -21,7 +21,7 @@
 
 #define MM_STORE_IMAGE_BYTES_MAX 2048
 #define MM_STORE_CELL_BYTES_MAX 96
-#define MM_STORE_PAGE_BYTES_MAX 1024
+#define MM_STORE_PAGE_BYTES_MAX 928
 #define MM_STORE_PAGES MM_MONTHS
 /// FRAM needed: 2 image slots, 2 cells, MM_STORE_PAGES pages, each with its header.
 #define MM_STORE_HEADER_BYTES 16

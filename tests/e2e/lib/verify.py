@@ -73,7 +73,7 @@ def _check_meter(problems, name, records, source, channel, undisturbed, toleranc
         return 0
     total = 0
     previous_s = None
-    for index, record in enumerate(sorted(records)):
+    for index, record in enumerate(sorted(records, key=lambda each: each.interval_no)):
         total += record.pulses
         place = f"{name}, record {index + 1} of {len(records)}"
         if record.end_s is None and not undisturbed:

@@ -26,6 +26,7 @@
 // Pulses of replayed and modelled meters are looked at this often in real time; GPIO and input lines wake the loop
 // themselves.
 #define PULSE_PERIOD_US 20000
+#define EPOCH_BEGIN_S INT64_C(1577836800) // 2020-01-01
 // The system's clock is told to the node this often in real time.
 #define CLOCK_PERIOD_US 10000000
 // When the node is behind its own deadlines (clocks that run fast), it catches up in turns of this length, so that
@@ -266,6 +267,9 @@ static bool open_node(node_process_t *self) {
                                  .journal_sector_count = config->journal_sectors,
                                  .random_seed = mm_linux_entropy_u64()};
     memcpy(options.site, config->site, sizeof options.site);
+    // Seconds since 2020 grow from one start to the next, so a node that lost its files never uses HQ's positions
+    // again.
+    options.metering.first_epoch = (uint32_t)(mm_linux_system_utc_us() / MM_US_PER_S - EPOCH_BEGIN_S);
     self->log = mm_linux_log_port();
     const mm_node_ports_t ports = {.pulses = &self->source.counters.pulses,
                                    .fram = config->with_fram ? &self->fram.fram : NULL,

@@ -317,6 +317,23 @@ static const char *missing_key(const node_config_t *config) {
                                                 : NULL;
 }
 
+// What the core would refuse later, with words of its own.
+static const char *contradiction(const node_config_t *config) {
+    mm_uplink_topics_t topics;
+    if (mm_uplink_topics(config->site, &topics) != MM_OK) {
+        return "site must be 1 to 23 characters of a-z, 0-9 and -";
+    }
+    for (size_t i = 0; i < MM_CHANNELS; i++) {
+        for (size_t k = 0; k < i; k++) {
+            const char *id = config->metering.meters[i].id;
+            if (id[0] != '\0' && strcmp(id, config->metering.meters[k].id) == 0) {
+                return "two meters have the same id";
+            }
+        }
+    }
+    return NULL;
+}
+
 static char *trim(char *text) {
     text += strspn(text, " \t\r");
     size_t length = strlen(text);
@@ -372,6 +389,11 @@ bool node_config_read(const char *path, node_config_t *config, char *message, si
     const char *missing = good ? missing_key(config) : NULL;
     if (missing != NULL) {
         snprintf(message, message_bytes, "%s: the key '%s' is missing", path, missing);
+        good = false;
+    }
+    const char *wrong = good ? contradiction(config) : NULL;
+    if (wrong != NULL) {
+        snprintf(message, message_bytes, "%s: %s", path, wrong);
         good = false;
     }
     if (good && config->mesh_id[0] == '\0') {

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""A broker without persistence is killed, several times, in the middle of a drain: with messages that it has confirmed to the
-gateway and not yet given to HQ. They are gone, and come again."""
+"""A broker without persistence is killed, several times, in the middle of a drain: with messages that it has
+confirmed to the gateway and not yet given to HQ. They are gone, and come again."""
 
 import os
 import signal
@@ -31,7 +31,8 @@ def clean_sessions(site):
 
 
 def lose_confirmed_messages(site):
-    """HQ is dead while the gateway publishes, so what the broker confirms it holds for HQ, in its memory; then the broker dies."""
+    """HQ is dead while the gateway publishes, so what the broker confirms it holds for HQ, in its memory; then the
+    broker dies, too."""
     site.ctl("router", "off")
     site.wait_wall(site.wall_s() + OUTAGE_S)
     site.freeze_supervisor()
@@ -48,8 +49,11 @@ def lose_confirmed_messages(site):
         site.thaw_supervisor()
     # All that was confirmed is gone with both.
     lost_at = time.monotonic()
-    wait_until("what was lost with the broker has come again",
-               lambda: all(site.committed()[number][1] >= before[number][1] + OUTAGE_S // 900 - 1 for number in before), 40)
+    wait_until(
+        "what was lost with the broker has come again",
+        lambda: all(site.committed()[number][1] >= before[number][1] + OUTAGE_S // 900 - 1 for number in before),
+        40,
+    )
     note(f"     what was confirmed and lost was back after {time.monotonic() - lost_at:.1f} s")
 
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Replay across a New Year and across a change to summer time: months and hours of the day equal the files, by the local rule."""
+"""Replay across a New Year and across a change to summer time: months and hours of the day equal the files, by the rule
+of the local zone."""
 
 import os
 import sys
@@ -23,7 +24,9 @@ def replay(start, speed, for_s, closed_month, nodes=3):
     begin_s = truth.parse_utc(start)
     if directory is None:
         note("skip: ../shared/data is absent: generated files are replayed instead of real meters")
-        directory = data.generate(os.path.join(workplace, "d"), nodes, begin_s - 7 * 3600, for_s * speed // 3600 + 72, seed=8)
+        directory = data.generate(
+            os.path.join(workplace, "d"), nodes, begin_s - 7 * 3600, for_s * speed // 3600 + 72, seed=8
+        )
     site = Site(speed, for_s, data=directory, nodes=nodes, start=start, directory=workplace).start()
     summary = site.end_well(restarts=0)
     sources = truth.read_sources(directory, nodes, begin_s, site.end_utc_s())

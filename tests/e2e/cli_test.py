@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Subcommands, options, exit codes and messages: what is wrong is named with its file, line, port or peer, and the exit code says
-what kind of thing it is: 0 good, 1 a check failed or damaged input, 2 wrong arguments, 3 something is missing, 4 no answer."""
+"""Subcommands, options, exit codes and messages: what is wrong is named with its file, line, port or peer, and the
+exit code says what kind of thing it is: 0 good, 1 a check failed or damaged input, 2 wrong arguments, 3 something
+is missing, 4 no answer."""
 
 import json
 import os
@@ -19,7 +20,9 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib
 # pylint: disable=wrong-import-position
 import data
 import harness
+import legacy
 import truth
+import verify
 from demo import Site, ask_status, child_processes, free_port, get_json, is_alive
 from harness import expect, fail, run_program, wait_until
 
@@ -52,8 +55,10 @@ def help_and_usage():
     refused(["nonsense"], USAGE, "nonsense", "demo")
     for command in COMMANDS:
         code, out, err = run_program(command, "--help")
-        expect(code == OK and out.startswith(f"usage: meshmeter {command}") and not err,
-               f"{command} --help: exit code {code}, {out[:60]!r}, {err!r}")
+        expect(
+            code == OK and out.startswith(f"usage: meshmeter {command}") and not err,
+            f"{command} --help: exit code {code}, {out[:60]!r}, {err!r}",
+        )
         refused([command, "--nonsense"], USAGE, "nonsense")
     for command in ("demo", "node", "hq", "status", "readings"):
         refused([command, "surplus"], USAGE)
@@ -64,11 +69,25 @@ def help_and_usage():
 
 
 def demo_arguments():
-    for option, value in [("--nodes", "0"), ("--nodes", "101"), ("--nodes", "three"), ("--speed", "0"), ("--speed", "1e9"),
-                          ("--for", "-1"), ("--for", ""), ("--http", "nowhere"), ("--http", "127.0.0.1"),
-                          ("--http", "127.0.0.1:99999"), ("--http", "localhost:0"), ("--mqtt-port", "70000"),
-                          ("--mqtt-version", "4"), ("--tz", "Europe/Berlin"), ("--start", "yesterday"),
-                          ("--start", "2016-13-01"), ("--seed", "x")]:
+    for option, value in [
+        ("--nodes", "0"),
+        ("--nodes", "101"),
+        ("--nodes", "three"),
+        ("--speed", "0"),
+        ("--speed", "1e9"),
+        ("--for", "-1"),
+        ("--for", ""),
+        ("--http", "nowhere"),
+        ("--http", "127.0.0.1"),
+        ("--http", "127.0.0.1:99999"),
+        ("--http", "localhost:0"),
+        ("--mqtt-port", "70000"),
+        ("--mqtt-version", "4"),
+        ("--tz", "Europe/Berlin"),
+        ("--start", "yesterday"),
+        ("--start", "2016-13-01"),
+        ("--seed", "x"),
+    ]:
         refused(["demo", option, value], USAGE, option, value)
     refused(["demo", "--data", "/nowhere/at/all", "--for", "1"], (USAGE, ENVIRONMENT), "/nowhere/at/all")
     empty = harness.temporary_directory()
@@ -77,8 +96,13 @@ def demo_arguments():
     refused(["demo", "--data", one, "--for", "1", "--http", "127.0.0.1:0"], USAGE, one, "3 nodes")
 
 
-GOOD_ROWS = ["utc_timestamp,a_kwh,b_kwh", "2016-05-30T00:00:00Z,1.000,2.000", "2016-05-30T01:00:00Z,1.500,2.000",
-             "2016-05-30T02:00:00Z,2.000,2.100", "2016-05-30T03:00:00Z,2.500,2.200"]
+GOOD_ROWS = [
+    "utc_timestamp,a_kwh,b_kwh",
+    "2016-05-30T00:00:00Z,1.000,2.000",
+    "2016-05-30T01:00:00Z,1.500,2.000",
+    "2016-05-30T02:00:00Z,2.000,2.100",
+    "2016-05-30T03:00:00Z,2.500,2.200",
+]
 # (what, line that is wrong, its text)
 BAD_ROWS = [
     ("not a number", 3, "2016-05-30T01:00:00Z,1.5x,2.000"),
@@ -111,13 +135,43 @@ def bad_tables():
         with open(path, "w", encoding="ascii") as file:
             file.write("\n".join(rows) + "\n")
         harness.note(f"     {what}")
-        refused(["demo", "--data", folder, "--nodes", "1", "--for", "1", "--speed", "1000", "--http", "127.0.0.1:0", "--state",
-                 state], USAGE, f"{path}:{line}" if line > 1 else folder)
-        refused(["node", "--config", node_file(directory, {"pulses": f"csv:{path}"})], (USAGE, ENVIRONMENT), f"{path}:{line}")
-    for content in (b"", b"utc_timestamp,a_kwh\n", b"\0" * 100, b"utc_timestamp,a_kwh\n2016-05-30T00:00:00Z,1\0002\n"):
+        refused(
+            [
+                "demo",
+                "--data",
+                folder,
+                "--nodes",
+                "1",
+                "--for",
+                "1",
+                "--speed",
+                "1000",
+                "--http",
+                "127.0.0.1:0",
+                "--state",
+                state,
+            ],
+            USAGE,
+            f"{path}:{line}" if line > 1 else folder,
+        )
+        refused(
+            ["node", "--config", node_file(directory, {"pulses": f"csv:{path}"})],
+            (USAGE, ENVIRONMENT),
+            f"{path}:{line}",
+        )
+    for content in (
+        b"",
+        b"utc_timestamp,a_kwh\n",
+        b"\0" * 100,
+        b"utc_timestamp,a_kwh\n2016-05-30T00:00:00Z,1\0002\n",
+    ):
         with open(path, "wb") as file:
             file.write(content)
-        refused(["demo", "--data", folder, "--nodes", "1", "--for", "1", "--http", "127.0.0.1:0", "--state", state], USAGE, folder)
+        refused(
+            ["demo", "--data", folder, "--nodes", "1", "--for", "1", "--http", "127.0.0.1:0", "--state", state],
+            USAGE,
+            folder,
+        )
     expect(not os.path.exists(os.path.join(state, "hq.db")), "the demo had begun to work")
 
 
@@ -129,11 +183,25 @@ def node_file(directory, changes=None, extra=""):
     password = os.path.join(directory, "gateway.password")
     with open(password, "w", encoding="ascii") as file:
         file.write("gateway-demo:secret\n")
-    pairs = {"site": "demo", "mac": "02:6d:6d:00:00:01", "tz": truth.SITE_TZ, "state": os.path.join(directory, "n"),
-             "control": os.path.join(directory, "control"), "mesh_key_file": key, "mesh_listen": "127.0.0.1:0",
-             "broker": f"mqtt://127.0.0.1:{free_port()}", "broker_password_file": password, "speed": "100", "cycle_ms": "1000",
-             "clock_origin_real_us": str(time.time_ns() // 1000), "clock_origin_utc_us": str(BEGIN_S * 1_000_000), "pulses_begin_s": str(BEGIN_S),
-             "pulses": "model:1", "meter.1": "flat-1,1000,0", **(changes or {})}
+    pairs = {
+        "site": "demo",
+        "mac": "02:6d:6d:00:00:01",
+        "tz": truth.SITE_TZ,
+        "state": os.path.join(directory, "n"),
+        "control": os.path.join(directory, "control"),
+        "mesh_key_file": key,
+        "mesh_listen": "127.0.0.1:0",
+        "broker": f"mqtt://127.0.0.1:{free_port()}",
+        "broker_password_file": password,
+        "speed": "100",
+        "cycle_ms": "1000",
+        "clock_origin_real_us": str(time.time_ns() // 1000),
+        "clock_origin_utc_us": str(BEGIN_S * 1_000_000),
+        "pulses_begin_s": str(BEGIN_S),
+        "pulses": "model:1",
+        "meter.1": "flat-1,1000,0",
+        **(changes or {}),
+    }
     path = os.path.join(directory, "node.conf")
     with open(path, "w", encoding="utf-8") as file:
         file.writelines(f"{name} = {value}\n" for name, value in pairs.items() if value is not None)
@@ -147,10 +215,23 @@ def bad_configurations():
     for name in ("site", "mac", "state", "mesh_key_file", "pulses"):
         path = node_file(directory, {name: None})
         refused(["node", "--config", path], USAGE, path, f"'{name}'")
-    cases = [("mac", "02:6d:6d"), ("tz", "Europe/Berlin"), ("pulses", "magic"), ("pulses", "gpio:chip"),
-             ("speed", "0"), ("journal_sectors", "1"), ("fram", "maybe"), ("mqtt", "4"), ("clock", "later"),
-             ("meter.1", "flat-1"), ("meter.1", "flat-1,1,0"), ("meter.1", "a-very-long-name,1000,0"), ("meter.1", "a b,1000,0"),
-             ("meter.1", "flat-1,1000,-5"), ("cycle_ms", "x")]
+    cases = [
+        ("mac", "02:6d:6d"),
+        ("tz", "Europe/Berlin"),
+        ("pulses", "magic"),
+        ("pulses", "gpio:chip"),
+        ("speed", "0"),
+        ("journal_sectors", "1"),
+        ("fram", "maybe"),
+        ("mqtt", "4"),
+        ("clock", "later"),
+        ("meter.1", "flat-1"),
+        ("meter.1", "flat-1,1,0"),
+        ("meter.1", "a-very-long-name,1000,0"),
+        ("meter.1", "a b,1000,0"),
+        ("meter.1", "flat-1,1000,-5"),
+        ("cycle_ms", "x"),
+    ]
     for name, value in cases:
         path = node_file(directory, {name: value})
         with open(path, encoding="utf-8") as file:
@@ -162,7 +243,12 @@ def bad_configurations():
             line = len(file.readlines())
         refused(["node", "--config", path], USAGE, f"{path}:{line}")
     # What is wrong only together with something else is named with the file.
-    for name, value in [("site", "Not A Site"), ("broker", "http://x"), ("mesh_listen", "nowhere"), ("mesh_peers", "127.0.0.1")]:
+    for name, value in [
+        ("site", "Not A Site"),
+        ("broker", "http://x"),
+        ("mesh_listen", "nowhere"),
+        ("mesh_peers", "127.0.0.1"),
+    ]:
         path = node_file(directory, {name: value})
         refused(["node", "--config", path], USAGE, path, name)
     path = node_file(directory, extra="meter.2 = flat-1,1000,0\n")
@@ -182,10 +268,20 @@ def busy_ports():
         busy.listen(1)
         port = busy.getsockname()[1]
         state = os.path.join(directory, "s")
-        refused(["demo", "--for", "1", "--state", state, "--http", f"127.0.0.1:{port}"], ENVIRONMENT, f"127.0.0.1:{port}")
-        refused(["demo", "--for", "1", "--state", state, "--http", "127.0.0.1:0", "--mqtt-port", port], ENVIRONMENT, str(port))
+        refused(
+            ["demo", "--for", "1", "--state", state, "--http", f"127.0.0.1:{port}"], ENVIRONMENT, f"127.0.0.1:{port}"
+        )
+        refused(
+            ["demo", "--for", "1", "--state", state, "--http", "127.0.0.1:0", "--mqtt-port", port],
+            ENVIRONMENT,
+            str(port),
+        )
         expect(not os.path.exists(state), "a demo that could not begin has made its state directory")
-        refused(["hq", f"--db={directory}/hq.db", "--broker=mqtt://127.0.0.1:1", f"--http=127.0.0.1:{port}"], ENVIRONMENT, str(port))
+        refused(
+            ["hq", f"--db={directory}/hq.db", "--broker=mqtt://127.0.0.1:1", f"--http=127.0.0.1:{port}"],
+            ENVIRONMENT,
+            str(port),
+        )
 
 
 def foreign_state():
@@ -221,10 +317,18 @@ def reading_nothing():
     with open(path, "wb") as file:
         file.write(b"Dear database, " * 100)
     refused(["readings", "--db", path], (CHECK_FAILED, ENVIRONMENT), path)
-    refused(["hq", f"--db={path}", "--broker=mqtt://127.0.0.1:1", "--http=127.0.0.1:0"], (CHECK_FAILED, ENVIRONMENT), path)
+    refused(
+        ["hq", f"--db={path}", "--broker=mqtt://127.0.0.1:1", "--http=127.0.0.1:0"], (CHECK_FAILED, ENVIRONMENT), path
+    )
     expect(os.path.getsize(path) == 1500, "a file that is no database was changed")
-    refused(["hq", "--db=/nowhere/hq.db", "--broker=mqtt://127.0.0.1:1", "--http=127.0.0.1:0"], ENVIRONMENT, "/nowhere/hq.db")
-    refused(["hq", f"--db={directory}/hq.db", "--broker=carrier pigeon", "--http=127.0.0.1:0"], USAGE, "carrier pigeon")
+    refused(
+        ["hq", "--db=/nowhere/hq.db", "--broker=mqtt://127.0.0.1:1", "--http=127.0.0.1:0"],
+        ENVIRONMENT,
+        "/nowhere/hq.db",
+    )
+    refused(
+        ["hq", f"--db={directory}/hq.db", "--broker=carrier pigeon", "--http=127.0.0.1:0"], USAGE, "carrier pigeon"
+    )
     refused(["hq", f"--db={directory}/hq.db", "--broker=mqtt://127.0.0.1:1", "--http=nowhere"], USAGE, "nowhere")
 
 
@@ -253,11 +357,27 @@ def decode_good():
             continue
         expect(code == OK, f"decode {name}: exit code {code}, {err}")
         expect(isinstance(json.loads(out), dict), f"decode {name} printed no JSON object")
-        expect(run_program("decode", "-", stdin=message)[:2] == (OK, out), f"decode of {name} differs from standard input")
+        expect(
+            run_program("decode", "-", stdin=message)[:2] == (OK, out),
+            f"decode of {name} differs from standard input",
+        )
 
 
 def decode_legacy():
-    """The original's binary record: a count, then 74 bytes each; and its JSON."""
+    """The original's binary records and its JSON."""
+    for message in (legacy.binary(legacy.METERS), legacy.month_data(legacy.METERS)):
+        code, out, err = run_program("decode", "-", stdin=message)
+        expect(code == OK, f"decode of the original's message: exit code {code}, {err}")
+        meters = json.loads(out)["meters"]
+        got = [
+            (meter["id"], meter["life_kwh"], meter["month"], meter["month_kwh"], meter["hours_kwh"])
+            for meter in meters
+        ]
+        wanted = [
+            (meter["id"], meter["life"], meter["month"], sum(meter["hours"]), meter["hours"])
+            for meter in legacy.METERS
+        ]
+        expect(got == wanted, f"the original's meters are {got}, expected {wanted}")
     good, out, err = run_program("decode", "-", stdin=b'{"nada": 1}')
     expect(good == CHECK_FAILED, f"decode of foreign JSON: exit code {good}, {out}{err}")
 
@@ -266,8 +386,20 @@ def decode_bad():
     refused(["decode", "/nowhere.bin"], ENVIRONMENT, "/nowhere.bin")
     dice = random.Random(13)
     batch = read_vector("batch_live.hex")
-    cases = [b"", b"\0", b"\xf7", b"\xf7\x42", b"hello", b"{", b"[]", b"[" * 100000, b"null", dice.randbytes(1000), b"\xf7" * 70000,
-             bytes(200_000)]
+    cases = [
+        b"",
+        b"\0",
+        b"\xf7",
+        b"\xf7\x42",
+        b"hello",
+        b"{",
+        b"[]",
+        b"[" * 100000,
+        b"null",
+        dice.randbytes(1000),
+        b"\xf7" * 70000,
+        bytes(200_000),
+    ]
     cases += [batch[:length] for length in dice.sample(range(len(batch)), 12)]
     for position in dice.sample(range(len(batch)), 12):
         flipped = bytearray(batch)
@@ -280,7 +412,10 @@ def decode_bad():
         good = code == CHECK_FAILED and (out + err).strip()
         # A flipped bit below a good checksum may be another valid message.
         may_be_valid = len(case) == len(batch) and struct.unpack("<I", case[-4:])[0] == zlib.crc32(case[:-4])
-        expect(good or (code == OK and may_be_valid), f"decode of {case[:40].hex()}… ({len(case)} bytes): exit code {code}, {err}")
+        expect(
+            good or (code == OK and may_be_valid),
+            f"decode of {case[:40].hex()}… ({len(case)} bytes): exit code {code}, {err}",
+        )
 
 
 def without_broker():
@@ -290,18 +425,32 @@ def without_broker():
     with open(path, encoding="utf-8") as file:
         port = re.search(r"broker = mqtt://127\.0\.0\.1:(\d+)", file.read()).group(1)
     log = open(os.path.join(directory, "node.log"), "wb")
-    node = harness.start_process([harness.program(), "node", "--config", path], stdin=harness.subprocess.DEVNULL, stdout=log,
-                                 stderr=log)
+    node = harness.start_process(
+        [harness.program(), "node", "--config", path], stdin=harness.subprocess.DEVNULL, stdout=log, stderr=log
+    )
     control = os.path.join(directory, "control")
     wait_until("the node answers or ends", lambda: ask_status(control) or node.poll() is not None, 20)
     expect(node.poll() is None, f"the node ended without a broker: {read_text(log.name)}")
-    wait_until("the node's counter of failed sessions", lambda: ask_status(control)["counters"].get("session_failed", 0) >= 2, 30)
+    wait_until(
+        "the node's counter of failed sessions",
+        lambda: ask_status(control)["counters"].get("session_failed", 0) >= 2,
+        30,
+    )
     expect(node.poll() is None, "the node ended without a broker")
     wait_until("the node's log names the broker", lambda: port in read_text(log.name), 5)
     http = free_port()
     hq_log = open(os.path.join(directory, "hq.log"), "wb")
-    hq = harness.start_process([harness.program(), "hq", f"--db={directory}/hq.db", f"--broker=mqtt://127.0.0.1:{port}",
-                                f"--http=127.0.0.1:{http}"], stdout=hq_log, stderr=hq_log)
+    hq = harness.start_process(
+        [
+            harness.program(),
+            "hq",
+            f"--db={directory}/hq.db",
+            f"--broker=mqtt://127.0.0.1:{port}",
+            f"--http=127.0.0.1:{http}",
+        ],
+        stdout=hq_log,
+        stderr=hq_log,
+    )
     status = wait_until("HQ answers", lambda: get_json(f"http://127.0.0.1:{http}/api/v1/status"), 20)
     expect(status["broker"]["connected"] is False, "HQ believes that it has a broker")
     wait_until("HQ's log names the broker", lambda: port in read_text(hq_log.name), 10)
@@ -320,7 +469,8 @@ def read_text(path):
 
 
 def interrupted_and_continued():
-    """A second demo on the same state is refused; Ctrl-C leaves no process behind; the next run goes on with the same meters."""
+    """A second demo on the same state is refused; Ctrl-C leaves no process behind; the next run goes on with the same
+    meters."""
     directory = harness.temporary_directory()
     files = data.generate(os.path.join(directory, "d"), 3, BEGIN_S, 72, seed=14)
     site = Site(3600, data=files, directory=directory).start()
@@ -333,19 +483,48 @@ def interrupted_and_continued():
     left = [pid for pid in children if is_alive(pid)]
     expect(not left, f"processes are left behind after Ctrl-C: {left}")
     site.expect_no_sanitizer_report()
-    refused(["demo", "--state", site.state, "--nodes", "2", "--data", files, "--speed", "3600", "--http", "127.0.0.1:0", "--for", "1"],
-            USAGE, site.state)
+    refused(
+        [
+            "demo",
+            "--state",
+            site.state,
+            "--nodes",
+            "2",
+            "--data",
+            files,
+            "--speed",
+            "3600",
+            "--http",
+            "127.0.0.1:0",
+            "--for",
+            "1",
+        ],
+        USAGE,
+        site.state,
+    )
     records = site.committed_records()
     again = Site(3600, 4, data=files, directory=directory).start()
     expect(any("continued" in line for line in again.lines), "the second run does not say that it continues")
     sources = truth.read_sources(files, 3, end_s=again.end_utc_s())
     summary = again.end_well(restarts=0)
     expect(summary["records_stored"] > records, "the second run began anew")
-    import verify
     verify.check_records(again, sources, undisturbed=False)
     verify.check_database(again, summary["records_stored"])
 
 
 if __name__ == "__main__":
-    harness.main(help_and_usage, demo_arguments, bad_tables, bad_configurations, busy_ports, foreign_state, asking_nobody,
-                 reading_nothing, decode_good, decode_legacy, decode_bad, without_broker, interrupted_and_continued)
+    harness.main(
+        help_and_usage,
+        demo_arguments,
+        bad_tables,
+        bad_configurations,
+        busy_ports,
+        foreign_state,
+        asking_nobody,
+        reading_nothing,
+        decode_good,
+        decode_legacy,
+        decode_bad,
+        without_broker,
+        interrupted_and_continued,
+    )

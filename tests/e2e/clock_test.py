@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Nodes boot without a time: their pulses are counted as pending and their records have no wall time; then the clock is set,
-everything is filed and dated, and the totals are exact."""
+"""Nodes boot without a time: their pulses are counted as pending and their records have no wall time; then the
+clock is set, everything is filed and dated, and the totals are exact."""
 
 import os
 import sys
@@ -32,19 +32,30 @@ def clock_unset():
     site = Site(SPEED, FOR_S, data=files, directory=directory, options=["--clock-unset"]).start()
     sources = truth.read_sources(files, 3, end_s=site.end_utc_s())
     site.wait_wall(site.wall_s() + UNSET_S)
-    for number, status in wait_until("all nodes answer", lambda: site.statuses() if len(site.statuses()) == 3 else None,
-                                     10).items():
+    for number, status in wait_until(
+        "all nodes answer", lambda: site.statuses() if len(site.statuses()) == 3 else None, 10
+    ).items():
         life = sum(meter["life_pulses"] for meter in status["meters"])
         expect(status["trust"] == "unset", f"node {number} has a time before anybody gave it one: {status['trust']}")
         expect(life > 0 and pending(status) == life, f"node {number}: {pending(status)} of {life} pulses are pending")
-    nodes = wait_until("HQ has records of nodes without a time",
-                       lambda: (found := site.api_nodes()) and len(found) == 3
-                       and all(node["watermark"] > 1 for node in found.values()) and found, 20)
-    expect({node["time_trust"] for node in nodes.values()} == {"unset"},
-           f"HQ shows a time that nobody has: {[node['time_trust'] for node in nodes.values()]}")
+    nodes = wait_until(
+        "HQ has records of nodes without a time",
+        lambda: (found := site.api_nodes())
+        and len(found) == 3
+        and all(node["watermark"] > 1 for node in found.values())
+        and found,
+        20,
+    )
+    expect(
+        {node["time_trust"] for node in nodes.values()} == {"unset"},
+        f"HQ shows a time that nobody has: {[node['time_trust'] for node in nodes.values()]}",
+    )
     site.ctl("clock", "set")
-    wait_until("every node has filed its pending pulses",
-               lambda: all(status["trust"] != "unset" and pending(status) == 0 for status in site.statuses().values()), 10)
+    wait_until(
+        "every node has filed its pending pulses",
+        lambda: all(status["trust"] != "unset" and pending(status) == 0 for status in site.statuses().values()),
+        10,
+    )
     summary = site.end_well(restarts=0)
     verify.check_database(site, summary["records_stored"])
     # Uptime has whole seconds, and so has the event that translates it.

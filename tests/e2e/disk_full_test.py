@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The disk of HQ and nodes is full for some hours: the messages name the files, nothing crashes, and when there is room again
-everything is there."""
+"""The disk of HQ and nodes is full for some hours: the messages name the files, nothing crashes, and when there is
+room again everything is there."""
 
 import contextlib
 import os
@@ -42,7 +42,9 @@ def enter_namespace():
         return
     for command in (["unshare", "--mount"], ["unshare", "--map-root-user", "--mount"]):
         with contextlib.suppress(OSError):
-            done = subprocess.run([*command, "mount", "-t", "tmpfs", "tmpfs", "/mnt"], capture_output=True, check=False)
+            done = subprocess.run(
+                [*command, "mount", "-t", "tmpfs", "tmpfs", "/mnt"], capture_output=True, check=False
+            )
             if done.returncode == 0:
                 os.environ[MARK] = "1"
                 os.execvp(command[0], [*command, sys.executable, os.path.abspath(__file__)])
@@ -85,8 +87,11 @@ def full_disk():
     expect(len(site.statuses()) == 3, "a node does not answer while the disk is full")
     expect(site.children() == parts, f"a part ended while the disk was full: {parts}, then {site.children()}")
     os.unlink(filler)
-    wait_until("records arrive when there is room again",
-               lambda: all(site.committed()[number] > stuck[number] for number in stuck), 40)
+    wait_until(
+        "records arrive when there is room again",
+        lambda: all(site.committed()[number] > stuck[number] for number in stuck),
+        40,
+    )
     expect("hq.db" in log_of(site, "hq"), "HQ's log does not name the file that could not be written")
     summary = site.end_well(restarts=0)
     verify.check_records(site, sources, undisturbed=True)

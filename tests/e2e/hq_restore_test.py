@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""HQ is killed in the middle of a transaction, and its database is replaced with an older copy ("yesterday's backup"): the
-nodes fill it up again, completely."""
+"""HQ is killed in the middle of a transaction, and its database is replaced with an older copy ("yesterday's
+backup"): the nodes fill it up again, completely."""
 
 import contextlib
 import os
@@ -28,7 +28,9 @@ BEGIN_S = truth.parse_utc("2016-05-30T00:00:00Z")
 
 def copy_database(site, path):
     """As an administrator does it while HQ runs."""
-    with contextlib.closing(open_database(site.database_path)) as database, contextlib.closing(sqlite3.connect(path)) as copy:
+    with contextlib.closing(open_database(site.database_path)) as database, contextlib.closing(
+        sqlite3.connect(path)
+    ) as copy:
         database.backup(copy)
         return copy.execute("SELECT count(*) FROM record").fetchone()[0]
 
@@ -50,7 +52,9 @@ def kill_in_transaction(site):
     wait_until("HQ is dead", lambda: not is_alive(pid), 5, 0.001)
     wait_until("HQ runs again and is connected", lambda: is_connected(site), 20)
     with contextlib.closing(open_database(site.database_path)) as database:
-        expect(database.execute("PRAGMA integrity_check").fetchone()[0] == "ok", "the database is damaged by the kill")
+        expect(
+            database.execute("PRAGMA integrity_check").fetchone()[0] == "ok", "the database is damaged by the kill"
+        )
 
 
 def is_connected(site):
@@ -74,11 +78,15 @@ def restore(site, copy_path, records_copied):
         records_restored = site.committed_records()
     finally:
         site.thaw_supervisor()
-    expect(records_restored == records_copied < records_before,
-           f"{records_before} records before, {records_restored} restored, {records_copied} copied")
+    expect(
+        records_restored == records_copied < records_before,
+        f"{records_before} records before, {records_restored} restored, {records_copied} copied",
+    )
     note(f"     {records_before} records replaced with a copy of {records_copied}")
     wait_until("HQ runs again and is connected", lambda: is_connected(site), 20)
-    wait_until("all that the copy did not have has come again", lambda: site.committed_records() >= records_before, 60)
+    wait_until(
+        "all that the copy did not have has come again", lambda: site.committed_records() >= records_before, 60
+    )
 
 
 def old_copy():

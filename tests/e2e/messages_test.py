@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Malformed, truncated, oversized, foreign, replayed and future messages, to HQ, to the gateway and into the mesh: each is set
-aside with its reason, none changes a reading, nobody crashes."""
+"""Malformed, truncated, oversized, foreign, replayed and future messages, to HQ, to the gateway and into the mesh:
+each is set aside with its reason, none changes a reading, nobody crashes."""
 
 import os
 import random
@@ -15,6 +15,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib
 # pylint: disable=wrong-import-position
 import data
 import harness
+import legacy
 import mqtt
 import truth
 import verify
@@ -62,6 +63,20 @@ def totals(site):
     return status["database"]["quarantined"], status["database"]["records"], status["ingest"]["duplicates"]
 
 
+def from_the_original(site, gateway):
+    """HQ takes the readings of the original system as well, in both of their forms."""
+    gateway.publish(INFO, legacy.binary(legacy.METERS[:1]))
+    gateway.publish(INFO, legacy.month_data(legacy.METERS[1:]))
+
+    def shown():
+        answer = site.api("/api/v1/meters")
+        return [meter for meter in answer["meters"] if meter["id"].startswith("OLD-")] if answer else []
+
+    wait_until("the meters of the original are shown", lambda: len(shown()) == len(legacy.METERS), 10)
+    energies_wh = sorted(meter["energy_wh"] for meter in shown())
+    expect(energies_wh == sorted(meter["life"] * 1000 for meter in legacy.METERS), f"they show {energies_wh} Wh")
+
+
 def to_hq(site, gateway, observer):
     """Into the mailbox of HQ, with the gateway's own rights."""
     batches = []
@@ -76,7 +91,11 @@ def to_hq(site, gateway, observer):
         wait_until(f"in quarantine: {what}", lambda: totals(site)[0] >= index, 10)
         expect(totals(site)[0] == index, f"{what}: {totals(site)[0]} messages in quarantine, expected {index}")
     listed = site.api("/api/v1/quarantine")["quarantine"]
-    expect(all(entry["reason"] and entry["topic"] == INFO for entry in listed), f"without a reason or a topic: {listed}")
+    expect(
+        all(entry["reason"] and entry["topic"] == INFO for entry in listed), f"without a reason or a topic: {listed}"
+    )
+    from_the_original(site, gateway)
+    expect(totals(site)[0] == len(bad), "a message of the original is in quarantine")
     duplicates = totals(site)[2]
     for payload in batches:
         gateway.publish(INFO, payload)

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""kill -9 of any node at any moment, 50 times: while it boots, counts, writes, answers, leads. Nothing is lost, nothing twice."""
+"""kill -9 of any node at any moment, 50 times: while it boots, counts, writes, answers, leads. Nothing is lost, nothing
+stands twice."""
 
 import os
 import random
@@ -35,8 +36,7 @@ def kill_nodes(site):
     young = 0
     born = {}
     while sum(killed.values()) < KILLS:
-        expect(site.wall_s() < site.end_utc_s() - 2 * SPEED,
-               f"the time was over after {sum(killed.values())} kills")
+        expect(site.wall_s() < site.end_utc_s() - 2 * SPEED, f"the time was over after {sum(killed.values())} kills")
         time.sleep(dice.uniform(0, PAUSE_MAX_S))
         wanted = dice.randint(1, NODES)
         pids = site.children()

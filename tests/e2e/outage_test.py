@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The router is off at all nodes for 30 hours, then on again: everything arrives, the present before the past, the past in order."""
+"""The router is off at all nodes for 30 hours, then on again: everything arrives, the present before the past, and
+the past in order."""
 
+import contextlib
 import json
 import os
 import sys
@@ -14,7 +16,7 @@ import harness
 import mqtt
 import truth
 import verify
-from demo import Hq, Site, node_number
+from demo import Hq, Site, node_number, open_database
 from harness import expect, note, wait_until
 
 SPEED = 10800
@@ -38,8 +40,11 @@ def outage():
     site.wait_settled("everything is delivered before the outage")
     site.ctl("router", "off")
     off_s = site.wall_s()
-    wait_until("every node says that its router is down",
-               lambda: all(not status["router_up"] for status in site.statuses().values()), 5)
+    wait_until(
+        "every node says that its router is down",
+        lambda: all(not status["router_up"] for status in site.statuses().values()),
+        5,
+    )
     # What was under way when the router went down arrives or does not; from here on nothing may.
     before = site.committed()
     site.wait_wall(off_s + OUTAGE_S / 4)
@@ -47,8 +52,10 @@ def outage():
     site.wait_wall(off_s + OUTAGE_S)
     expect(site.committed() == held, f"records arrived without a router: {held}, then {site.committed()}")
     backlogs = {number: status["backlog"] for number, status in site.statuses().items()}
-    expect(len(backlogs) == 3 and all(backlog >= OUTAGE_S // 900 - 1 for backlog in backlogs.values()),
-           f"backlogs after 30 hours: {backlogs}, before {before}")
+    expect(
+        len(backlogs) == 3 and all(backlog >= OUTAGE_S // 900 - 1 for backlog in backlogs.values()),
+        f"backlogs after 30 hours: {backlogs}, before {before}",
+    )
     observer = listen(site)
     while not observer.messages.empty():  # retained ones, if any
         observer.messages.get()
@@ -70,24 +77,22 @@ def watch_order(site, held):
     states = set()
 
     def arrived():
-        with site_database(site) as database:
-            rows = database.execute("SELECT mac, watermark_seq, (SELECT count(*) FROM span WHERE span.node = node.id), "
-                                    "(SELECT count(*) FROM record WHERE record.node = node.id), next_seq FROM node").fetchall()
+        with contextlib.closing(open_database(site.database_path)) as database:
+            rows = database.execute(
+                "SELECT mac, watermark_seq, (SELECT count(*) FROM span WHERE span.node = node.id), "
+                "(SELECT count(*) FROM record WHERE record.node = node.id), next_seq FROM node"
+            ).fetchall()
         for mac, watermark, spans, records, _ in rows:
-            expect(spans == 1 and records == watermark,
-                   f"node {mac[5]}: not in order: watermark {watermark}, {records} records in {spans} pieces")
+            expect(
+                spans == 1 and records == watermark,
+                f"node {mac[5]}: not in order: watermark {watermark}, {records} records in {spans} pieces",
+            )
             expect(watermark >= held[mac[5]][1], f"node {mac[5]}: the watermark went back")
         states.add(tuple(row[1] for row in rows))
         return all(row[4] - 1 - row[1] <= 8 and row[1] > held[row[0][5]][1] for row in rows)
 
     wait_until("the backlog of 30 hours is delivered", arrived, 30, 0.002)
     return len(states)
-
-
-def site_database(site):
-    import contextlib
-    from demo import open_database
-    return contextlib.closing(open_database(site.database_path))
 
 
 def check_messages(site, observer, on_s):
@@ -113,7 +118,10 @@ def check_batches(batches, on_s):
             if snapshot and number not in newest:
                 newest[number] = index
                 age_s = on_s - snapshot["time"]["utc_us"] / 1e6
-                expect(age_s < OUTAGE_S / 10, f"node {number}: the first snapshot was {age_s} s old when the router came back")
+                expect(
+                    age_s < OUTAGE_S / 10,
+                    f"node {number}: the first snapshot was {age_s} s old when the router came back",
+                )
             for record in frame.get("records", []):
                 expect(number in newest, f"node {number}: records came before its snapshot")
                 position = (record["epoch"], record["seq"])

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""24 meters replayed: every 15-minute record, every life, month and hour-of-day register at HQ equals its source, and so does
-every node's own register."""
+"""24 meters replayed: every 15-minute record, every life, month and hour-of-day register at HQ equals its source,
+and so does every node's own register."""
 
 import os
 import sys
@@ -48,8 +48,12 @@ def real_meters():
     directory = data.real_directory()
     if directory is None:
         note("skip: ../shared/data is absent: generated files are replayed instead of real meters")
-        directory = data.generate(os.path.join(harness.temporary_directory(), "d"), 3, truth.parse_utc("2015-12-15T00:00:00Z"),
-                                  FOR_S * 24 + 48)
+        directory = data.generate(
+            os.path.join(harness.temporary_directory(), "d"),
+            3,
+            truth.parse_utc("2015-12-15T00:00:00Z"),
+            FOR_S * 24 + 48,
+        )
     expect(replay(directory) >= RECORDS_MIN, "fewer records than the time has")
 
 

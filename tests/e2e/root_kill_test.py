@@ -24,8 +24,8 @@ BEGIN_S = truth.parse_utc("2016-05-30T00:00:00Z")
 
 
 def kill_in_round(site):
-    """One child stands still, so the round that asks it stays open; in this round the root dies. Nobody restarts it until
-    another node has its role."""
+    """One child stands still, so the round that asks it stays open; in this round the root dies. Nobody restarts it
+    until another node has its role."""
     root = wait_until("there is a root", site.root, 15)
     silent = next(number for number in range(1, site.nodes + 1) if number != root)
     root_pid, silent_pid = site.pid_of(f"node-{root}"), site.pid_of(f"node-{silent}")
@@ -41,8 +41,11 @@ def kill_in_round(site):
         successor = wait_until("another node is root", site.root, 20)
         expect(successor != root, "the dead node is root")
         others = [number for number in range(1, site.nodes + 1) if number != root]
-        wait_until("the new root delivers for everybody that lives",
-                   lambda: all(site.committed()[number] > before[number] for number in others), 30)
+        wait_until(
+            "the new root delivers for everybody that lives",
+            lambda: all(site.committed()[number] > before[number] for number in others),
+            30,
+        )
     finally:
         with contextlib.suppress(OSError):
             os.kill(silent_pid, signal.SIGCONT)

@@ -18,6 +18,7 @@
 #define QUEUE_MAX 512
 #define RECORDS_MAX 20000
 #define MS 1000
+#define TURNS_AT_ONCE_MAX 50
 
 typedef struct {
     uint8_t flash[SECTORS * MM_FLASH_SECTOR_BYTES];
@@ -74,6 +75,7 @@ typedef struct {
     int kill_at_message;     // the root dies when it publishes this message; 0 = never
     bool live_after_backlog; // a live batch came behind a backlog batch in one session
     bool backlog_seen;
+    uint32_t first_epoch;
 } world_t;
 
 static world_t *s_world;
@@ -282,6 +284,7 @@ static void boot(int index) {
                                  .timing = mm_timing_default(mac_of(index)),
                                  .journal_sector_count = SECTORS,
                                  .random_seed = (uint64_t)index + 1};
+    options.metering.first_epoch = s_world->first_epoch;
     options.metering.time_trust_s = 86400;
     options.metering.save_period_s = 60;
     strcpy(options.metering.tz, "CET-1CEST,M3.5.0,M10.5.0/3");
@@ -340,6 +343,7 @@ static void deliver_due(void) {
 // Run until `until`; every node makes a pulse on each channel about once a minute.
 static void run_until(mm_us_t until) {
     mm_us_t pulse_at = s_world->now;
+    unsigned turns_at_once = 0;
     while (s_world->now < until) {
         deliver_due();
         mm_us_t next = until;
@@ -359,6 +363,9 @@ static void run_until(mm_us_t until) {
         for (size_t i = 0; i < s_world->queue_count; i++) {
             next = s_world->queue[i].at < next ? s_world->queue[i].at : next;
         }
+        // A node may ask to be polled again at once, but not for ever.
+        turns_at_once = next > s_world->now ? 0 : turns_at_once + 1;
+        assert_true(turns_at_once < TURNS_AT_ONCE_MAX);
         s_world->now = next > s_world->now ? next : s_world->now;
     }
 }
@@ -508,6 +515,74 @@ static void test_node_root_dies_in_a_session_another_takes_over(void **state) {
     assert_all_arrived();
 }
 
+static void run_into_open_round(void) {
+    mm_us_t limit = s_world->now + 1000 * MM_US_PER_S;
+    while (s_world->stations[0].node.root.phase != MM_ROOT_COLLECTING && s_world->now < limit) {
+        run_until(s_world->now + 100 * MS);
+    }
+    assert_int_equal(s_world->stations[0].node.root.phase, MM_ROOT_COLLECTING);
+}
+
+static void test_node_router_lost_in_an_open_round_does_not_spin(void **state) {
+    (void)state;
+    set_time(0);
+    elect(0, true);
+    run_for_s(600);
+    s_world->stations[2].alive = false; // it keeps the round open
+    run_into_open_round();
+    mesh_event(0, MM_MESH_LOST_IP, 0, 0);
+    run_for_s(60); // asserts that every poll moves on
+    assert_int_equal(s_world->stations[0].node.root.round.open, false);
+    mesh_event(0, MM_MESH_GOT_IP, 0, 0);
+    uint32_t clean = s_world->stations[0].node.root.sessions_clean;
+    run_for_s(1200);
+    assert_true(s_world->stations[0].node.root.sessions_clean > clean);
+}
+
+static uint64_t pulses_of(const station_t *station) {
+    uint64_t pulses = 0;
+    for (int c = 0; c < MM_CHANNELS; c++) {
+        pulses += station->pulses[c];
+    }
+    return pulses;
+}
+
+// The registers are gone, the journal and the counters are not: what they had counted is in interval records already.
+static void test_node_lost_registers_are_not_counted_again(void **state) {
+    (void)state;
+    station_t *station = &s_world->stations[0];
+    set_time(0);
+    elect(0, true);
+    run_for_s(4 * 3600);
+    uint64_t pulses_at_loss = pulses_of(station);
+    uint64_t profile_at_loss = station->hq_interval_pulses;
+    memset(station->fram, 0xFF, sizeof station->fram);
+    boot(0);
+    set_time(0);
+    elect(0, true);
+    run_for_s(4 * 3600);
+    run_for_s(1200 - (s_world->now / MM_US_PER_S) % 900);
+    assert_true(profile_at_loss > 0);
+    uint64_t made_since = pulses_of(station) - pulses_at_loss;
+    uint64_t arrived_since = station->hq_interval_pulses - profile_at_loss;
+    // What was made before the loss and had not arrived yet are a few intervals; never the whole life again.
+    assert_in_range(arrived_since, made_since * 9 / 10, made_since + pulses_at_loss / 4);
+    assert_true(station->hq_interval_pulses <= pulses_of(station));
+}
+
+static void test_node_that_lost_all_memory_begins_another_epoch(void **state) {
+    (void)state;
+    station_t *station = &s_world->stations[0];
+    assert_int_equal(mm_journal_next(&station->node.journal).epoch, 1);
+    s_world->first_epoch = 1000;
+    boot(0); // nothing is lost: the epoch stays
+    assert_int_equal(mm_journal_next(&station->node.journal).epoch, 1);
+    memset(station->fram, 0xFF, sizeof station->fram);
+    memset(station->flash, 0xFF, sizeof station->flash);
+    boot(0);
+    assert_int_equal(mm_journal_next(&station->node.journal).epoch, 1000);
+}
+
 static void test_node_root_role_starts_and_stops_once(void **state) {
     (void)state;
     set_time(0);
@@ -552,6 +627,9 @@ int main(void) {
         WORLD_TEST(test_node_lost_pubacks_and_lost_frames_lose_nothing),
         WORLD_TEST(test_node_hq_down_a_day_holds_back),
         WORLD_TEST(test_node_root_dies_in_a_session_another_takes_over),
+        WORLD_TEST(test_node_router_lost_in_an_open_round_does_not_spin),
+        WORLD_TEST(test_node_lost_registers_are_not_counted_again),
+        WORLD_TEST(test_node_that_lost_all_memory_begins_another_epoch),
         WORLD_TEST(test_node_root_role_starts_and_stops_once),
         WORLD_TEST(test_node_refuses_foreign_and_damaged_frames),
     };

@@ -51,6 +51,10 @@ typedef struct {
     /// Where the journal must go on, as known from the register store; a scan that ends before it has lost records,
     /// which become a gap. Zero epoch: not known.
     mm_position_t expected_next;
+    /// Epoch of a journal that finds nothing at all, neither in flash nor in expected_next; 0 = 1. A device that lost
+    /// all its memory must not use positions again that HQ knows: give something that grows from one start to the next,
+    /// such as the time.
+    uint32_t first_epoch;
 } mm_journal_options_t;
 
 typedef struct {

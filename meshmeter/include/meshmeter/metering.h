@@ -55,6 +55,7 @@ typedef struct {
     char tz[MM_TZ_CHARS_MAX + 1];
     uint32_t time_trust_s;     ///< SYNCED becomes HELD this long after the last synchronisation; 86400
     uint32_t save_period_s;    ///< without FRAM: an image at least this often when pulses came; 60. Bound of the loss
+    uint32_t first_epoch;      ///< of a journal on virgin memory, see journal.h; 0 = 1
     uint32_t pulses_per_s_max; ///< above it a read is rejected as noise; 0 = no limit. S0 meters: 17
 } mm_metering_options_t;
 

@@ -39,6 +39,8 @@ void mm_round_init(mm_round_t *self, mm_batch_builder_t *batches, uint8_t batch_
 /// deadline is an instant.
 void mm_round_begin(mm_round_t *self, uint32_t round_id, uint8_t kind, const mm_mac_t *nodes, uint8_t node_count,
                     mm_us_t now, mm_us_t retry_us, mm_us_t deadline);
+/// Nobody waits for this round any more: it is over, and answers to it are late.
+void mm_round_abort(mm_round_t *self);
 /// Whom to ask now: true and *node, or false when nobody is due at `now`. Call until false.
 bool mm_round_next_ask(mm_round_t *self, mm_us_t now, mm_mac_t *node);
 /// An answer: a whole, checked REPORT frame. MM_OK: taken (first answer of an asked node in this open round); the last

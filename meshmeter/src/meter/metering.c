@@ -45,6 +45,14 @@ static bool take_counts(mm_metering_t *self, const uint32_t counts[MM_CHANNELS],
     return changed;
 }
 
+void mmi_metering_take_baseline(mm_metering_t *self, mm_us_t at) {
+    mm_pulse_counts_t read;
+    if (self->pulses->read(self->pulses->context, at, &read) == MM_OK) {
+        self->counter_generation = read.generation;
+        memcpy(self->counter_counts, read.counts, sizeof self->counter_counts);
+    }
+}
+
 void mmi_metering_count(mm_metering_t *self, mm_us_t at) {
     mm_pulse_counts_t read;
     if (self->pulses->read(self->pulses->context, at, &read) != MM_OK) {

@@ -18,6 +18,10 @@ typedef struct {
     } channels[MM_CHANNELS];
 } mmi_month_page_t;
 
+/// The registers were lost: what the counters have counted until now is in records already, or lost with them. Counting
+/// goes on from here.
+void mmi_metering_take_baseline(mm_metering_t *self, mm_us_t at);
+
 // metering.c
 bool mmi_metering_is_configured(const mm_metering_t *self, uint8_t channel);
 /// Read the counters as of `at` (not before the last read) and count what came.

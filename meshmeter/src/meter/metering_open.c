@@ -78,7 +78,8 @@ static void load_image(mm_metering_t *self, const mm_fram_t *fram, const mm_flas
 }
 
 static void open_journal(mm_metering_t *self, const mm_flash_t *flash, uint32_t sector_count, opening_t *opening) {
-    const mm_journal_options_t options = {.sector_count = sector_count, .expected_next = self->journal_next};
+    const mm_journal_options_t options = {
+        .sector_count = sector_count, .expected_next = self->journal_next, .first_epoch = self->options.first_epoch};
     opening->journal_was_known = self->journal_next.epoch != 0;
     mm_err_t err = MM_ERR_STORAGE;
     for (int attempt = 0; attempt < OPEN_ATTEMPTS && err != MM_OK; attempt++) {
@@ -257,6 +258,10 @@ mm_err_t mm_metering_open(mm_metering_t *self, const mm_metering_options_t *opti
     if (opening.journal.restarted) {
         leave_to_old_journal(self, &opening);
     }
+    // No image, but a journal with records: the registers were lost, whatever the device looks like now.
+    if (!opening.image_found && mm_journal_next(self->journal).seq > 1) {
+        opening.store_state = MM_STORE_LOST;
+    }
     catch_up(self, opening.image_found);
 
     self->boot_no++;
@@ -273,6 +278,9 @@ mm_err_t mm_metering_open(mm_metering_t *self, const mm_metering_options_t *opti
     self->next_interval_s = MM_INTERVAL_S;
     self->next_hour_s = INT64_MAX;
     report_opening(self, &opening, reset_reason, now);
+    if (opening.store_state == MM_STORE_LOST) {
+        mmi_metering_take_baseline(self, now);
+    }
     mmi_metering_count(self, now);
     return MM_OK;
 }

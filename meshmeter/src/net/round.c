@@ -55,6 +55,10 @@ void mm_round_begin(mm_round_t *self, uint32_t round_id, uint8_t kind, const mm_
     self->answer_batch = 0;
 }
 
+void mm_round_abort(mm_round_t *self) {
+    self->open = false;
+}
+
 bool mm_round_next_ask(mm_round_t *self, mm_us_t now, mm_mac_t *node) {
     if (!self->open || now >= self->deadline) {
         return false;

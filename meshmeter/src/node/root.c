@@ -25,6 +25,16 @@ static void drop_receipts(mm_root_t *self) {
     memset(self->receipts, 0, sizeof self->receipts);
 }
 
+// What was collected for a session that is over, or will not take place. An open round without a phase that asks for it
+// would have a deadline in the past.
+static void forget_session(mm_root_t *self) {
+    mm_round_abort(&self->round);
+    drop_receipts(self);
+    self->phase = MM_ROOT_IDLE;
+    self->session_at = MM_US_NEVER;
+    self->round_at = MM_US_NEVER;
+}
+
 // Where to continue with a node: behind what is committed, confirmed, or collected in this session and under way.
 static mm_position_t collected_through(mm_root_t *self, const mm_cursor_t *cursor) {
     mm_position_t through = mm_cursor_after(cursor);
@@ -294,10 +304,7 @@ static void source_confirmed(void *context, uint32_t token, mm_us_t now) {
 static void source_closed(void *context, bool clean, mm_us_t now) {
     mm_root_t *self = context;
     (void)now;
-    drop_receipts(self);
-    self->phase = MM_ROOT_IDLE;
-    self->session_at = MM_US_NEVER;
-    self->round_at = MM_US_NEVER;
+    forget_session(self);
     self->sessions_clean += clean ? 1 : 0;
     log_info(self, "session closed", "clean", clean, "messages", self->uplink.messages_sent);
 }
@@ -343,10 +350,7 @@ void mm_root_start(mm_root_t *self, bool router_up, mm_us_t now) {
     }
     self->active = true;
     self->router_up = router_up;
-    self->phase = MM_ROOT_IDLE;
-    self->session_at = MM_US_NEVER;
-    self->round_at = MM_US_NEVER;
-    drop_receipts(self);
+    forget_session(self);
     memset(self->drained_session, 0, sizeof self->drained_session);
     mm_cursor_table_init(&self->cursors, self->timing->hold_us, self->timing->hold_max_us, self->timing->forget_us,
                          self->counters);
@@ -363,7 +367,7 @@ void mm_root_stop(mm_root_t *self, mm_us_t now) {
     }
     self->active = false;
     mm_uplink_stop(&self->uplink, now);
-    self->phase = MM_ROOT_IDLE;
+    forget_session(self);
     const uint64_t values[MM_EVENT_VALUES] = {self->router_up};
     (void)mm_metering_event(self->metering, MM_EVENT_ROOT_LOST, values, now);
     log_info(self, "root role lost", "router_up", self->router_up, NULL, 0);
@@ -377,10 +381,7 @@ void mm_root_set_router(mm_root_t *self, bool router_up, mm_us_t now) {
     mm_uplink_set_router(&self->uplink, router_up, now);
     if (!router_up) {
         // Snapshots collected for a session that will not take place are superseded by the next round.
-        self->phase = MM_ROOT_IDLE;
-        self->session_at = MM_US_NEVER;
-        self->round_at = MM_US_NEVER;
-        drop_receipts(self);
+        forget_session(self);
     }
     log_info(self, "router", "up", router_up, NULL, 0);
 }
@@ -493,9 +494,7 @@ mm_us_t mm_root_poll(mm_root_t *self, mm_us_t now) {
     if (self->phase == MM_ROOT_COLLECTING || self->phase == MM_ROOT_DRAIN_ROUND) {
         send_due_asks(self, now);
     }
-    // Also when the session it was for is gone: an open round has a deadline that must pass.
-    bool round_over = mm_round_poll(&self->round, now);
-    if (self->phase == MM_ROOT_COLLECTING && round_over) {
+    if (self->phase == MM_ROOT_COLLECTING && mm_round_poll(&self->round, now)) {
         self->phase = MM_ROOT_READY;
         log_info(self, "round over", "answered", self->round.answered_count, "asked", self->round.node_count);
     }

@@ -304,7 +304,8 @@ mm_err_t mm_journal_open(mm_journal_t *self, const mm_flash_t *flash, mm_counter
         opening->previous_last = last_known(self, &survey, expected_next);
         opening->restarted = epoch != 0;
         mm_counters_add(counters, MM_COUNTER_JOURNAL_RESTARTED, opening->restarted ? 1 : 0);
-        return restart(self, epoch + 1);
+        bool virgin = epoch == 0 && options->first_epoch != 0;
+        return restart(self, virgin ? options->first_epoch : epoch + 1);
     }
     self->epoch = survey.epoch_max;
     self->watermark.epoch = self->epoch;

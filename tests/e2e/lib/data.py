@@ -7,7 +7,16 @@ import random
 import harness
 from truth import format_utc
 
-NAMES = ["import_kwh", "export_kwh", "pv_kwh", "heat_pump_kwh", "ev_kwh", "freezer_kwh", "dish_washer_kwh", "washer_kwh"]
+NAMES = [
+    "import_kwh",
+    "export_kwh",
+    "pv_kwh",
+    "heat_pump_kwh",
+    "ev_kwh",
+    "freezer_kwh",
+    "dish_washer_kwh",
+    "washer_kwh",
+]
 
 
 def real_directory():
@@ -24,8 +33,9 @@ def real_directory_or_skip():
 
 
 def generate(directory, files, first_s, hours, seed=1, row_s=3600):
-    """CSV files of cumulative kWh, one per node: seeded random gains, cells without a reading, a column that never moves and one
-    without any reading, up to six decimals, a file whose rows have other distances than the others'."""
+    """CSV files of cumulative kWh, one per node: seeded random gains, cells without a reading, a column that never
+    moves and one without any reading, up to six decimals, a file whose rows have other distances than the
+    others'."""
     os.makedirs(directory, exist_ok=True)
     for number in range(1, files + 1):
         dice = random.Random(seed * 1000 + number)

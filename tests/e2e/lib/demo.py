@@ -80,7 +80,7 @@ def open_database(path):
 
 
 def child_processes(parent):
-    """{pid: command line} of the children of a process, from /proc. The dead ones that nobody collected yet are left out."""
+    """{pid: command line} of the children of a process, from /proc, without the dead ones that nobody collected yet."""
     children = {}
     for path in glob.glob("/proc/[0-9]*/stat"):
         try:
@@ -112,8 +112,19 @@ class Site:
         self.speed = speed
         self.for_s = for_s
         self.nodes = nodes
-        self.arguments = ["demo", "--http", "127.0.0.1:0", "--mqtt-port", "0", "--state", self.state, "--speed", str(speed),
-                          "--nodes", str(nodes)]
+        self.arguments = [
+            "demo",
+            "--http",
+            "127.0.0.1:0",
+            "--mqtt-port",
+            "0",
+            "--state",
+            self.state,
+            "--speed",
+            str(speed),
+            "--nodes",
+            str(nodes),
+        ]
         self.arguments += ["--data", data] if data else []
         self.arguments += ["--for", str(for_s)] if for_s else []
         self.arguments += ["--start", start] if start else []
@@ -130,8 +141,9 @@ class Site:
     def start(self):
         error_path = os.path.join(self.directory, "demo.err")
         with open(error_path, "ab") as errors:
-            self.process = harness.start_process([harness.program(), *self.arguments], stdout=harness.subprocess.PIPE,
-                                                 stderr=errors)
+            self.process = harness.start_process(
+                [harness.program(), *self.arguments], stdout=harness.subprocess.PIPE, stderr=errors
+            )
         harness.on_exit(self._end_children)
         harness.on_failure(self.print_logs)
         self._reader = threading.Thread(target=self._read_output, daemon=True)
@@ -199,11 +211,15 @@ class Site:
             expect(summary.get(name) == 0, f"the summary says {name}={summary.get(name)}")
         expect(code == 0, f"the demo ended with exit code {code}")
         expect(summary["nodes"] == self.nodes, f"the summary says nodes={summary['nodes']}, not {self.nodes}")
-        expect(summary["records_made"] > 0 and summary["records_made"] == summary["records_stored"],
-               f"records made and stored differ: {summary['records_made']} and {summary['records_stored']}")
+        expect(
+            summary["records_made"] > 0 and summary["records_made"] == summary["records_stored"],
+            f"records made and stored differ: {summary['records_made']} and {summary['records_stored']}",
+        )
         if restarts is not None:
             expect(summary["restarts"] == restarts, f"{summary['restarts']} restarts, expected {restarts}")
-        left = [pid for pid, command in self._known_children.items() if is_alive(pid) and self._is_still(pid, command)]
+        left = [
+            pid for pid, command in self._known_children.items() if is_alive(pid) and self._is_still(pid, command)
+        ]
         expect(not left, f"processes are left behind: {left}")
         self.expect_no_sanitizer_report()
         return summary
@@ -222,7 +238,10 @@ class Site:
                 expect(not report, f"a program error is reported in {path}:\n{report}")
 
     def log_paths(self):
-        return [os.path.join(self.directory, "demo.err"), *sorted(glob.glob(os.path.join(self.state, "log", "*.log")))]
+        return [
+            os.path.join(self.directory, "demo.err"),
+            *sorted(glob.glob(os.path.join(self.state, "log", "*.log"))),
+        ]
 
     def print_logs(self):
         harness.note("--- output of the demo:\n" + "\n".join(self.lines[-30:]))
@@ -358,8 +377,16 @@ class Hq:
         self._log_path = log_path
         with open(log_path, "ab") as log:
             self.process = harness.start_process(
-                [harness.program(), "hq", f"--db={database_path}", f"--broker=mqtt://127.0.0.1:{free_port()}",
-                 f"--http={self.page.removeprefix('http://')}"], stdout=log, stderr=log)
+                [
+                    harness.program(),
+                    "hq",
+                    f"--db={database_path}",
+                    f"--broker=mqtt://127.0.0.1:{free_port()}",
+                    f"--http={self.page.removeprefix('http://')}",
+                ],
+                stdout=log,
+                stderr=log,
+            )
 
     def __enter__(self):
         def answers():
@@ -391,7 +418,10 @@ class Node:
         with open(log_path, "ab") as log:
             self.process = harness.start_process(
                 [harness.program(), "node", "--config", os.path.join(site.state, f"node-{number}", "node.conf")],
-                stdin=harness.subprocess.DEVNULL, stdout=log, stderr=log)
+                stdin=harness.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
         self._log_path = log_path
 
     def __enter__(self):

@@ -124,14 +124,27 @@ def run_program(*arguments, timeout_s=30, stdin=b"", **options):
     """One run of the program to its end: (exit code, standard output, standard error), as text."""
     if "cwd" not in options:
         options["cwd"] = working_directory()
-    done = subprocess.run([program(), *map(str, arguments)], input=stdin, capture_output=True, timeout=timeout_s,
-                          check=False, preexec_fn=_die_with_parent, **options)
+    done = subprocess.run(
+        [program(), *map(str, arguments)],
+        input=stdin,
+        capture_output=True,
+        timeout=timeout_s,
+        check=False,
+        preexec_fn=_die_with_parent,
+        **options,
+    )
     return done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
 
 
 def sanitizer_report(text):
     """The part of a log in which a sanitizer or an assertion speaks, or None."""
-    for mark in ("ERROR: AddressSanitizer", "runtime error:", "ERROR: LeakSanitizer", "assertion failed", "Assertion"):
+    for mark in (
+        "ERROR: AddressSanitizer",
+        "runtime error:",
+        "ERROR: LeakSanitizer",
+        "assertion failed",
+        "Assertion",
+    ):
         position = text.find(mark)
         if position >= 0:
             return text[max(0, position - 200) : position + LOG_TAIL_BYTES]

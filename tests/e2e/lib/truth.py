@@ -119,8 +119,8 @@ class Source:
         return self.pulses(channel, self.last_change_s())
 
     def months(self, channel, clock_known_s):
-        """{(year, month): [24 pulses]}. What came before the node knew the time is filed under the hour in which it got to
-        know it."""
+        """{(year, month): [24 pulses]}. What came before the node knew the time is filed under the hour in which it
+        got to know it."""
         filed = collections.defaultdict(lambda: [0] * 24)
         last = self.last_change_s()
         start = min(clock_known_s, last)

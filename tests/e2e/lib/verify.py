@@ -40,22 +40,40 @@ def read_records(site):
     code, out, err = harness.run_program("readings", "--db", site.database_path, "--csv", timeout_s=60)
     expect(code == 0, f"readings ended with exit code {code}: {err}")
     rows = csv.DictReader(io.StringIO(out))
-    expected = ["meter", "site", "node", "channel", "interval_no", "end_utc", "duration_s", "pulses", "energy_wh", "time_trust",
-                "thinned"]
+    expected = [
+        "meter",
+        "site",
+        "node",
+        "channel",
+        "interval_no",
+        "end_utc",
+        "duration_s",
+        "pulses",
+        "energy_wh",
+        "time_trust",
+        "thinned",
+    ]
     expect(rows.fieldnames == expected, f"readings has the columns {rows.fieldnames}")
     records = collections.defaultdict(list)
     for row in rows:
         end_s = parse_utc(row["end_utc"]) if row["end_utc"] else None
-        record = Record(int(row["interval_no"]), end_s, int(row["duration_s"]), int(row["pulses"]), int(row["energy_wh"]),
-                        row["time_trust"], row["thinned"])
+        record = Record(
+            int(row["interval_no"]),
+            end_s,
+            int(row["duration_s"]),
+            int(row["pulses"]),
+            int(row["energy_wh"]),
+            row["time_trust"],
+            row["thinned"],
+        )
         records[int(row["node"][-2:], 16), int(row["channel"])].append(record)
     return records
 
 
 def check_records(site, sources, undisturbed, tolerance_s=0):
-    """Up to the end of each interval record, the records of a meter add up to what the file says for that instant: so each record
-    holds exactly its own pulses, wherever its node was started again. undisturbed: no node was started again, every interval has
-    its 15 minutes."""
+    """Up to the end of each interval record, the records of a meter add up to what the file says for that instant:
+    so each record holds exactly its own pulses, wherever its node was started again. undisturbed: no node was
+    started again, every interval has its 15 minutes."""
     problems = Problems("interval records and the files")
     records = read_records(site)
     count = 0
@@ -84,7 +102,9 @@ def _check_meter(problems, name, records, source, channel, undisturbed, toleranc
         cut_s = 1 if record.end_s % INTERVAL_S else 0
         high = source.pulses(channel, record.end_s + max(tolerance_s, cut_s))
         if not low <= total <= high:
-            problems.add(f"{place}: {total} pulses up to here, the file says {low}" + (f" to {high}" if high > low else ""))
+            problems.add(
+                f"{place}: {total} pulses up to here, the file says {low}" + (f" to {high}" if high > low else "")
+            )
         problems.compare(f"{place}: energy_wh", record.energy_wh, record.pulses)
         problems.compare(f"{place}: interval_no", record.interval_no, index + 1)
         problems.compare(f"{place}: thinned", record.thinned in ("0", "", "no", "false"), True)
@@ -107,19 +127,30 @@ def check_database(site, records_stored=None, gaps=0, quarantined=0):
         one = lambda sql: database.execute(sql).fetchone()[0]  # noqa: E731
         expect(one("PRAGMA integrity_check") == "ok", "the database is damaged")
         rows = one("SELECT count(*) FROM record")
-        expect(rows == one("SELECT count(*) FROM (SELECT DISTINCT node, epoch, seq FROM record)"),
-               "a record stands in the database twice")
-        expect(one("SELECT count(*) FROM quarantine") == quarantined,
-               f"in quarantine: {database.execute('SELECT topic, reason FROM quarantine LIMIT 3').fetchall()}")
+        expect(
+            rows == one("SELECT count(*) FROM (SELECT DISTINCT node, epoch, seq FROM record)"),
+            "a record stands in the database twice",
+        )
+        expect(
+            one("SELECT count(*) FROM quarantine") == quarantined,
+            f"in quarantine: {database.execute('SELECT topic, reason FROM quarantine LIMIT 3').fetchall()}",
+        )
         expect(one("SELECT conflicts FROM total") == 0, "a record came twice with different content")
-        expect(one("SELECT count(*) FROM gap") == gaps, f"gaps: {database.execute('SELECT * FROM gap LIMIT 5').fetchall()}")
+        expect(
+            one("SELECT count(*) FROM gap") == gaps,
+            f"gaps: {database.execute('SELECT * FROM gap LIMIT 5').fetchall()}",
+        )
         # Behind the demo's account, a node may still have reported an event, such as a change of the root.
         if records_stored is not None:
-            expect(records_stored <= rows <= records_stored + 8,
-                   f"{rows} records in the database, the summary says {records_stored}")
+            expect(
+                records_stored <= rows <= records_stored + 8,
+                f"{rows} records in the database, the summary says {records_stored}",
+            )
         if gaps == 0:
-            holes = database.execute("SELECT node, epoch, min(seq), max(seq), count(*) FROM record GROUP BY node, epoch "
-                                     "HAVING min(seq) <> 1 OR max(seq) <> count(*)").fetchall()
+            holes = database.execute(
+                "SELECT node, epoch, min(seq), max(seq), count(*) FROM record GROUP BY node, epoch "
+                "HAVING min(seq) <> 1 OR max(seq) <> count(*)"
+            ).fetchall()
             expect(not holes, f"records are missing (node, epoch, first, last, count): {holes}")
     return rows
 
@@ -151,8 +182,11 @@ def check_totals(site, sources, meters):
 def hq_meters(api):
     """{(node number, channel): (life_pulses, energy_wh)} of HQ's API."""
     meters = api("/api/v1/meters")["meters"]
-    return {(int(meter["node"][-2:], 16), meter["channel"]): (meter["life_pulses"], meter["energy_wh"])
-            for meter in meters if meter["id"]}
+    return {
+        (int(meter["node"][-2:], 16), meter["channel"]): (meter["life_pulses"], meter["energy_wh"])
+        for meter in meters
+        if meter["id"]
+    }
 
 
 def node_meters(number, status):
@@ -180,7 +214,8 @@ def _closed_months(api, meter):
 
 
 def check_months(site, sources, api):
-    """Month and hour-of-day registers of every meter, closed months and the present one. No node was started again."""
+    """Month and hour-of-day registers of every meter, closed months and the present one. No node was started
+    again."""
     problems = Problems("month and hour registers and the files")
     closed_count = 0
     for meter in (meter for meter in api("/api/v1/meters")["meters"] if meter["id"]):
@@ -201,8 +236,11 @@ def check_months(site, sources, api):
             problems.compare(f"{name} {year_month}: month_wh", month["month_wh"], sum(month["hours_wh"]))
             if month["month_wh"]:
                 begin_wh = source.energy_wh(channel, source.begin_s)
-                problems.compare(f"{name} {year_month}: energy_wh at its end", month["energy_wh"],
-                                 begin_wh + sum(sum(hours) for other, hours in got.items() if other <= year_month))
+                problems.compare(
+                    f"{name} {year_month}: energy_wh at its end",
+                    month["energy_wh"],
+                    begin_wh + sum(sum(hours) for other, hours in got.items() if other <= year_month),
+                )
         problems.compare(f"{name}: month_wh", meter["month_wh"], sum(meter["hours_wh"]))
     problems.report()
     return closed_count

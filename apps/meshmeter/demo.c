@@ -465,9 +465,9 @@ int command_demo(int argc, char **argv) {
     if (!find_program(demo)) {
         return app_error(APP_ENVIRONMENT, "demo", "the path of the program is too long");
     }
-    code = choose_ports(demo);
+    code = demo_site_scan_data(demo);
     if (code == APP_OK) {
-        code = demo_site_scan_data(demo);
+        code = choose_ports(demo);
     }
     if (code == APP_OK) {
         code = demo_state_open(demo);

@@ -21,7 +21,7 @@ from harness import note, wait_until
 SPEED = 7200
 FOR_S = 42
 ROUNDS = 2
-OUTAGE_S = 5 * 3600
+OUTAGE_S = 3 * 3600
 BEGIN_S = truth.parse_utc("2016-05-30T00:00:00Z")
 
 

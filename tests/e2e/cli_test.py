@@ -89,9 +89,13 @@ def demo_arguments():
         ("--seed", "x"),
     ]:
         refused(["demo", option, value], USAGE, option, value)
-    refused(["demo", "--data", "/nowhere/at/all", "--for", "1"], (USAGE, ENVIRONMENT), "/nowhere/at/all")
+    refused(
+        ["demo", "--data", "/nowhere/at/all", "--for", "1", "--http", "127.0.0.1:0"],
+        (USAGE, ENVIRONMENT),
+        "/nowhere/at/all",
+    )
     empty = harness.temporary_directory()
-    refused(["demo", "--data", empty, "--for", "1"], USAGE, empty)
+    refused(["demo", "--data", empty, "--for", "1", "--http", "127.0.0.1:0"], USAGE, empty)
     one = data.generate(os.path.join(empty, "d"), 1, BEGIN_S, 5)
     refused(["demo", "--data", one, "--for", "1", "--http", "127.0.0.1:0"], USAGE, one, "3 nodes")
 

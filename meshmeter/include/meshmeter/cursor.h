@@ -54,9 +54,10 @@ void mm_cursor_poll(mm_cursor_table_t *self, mm_us_t now);
 /// MM_ERR_STATE. Another database (another HQ): what the broker confirmed to the last one counts no more, and nodes
 /// without an entry have no watermark.
 mm_err_t mm_cursor_apply_ack(mm_cursor_table_t *self, const mm_ack_t *ack, mm_us_t now);
-/// A batch with this node's records up to `through` was confirmed by the broker. No effect on a node that was
-/// forgotten.
-void mm_cursor_confirm(mm_cursor_table_t *self, mm_mac_t mac, mm_position_t through, mm_us_t now);
+/// A batch with this node's records behind `after` up to `through` was confirmed by the broker. It moves the cursor
+/// only if it continues where the cursor stands: when the hold has ended since the batch was collected, the records
+/// before it are due again, and must not be passed over. No effect on a node that was forgotten.
+void mm_cursor_confirm(mm_cursor_table_t *self, mm_mac_t mac, mm_position_t after, mm_position_t through, mm_us_t now);
 /// A report came in: the node's journal continues at `next`, its oldest record is `oldest`. No effect on an unknown
 /// node.
 void mm_cursor_note_report(mm_cursor_table_t *self, mm_mac_t mac, mm_position_t oldest, mm_position_t next,

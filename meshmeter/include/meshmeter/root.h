@@ -24,7 +24,8 @@
 typedef struct {
     uint32_t token; ///< of the message; 0 = free
     mm_mac_t mac;
-    mm_position_t through;
+    mm_position_t after;   ///< records behind it …
+    mm_position_t through; ///< … up to here
 } mm_receipt_t;
 
 #define MM_RECEIPTS_MAX (MM_NODES_MAX + MM_SESSION_WINDOW * MM_BATCH_NODES_MAX)

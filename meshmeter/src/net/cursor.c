@@ -164,9 +164,14 @@ mm_err_t mm_cursor_apply_ack(mm_cursor_table_t *self, const mm_ack_t *ack, mm_us
     return MM_OK;
 }
 
-void mm_cursor_confirm(mm_cursor_table_t *self, mm_mac_t mac, mm_position_t through, mm_us_t now) {
+void mm_cursor_confirm(mm_cursor_table_t *self, mm_mac_t mac, mm_position_t after, mm_position_t through, mm_us_t now) {
     mm_cursor_t *cursor = mm_cursor_find(self, mac);
     if (cursor == NULL || mm_position_compare(through, mm_cursor_after(cursor)) <= 0) {
+        return;
+    }
+    // The begin of an epoch continues everything; without a watermark nobody here knows where the node began.
+    bool is_begin = after.seq == 0 || (is_nowhere(mm_cursor_after(cursor)) && !cursor->has_watermark);
+    if (!is_begin && mm_position_compare(after, mm_cursor_after(cursor)) > 0) {
         return;
     }
     if (is_nowhere(cursor->confirmed)) {

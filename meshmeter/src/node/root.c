@@ -48,11 +48,12 @@ static mm_position_t collected_through(mm_root_t *self, const mm_cursor_t *curso
     return through;
 }
 
-static void store_receipt(mm_root_t *self, mm_mac_t mac, mm_position_t through) {
+static void store_receipt(mm_root_t *self, mm_mac_t mac, mm_position_t after, mm_position_t through) {
     uint8_t batch_index = self->round.answer_batch;
     for (size_t i = 0; i < MM_RECEIPTS_MAX; i++) {
         if (self->receipts[i].token == 0) {
-            self->receipts[i] = (mm_receipt_t){.token = batch_token(self, batch_index), .mac = mac, .through = through};
+            self->receipts[i] =
+                (mm_receipt_t){.token = batch_token(self, batch_index), .mac = mac, .after = after, .through = through};
             return;
         }
     }
@@ -64,6 +65,7 @@ typedef struct {
     bool has_snapshot;
     mm_position_t oldest;
     mm_position_t next;
+    mm_position_t after;   // the position before the first record
     mm_position_t through; // last record; epoch 0 = none
 } report_content_t;
 
@@ -85,6 +87,9 @@ static mm_err_t examine_report(const mm_frame_t *frame, report_content_t *conten
             content->next = (mm_position_t){.epoch = snapshot.oldest.epoch, .seq = snapshot.next_seq};
             break;
         case MM_REPORT_RECORD:
+            if (content->through.epoch == 0) {
+                content->after = (mm_position_t){record.position.epoch, record.position.seq - 1};
+            }
             content->through = record.position;
             break;
         case MM_REPORT_END:
@@ -121,7 +126,7 @@ static void take_report(mm_root_t *self, const mm_frame_t *frame, const void *by
         mm_cursor_note_report(&self->cursors, frame->source, content.oldest, content.next, now);
     }
     if (content.through.epoch != 0) {
-        store_receipt(self, frame->source, content.through);
+        store_receipt(self, frame->source, content.after, content.through);
     } else if (self->phase == MM_ROOT_DRAIN_ROUND) {
         mark_drained(self, cursor);
     }
@@ -295,7 +300,7 @@ static void source_confirmed(void *context, uint32_t token, mm_us_t now) {
     for (size_t i = 0; i < MM_RECEIPTS_MAX; i++) {
         mm_receipt_t *receipt = &self->receipts[i];
         if (receipt->token == token) {
-            mm_cursor_confirm(&self->cursors, receipt->mac, receipt->through, now);
+            mm_cursor_confirm(&self->cursors, receipt->mac, receipt->after, receipt->through, now);
             *receipt = (mm_receipt_t){0};
         }
     }

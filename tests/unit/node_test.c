@@ -570,6 +570,23 @@ static void test_node_lost_registers_are_not_counted_again(void **state) {
     assert_true(station->hq_interval_pulses <= pulses_of(station));
 }
 
+// The clock is known at the start: a restart in the middle of an interval leaves one interval, not a scrap without a
+// time.
+static void test_node_restart_with_a_clock_keeps_the_interval(void **state) {
+    (void)state;
+    station_t *station = &s_world->stations[0];
+    set_time(0);
+    elect(0, true);
+    run_for_s(1500);
+    uint32_t interval_no = station->node.metering.interval_no;
+    uint32_t open_pulses = station->node.metering.registers.channels[0].interval_pulses;
+    assert_true(open_pulses > 0);
+    boot(0);
+    set_time(0);
+    assert_int_equal(station->node.metering.interval_no, interval_no);
+    assert_int_equal(station->node.metering.registers.channels[0].interval_pulses, open_pulses);
+}
+
 static void test_node_that_lost_all_memory_begins_another_epoch(void **state) {
     (void)state;
     station_t *station = &s_world->stations[0];
@@ -629,6 +646,7 @@ int main(void) {
         WORLD_TEST(test_node_root_dies_in_a_session_another_takes_over),
         WORLD_TEST(test_node_router_lost_in_an_open_round_does_not_spin),
         WORLD_TEST(test_node_lost_registers_are_not_counted_again),
+        WORLD_TEST(test_node_restart_with_a_clock_keeps_the_interval),
         WORLD_TEST(test_node_that_lost_all_memory_begins_another_epoch),
         WORLD_TEST(test_node_root_role_starts_and_stops_once),
         WORLD_TEST(test_node_refuses_foreign_and_damaged_frames),

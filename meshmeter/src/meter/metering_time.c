@@ -155,7 +155,11 @@ mm_err_t mm_metering_set_time(mm_metering_t *self, mm_time_t time, mm_us_t now) 
     }
     (void)mm_metering_poll(self, now); // what is due under the old labels comes first
     mmi_metering_count(self, now);
-    mmi_metering_close_interval(self, mm_metering_label(self, now), now);
+    // A time that is known at the start itself leaves nothing under the old labels: the interval goes on, under its
+    // number.
+    if (self->time_known || now - self->boot_at >= MM_US_PER_S) {
+        mmi_metering_close_interval(self, mm_metering_label(self, now), now);
+    }
     if (self->time_known) {
         step(self, time, now);
     } else {

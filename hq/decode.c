@@ -119,7 +119,7 @@ static void add_event(cJSON *item, const mm_event_record_t *event) {
 }
 
 static void add_gap(cJSON *item, const mm_gap_record_t *gap) {
-    add_integer(item, "epoch", gap->epoch);
+    add_integer(item, "gap_epoch", gap->epoch);
     add_integer(item, "first_seq", gap->first_seq);
     add_integer(item, "last_seq", gap->last_seq);
     cJSON_AddStringToObject(item, "reason", mm_gap_reason_name(gap->reason));

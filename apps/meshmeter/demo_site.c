@@ -134,9 +134,8 @@ int64_t demo_site_shift_s(const demo_t *demo, unsigned index) {
     return covers ? 0 : demo->begin_utc_s - file->first_s;
 }
 
-static bool write_state_file(const demo_t *demo, const char *directory, const char *name, const char *text) {
+static bool write_state_file(const char *directory, const char *name, const char *text) {
     char path[DEMO_PATH_BYTES + 64];
-    (void)demo;
     return app_path(path, sizeof path, directory, name) && app_write_file(path, text);
 }
 
@@ -156,7 +155,7 @@ static bool write_broker_passwords(const demo_t *demo) {
         strncat(text, line, sizeof text - strlen(text) - 1);
         free(line);
     }
-    if (!write_state_file(demo, demo->options.state_directory, "broker.passwords", text) ||
+    if (!write_state_file(demo->options.state_directory, "broker.passwords", text) ||
         !app_path(path, sizeof path, demo->options.state_directory, "broker.passwords")) {
         return false;
     }
@@ -186,7 +185,7 @@ static bool write_broker(const demo_t *demo) {
                       "user gateway-" DEMO_SITE "\ntopic write meter/" DEMO_SITE "/info\ntopic write meter/911\n"
                       "topic write meter/install\ntopic write meter/disco\ntopic read meter/" DEMO_SITE "/ack\n"
                       "topic read meter/" DEMO_SITE "/cmd\n";
-    return write_state_file(demo, state, "broker.conf", text) && write_state_file(demo, state, "broker.acl", acl) &&
+    return write_state_file(state, "broker.conf", text) && write_state_file(state, "broker.acl", acl) &&
            write_broker_passwords(demo);
 }
 
@@ -245,7 +244,7 @@ static bool write_node(const demo_t *demo, unsigned index, const char *peers) {
     }
     used += add_meters(demo, index, starts_wh, text + used, sizeof text - used);
     MM_ASSERT(used < sizeof text);
-    return write_state_file(demo, directory, "node.conf", text);
+    return write_state_file(directory, "node.conf", text);
 }
 
 int demo_site_write(demo_t *demo) {

@@ -23,7 +23,9 @@
 ///
 /// usage: <program> [--part I/N] [--only CASE]; MM_EXHAUSTIVE_STRIDE=K in the environment takes every K-th case.
 
+#ifndef ENUMERATION_FAILURES_SHOWN
 #define ENUMERATION_FAILURES_SHOWN 20
+#endif
 #define ENUMERATION_PROGRESS_S 10
 
 static struct {
@@ -33,6 +35,7 @@ static struct {
     unsigned part; ///< 1 … part_count
     unsigned part_count;
     unsigned stride;
+    bool grouped;    ///< the program shares out groups of cases itself
     uint64_t number; ///< of cases seen
     uint64_t cases;  ///< of cases run
     uint64_t failures;
@@ -72,11 +75,18 @@ static inline void enumeration_begin(const char *name, int argc, char **argv) {
     enumeration.progress_at = time(NULL) + ENUMERATION_PROGRESS_S;
 }
 
+/// True if the group of cases with this number is of this part. From the first call on, parts are made of groups.
+static inline bool enumeration_takes_group(uint64_t group) {
+    enumeration.grouped = true;
+    return enumeration.only != NULL || group % enumeration.part_count == enumeration.part - 1;
+}
+
 /// Name the next case; true if it is to be run here.
 __attribute__((format(printf, 1, 2))) static inline bool enumeration_takes(const char *format, ...) {
     uint64_t number = enumeration.number++;
-    bool is_ours = number % enumeration.part_count == enumeration.part - 1 &&
-                   number / enumeration.part_count % enumeration.stride == 0;
+    unsigned part_count = enumeration.grouped ? 1 : enumeration.part_count;
+    bool is_ours = (enumeration.grouped || number % part_count == enumeration.part - 1) &&
+                   number / part_count % enumeration.stride == 0;
     if (enumeration.only == NULL && !is_ours) {
         return false;
     }

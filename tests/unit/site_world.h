@@ -62,8 +62,10 @@ typedef struct {
     uint32_t digests[SITE_RECORDS_MAX];
     uint8_t explained[SITE_RECORDS_MAX]; ///< a gap record says that it will not come
     uint32_t watermark;
+    uint16_t interval_of[SITE_RECORDS_MAX][MM_CHANNELS]; ///< pulses by seq, until a thinned record stands for them
     uint64_t interval_pulses[MM_CHANNELS];
-    uint32_t interval_count;
+    uint32_t interval_count; ///< not thinned
+    uint32_t thinned_count;
     uint32_t interval_no_high;
     uint32_t closing_count;
     uint32_t event_counts[MM_EVENT_HOLD + 1];
@@ -75,7 +77,8 @@ typedef struct {
     uint32_t pulses[MM_CHANNELS]; ///< the truth
     uint32_t began[MM_CHANNELS];  ///< truth when the hardware counters started
     uint32_t kept[MM_CHANNELS];   ///< truth when everything counted was last in storage
-    uint32_t may_lose[MM_CHANNELS];
+    uint32_t
+        may_lose[MM_CHANNELS]; ///< with world.counters_restart: not in storage when the power went, or made without
     uint32_t generation;
     mm_flash_t flash_port;
     mm_flash_t register_flash_port;
@@ -84,14 +87,17 @@ typedef struct {
     mm_mesh_t mesh_port;
     mm_mqtt_t mqtt_port;
     mm_node_ports_t ports;
-    bool alive; ///< without power every call fails and does nothing
-    int root;   ///< where its mesh takes a frame for the root
+    bool alive;      ///< without power every call fails and does nothing
+    uint32_t starts; ///< connections to the broker do not outlive them
+    int root;        ///< where its mesh takes a frame for the root
     uint32_t session;
     uint16_t packet_id;
     uint32_t calls[SITE_OPERATION_COUNT];
-    site_hq_t hq;
+    uint32_t storage_changes; ///< grows with each: who copies the world can see what need not be copied
+    uint32_t hq_changes;
     mm_node_t node;
     uint8_t batch_memory[MM_BATCH_BYTES_MAX];
+    site_hq_t hq;
     uint8_t flash[SITE_SECTORS * MM_FLASH_SECTOR_BYTES];
     union {
         uint8_t fram[MM_STORE_FRAM_BYTES];
@@ -109,6 +115,7 @@ typedef struct {
     item_kind_t kind;
     int to;
     int from;
+    uint32_t start; ///< MQTT: of the receiver
     mm_mqtt_event_t event;
     char topic[48];
     size_t bytes_count;
@@ -124,6 +131,17 @@ typedef struct {
     bool with_effect; ///< it is done all the same, only the answer is wrong
 } site_fault_t;
 
+/// What becomes of the answers of a node, while world.fates_on.
+typedef enum {
+    SITE_FATE_ON_TIME = 0,
+    SITE_FATE_LOST,
+    SITE_FATE_FIRST_LOST, ///< of each round
+    SITE_FATE_TWICE,
+    SITE_FATE_LATE, ///< behind the deadline of its round
+    SITE_FATE_COUNT
+} site_fate_t;
+#define SITE_LATE_US (12 * MM_US_PER_S)
+
 /// The power of a node fails before the point with this number: see world.points.
 typedef struct {
     uint32_t at_point; ///< 0 = never
@@ -136,6 +154,7 @@ typedef struct {
     int64_t begin_s;
     mm_us_t pulse_period_us;
     bool flash_only;
+    bool counters_restart; ///< the hardware counters, with the power of their node
     uint32_t first_epoch;
     mm_slot_plan_t slots; ///< slot_count 0: as the MAC says
     bool hq_down;
@@ -151,20 +170,20 @@ typedef struct {
     bool live_after_backlog; ///< a live batch came behind a backlog batch in one session
     bool backlog_seen;
     uint32_t script_index; ///< the caller's
+    bool fates_on;
+    site_fate_t fates[SITE_NODES];
+    uint32_t answers_lost[SITE_NODES][SITE_NODES];      ///< by sender and receiver: round whose first answer was lost
+    uint32_t answers_delivered[SITE_NODES][SITE_NODES]; ///< by receiver and sender: last round
+    uint32_t missing_seen;                              ///< nodes that HQ was told did not answer
     site_fault_t fault;
     site_kill_t kills[SITE_KILLS_MAX];
     uint32_t points; ///< passed: deliveries, and calls that change something outside of the RAM of their node
-    mm_batch_header_t last_header;
     station_t stations[SITE_NODES];
     uint32_t queue_count;
-    item_t queue[SITE_QUEUE_MAX]; ///< last: a copy of the world may leave out what is unused
+    item_t queue[SITE_QUEUE_MAX];
 } world_t;
 
 static world_t world;
-
-static inline size_t world_used_bytes(void) {
-    return offsetof(world_t, queue) + world.queue_count * sizeof world.queue[0];
-}
 
 static inline const char *site_operation_name(site_operation_t operation) {
     static const char *const names[SITE_OPERATION_COUNT] = {
@@ -195,13 +214,7 @@ static inline int index_of(mm_mac_t mac) {
 }
 
 static inline void cut_power(int index) {
-    station_t *station = &world.stations[index];
-    if (station->alive) {
-        station->alive = false;
-        for (int c = 0; c < MM_CHANNELS; c++) {
-            station->may_lose[c] += station->pulses[c] - station->kept[c];
-        }
-    }
+    world.stations[index].alive = false;
 }
 
 // --- the gate ------------------------------------------------------------------------------------
@@ -255,6 +268,7 @@ static inline mm_err_t memory_program(void *context, site_operation_t operation,
     if (!pass_gate(context, operation, &refused)) {
         return MM_ERR_STORAGE;
     }
+    station_of(context)->storage_changes++;
     for (size_t i = 0; i < bytes_count; i++) {
         memory[i] &= bytes[i];
     }
@@ -265,6 +279,7 @@ static inline mm_err_t memory_erase(void *context, site_operation_t operation, u
     if (!pass_gate(context, operation, &refused)) {
         return MM_ERR_STORAGE;
     }
+    station_of(context)->storage_changes++;
     memset(sector, 0xFF, MM_FLASH_SECTOR_BYTES);
     return refused ? MM_ERR_STORAGE : MM_OK;
 }
@@ -298,6 +313,7 @@ static inline mm_err_t fram_write(void *context, uint32_t address, const void *b
     if (!pass_gate(context, SITE_FRAM_WRITE, &refused)) {
         return MM_ERR_STORAGE;
     }
+    station_of(context)->storage_changes++;
     memcpy(station_of(context)->fram + address, bytes, bytes_count);
     return refused ? MM_ERR_STORAGE : MM_OK;
 }
@@ -323,9 +339,29 @@ static inline item_t *add_item(item_kind_t kind, int to, mm_us_t delay) {
     item->kind = kind;
     item->to = to;
     item->from = SITE_NOBODY;
-    item->topic[0] = '\0';
+    item->start = world.stations[to].starts;
+    item->event = (mm_mqtt_event_t){.kind = MM_MQTT_EVENT_NONE};
+    memset(item->topic, 0, sizeof item->topic);
     item->bytes_count = 0;
     return item;
+}
+
+// The round that this frame answers; 0: it is no answer.
+static inline uint32_t answered_round(const void *bytes, size_t bytes_count) {
+    mm_frame_t frame;
+    mm_report_reader_t reader;
+    if (mm_frame_open(bytes, bytes_count, &frame) != MM_OK || frame.type != MM_FRAME_REPORT ||
+        mm_report_open(&frame, &reader) != MM_OK) {
+        return 0;
+    }
+    return reader.round_id;
+}
+
+static inline void queue_frame(int from, int to, mm_us_t delay, const void *bytes, size_t bytes_count) {
+    item_t *item = add_item(ITEM_FRAME, to, delay + 5 * MS + (mm_us_t)mm_random_below(&world.random, 5 * MS));
+    item->from = from;
+    memcpy(item->bytes, bytes, bytes_count);
+    item->bytes_count = bytes_count;
 }
 
 static inline void put_frame(int from, int to, const void *bytes, size_t bytes_count) {
@@ -333,10 +369,17 @@ static inline void put_frame(int from, int to, const void *bytes, size_t bytes_c
     if (world.loss_percent != 0 && mm_random_below(&world.random, 100) < world.loss_percent) {
         return;
     }
-    item_t *item = add_item(ITEM_FRAME, to, 5 * MS + (mm_us_t)mm_random_below(&world.random, 5 * MS));
-    item->from = from;
-    memcpy(item->bytes, bytes, bytes_count);
-    item->bytes_count = bytes_count;
+    uint32_t round_id = world.fates_on ? answered_round(bytes, bytes_count) : 0;
+    site_fate_t fate = round_id != 0 ? world.fates[from] : SITE_FATE_ON_TIME;
+    bool first = world.answers_lost[from][to] != round_id;
+    world.answers_lost[from][to] = round_id;
+    if (fate == SITE_FATE_LOST || (fate == SITE_FATE_FIRST_LOST && first)) {
+        return;
+    }
+    queue_frame(from, to, fate == SITE_FATE_LATE ? SITE_LATE_US : 0, bytes, bytes_count);
+    if (fate == SITE_FATE_TWICE) {
+        queue_frame(from, to, 0, bytes, bytes_count);
+    }
 }
 
 static inline mm_err_t mesh_send(void *context, mm_mac_t to, const void *bytes, size_t bytes_count) {
@@ -357,12 +400,22 @@ static inline mm_err_t mesh_send_to_root(void *context, const void *bytes, size_
 }
 
 // --- HQ ------------------------------------------------------------------------------------------
-static inline void hq_take_interval(site_hq_t *hq, const mm_interval_record_t *interval) {
-    MM_ASSERT(!interval->thinned); // no journal here is full of what HQ does not have
+// docs/spec/storage.md 4.8: a thinned record stands for every interval record in its range.
+static inline void hq_take_interval(site_hq_t *hq, uint32_t seq, const mm_interval_record_t *interval) {
+    for (uint32_t old = interval->thinned_first_seq; interval->thinned && old <= interval->thinned_last_seq; old++) {
+        MM_ASSERT(old < SITE_RECORDS_MAX);
+        for (int c = 0; c < MM_CHANNELS; c++) {
+            hq->interval_pulses[c] -= hq->interval_of[old][c];
+            hq->interval_of[old][c] = 0;
+        }
+    }
     for (int c = 0; c < MM_CHANNELS; c++) {
+        MM_ASSERT(interval->pulses[c] <= UINT16_MAX);
+        hq->interval_of[seq][c] = (uint16_t)interval->pulses[c];
         hq->interval_pulses[c] += interval->pulses[c];
     }
-    hq->interval_count++;
+    hq->interval_count += interval->thinned ? 0 : 1;
+    hq->thinned_count += interval->thinned ? 1 : 0;
     if (interval->interval_no > hq->interval_no_high) {
         hq->interval_no_high = interval->interval_no;
     }
@@ -384,7 +437,7 @@ static inline void hq_take_record(site_hq_t *hq, const mm_record_view_t *view) {
     mm_record_t record;
     MM_ASSERT(mm_record_decode(view->type, view->payload, view->payload_bytes, &record) == MM_OK);
     if (record.type == MM_RECORD_INTERVAL) {
-        hq_take_interval(hq, &record.interval);
+        hq_take_interval(hq, seq, &record.interval);
     } else if (record.type == MM_RECORD_MONTH_CLOSING) {
         hq->closing_count++;
     } else if (record.type == MM_RECORD_EVENT) {
@@ -396,7 +449,8 @@ static inline void hq_take_record(site_hq_t *hq, const mm_record_view_t *view) {
     }
 }
 
-static inline void hq_take_report(const uint8_t *bytes, size_t bytes_count) {
+// Returns whose it is.
+static inline int hq_take_report(const uint8_t *bytes, size_t bytes_count) {
     mm_frame_t frame;
     mm_report_reader_t reader;
     mm_snapshot_t snapshot;
@@ -404,6 +458,7 @@ static inline void hq_take_report(const uint8_t *bytes, size_t bytes_count) {
     MM_ASSERT(mm_frame_open(bytes, bytes_count, &frame) == MM_OK);
     MM_ASSERT(mm_report_open(&frame, &reader) == MM_OK);
     site_hq_t *hq = &world.stations[index_of(frame.source)].hq;
+    world.stations[index_of(frame.source)].hq_changes++;
     for (;;) {
         mm_report_item_t item = mm_report_next(&reader, &snapshot, &view);
         MM_ASSERT(item != MM_REPORT_CORRUPT);
@@ -420,18 +475,39 @@ static inline void hq_take_report(const uint8_t *bytes, size_t bytes_count) {
     while (hq->stored[hq->watermark + 1] > 0 || hq->explained[hq->watermark + 1] > 0) {
         hq->watermark++;
     }
+    return index_of(frame.source);
+}
+
+// The list of those who are missing names exactly the nodes that were asked and whose answer was not delivered in time.
+static inline void hq_check_missing(const mm_batch_header_t *header) {
+    int root = index_of(header->root);
+    const mm_round_t *round = &world.stations[root].node.root.round;
+    uint8_t missing_count = 0;
+    for (uint8_t i = 0; i < round->node_count; i++) {
+        int asked = index_of(round->nodes[i]);
+        if (asked != root && world.answers_delivered[root][asked] != header->round_id) {
+            MM_ASSERT(missing_count < header->missing_count);
+            MM_ASSERT(mm_mac_equal(header->missing[missing_count], mac_of(asked)));
+            missing_count++;
+        }
+    }
+    MM_ASSERT(missing_count == header->missing_count);
+    world.missing_seen += missing_count;
 }
 
 static inline void hq_take_batch(const uint8_t *bytes, size_t bytes_count) {
     mm_batch_reader_t batch;
     MM_ASSERT(mm_batch_open(bytes, bytes_count, &batch) == MM_OK);
-    world.last_header = batch.header;
+    hq_check_missing(&batch.header);
     world.live_after_backlog = world.live_after_backlog || (batch.header.kind == MM_BATCH_LIVE && world.backlog_seen);
     world.backlog_seen = world.backlog_seen || batch.header.kind == MM_BATCH_BACKLOG;
     const uint8_t *frame = NULL;
     size_t frame_bytes = 0;
+    bool is_in[SITE_NODES] = {false};
     while (mm_batch_next(&batch, &frame, &frame_bytes)) {
-        hq_take_report(frame, frame_bytes);
+        int source = hq_take_report(frame, frame_bytes);
+        MM_ASSERT(!is_in[source]); // a node answers a round once
+        is_in[source] = true;
     }
 }
 
@@ -545,6 +621,15 @@ static inline mm_node_options_t options_of(int index) {
     return options;
 }
 
+// Nobody knows any more what they counted and the node had not stored.
+static inline void restart_counters(station_t *station) {
+    for (int c = 0; c < MM_CHANNELS; c++) {
+        station->may_lose[c] += station->pulses[c] - station->kept[c];
+    }
+    station->generation++;
+    memcpy(station->began, station->pulses, sizeof station->began);
+}
+
 static inline void boot(int index) {
     station_t *station = &world.stations[index];
     void *context = context_of(index);
@@ -564,16 +649,13 @@ static inline void boot(int index) {
                                        .batch_memory = station->batch_memory,
                                        .batch_capacity = 1};
     const mm_node_options_t options = options_of(index);
+    if (world.counters_restart && station->starts > 0) {
+        restart_counters(station);
+    }
     station->alive = true;
+    station->starts++;
     station->root = SITE_NOBODY;
     MM_ASSERT(mm_node_init(&station->node, &options, &station->ports, world.now) == MM_OK);
-}
-
-/// The hardware counters of a node without power lose their state.
-static inline void restart_counters(int index) {
-    station_t *station = &world.stations[index];
-    station->generation++;
-    memcpy(station->began, station->pulses, sizeof station->began);
 }
 
 static inline void set_time(int index) {
@@ -616,9 +698,18 @@ static inline void elect(int root, bool router_up) {
     }
 }
 
+// An answer that is in time: the round of the receiver is open for it.
+static inline void note_answer(const item_t *item) {
+    const mm_round_t *round = &world.stations[item->to].node.root.round;
+    uint32_t round_id = answered_round(item->bytes, item->bytes_count);
+    if (round_id != 0 && round->round_id == round_id && round->open && world.now < round->deadline) {
+        world.answers_delivered[item->to][item->from] = round_id;
+    }
+}
+
 static inline void deliver(item_t *item) {
     station_t *station = &world.stations[item->to];
-    if (!station->alive) {
+    if (!station->alive || (item->kind == ITEM_MQTT && item->start != station->starts)) {
         return;
     }
     pass_point();
@@ -626,6 +717,7 @@ static inline void deliver(item_t *item) {
         return;
     }
     if (item->kind == ITEM_FRAME) {
+        note_answer(item);
         mm_node_on_mesh_frame(&station->node, mac_of(item->from), item->bytes, item->bytes_count, world.now);
         return;
     }
@@ -666,6 +758,7 @@ static inline mm_us_t poll_station(int index) {
     MM_ASSERT(deadline != MM_US_NEVER); // metering always has its next boundary
     const mm_root_t *root = &station->node.root;
     MM_ASSERT(!root->active || !root->router_up || root->uplink.deadline != MM_US_NEVER || deadline <= world.now);
+    MM_ASSERT(!root->round.open || world.now < root->round.deadline); // else nobody closes it
     const mm_metering_t *metering = &station->node.metering;
     if (!metering->unsaved && metering->last_read_at == world.now) {
         memcpy(station->kept, station->pulses, sizeof station->kept);

@@ -101,7 +101,6 @@ typedef struct {
 /// and `given` (HQ's confirmation is on its way until confirmed_at).
 typedef struct {
     mm_sim_message_t *message;
-    uint32_t serial; ///< of this use of the place
     uint32_t previous;
     uint32_t next;
     mm_us_t confirmed_at;
@@ -121,7 +120,6 @@ typedef struct {
     mm_us_t down_at;
     mm_sim_entry_t *entries;
     uint32_t entries_capacity;
-    uint32_t next_serial;
     mm_sim_entry_list_t free;
     mm_sim_entry_list_t waiting;
     mm_sim_entry_list_t given;

@@ -276,7 +276,7 @@ static void on_puback(void *context, const void *payload, size_t payload_bytes) 
     mm_sim_puback_t puback;
     MM_ASSERT(payload_bytes == sizeof puback);
     memcpy(&puback, payload, sizeof puback);
-    bool is_own = puback.boot == client->boot && is_live(client, puback.connection);
+    bool is_own = is_live(client, puback.connection);
     bool is_foreign = !is_own && puback.late && puback.boot == client->boot && !client->path_is_down && !client->deaf;
     if (is_own && puback.reason == 0) {
         puback.message->confirmed = true;

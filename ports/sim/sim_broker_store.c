@@ -245,7 +245,6 @@ static uint32_t append(mm_sim_hq_link_t *hq, mm_sim_message_t *message) {
     uint32_t index = hq->free.first;
     take(hq, &hq->free, index);
     hq->entries[index].message = message;
-    hq->entries[index].serial = hq->next_serial++;
     push(hq, &hq->waiting, index);
     return index;
 }
@@ -255,7 +254,6 @@ static void drop(mm_sim_broker_t *self, mm_sim_entry_list_t *list, uint32_t inde
     mm_sim_message_t *message = hq->entries[index].message;
     take(hq, list, index);
     hq->entries[index].message = NULL;
-    hq->entries[index].serial = hq->next_serial++;
     push(hq, &hq->free, index);
     mm_sim_message_release(self, message);
 }
@@ -305,8 +303,7 @@ static void save_hq(mm_sim_broker_t *self) {
 }
 
 typedef struct {
-    uint32_t entry;
-    uint32_t serial;
+    uint32_t entry; // not used again before this event: only a new connection takes it back
     uint32_t connection;
 } give_t;
 
@@ -316,7 +313,7 @@ static void on_give(void *context, const void *payload, size_t payload_bytes) {
     give_t give;
     MM_ASSERT(payload_bytes == sizeof give);
     memcpy(&give, payload, sizeof give);
-    if (!hq->connected || give.connection != hq->connection || hq->entries[give.entry].serial != give.serial) {
+    if (!hq->connected || give.connection != hq->connection) {
         return; // it waits for the next connection, or is gone
     }
     save_hq(self);
@@ -329,7 +326,7 @@ static void on_give(void *context, const void *payload, size_t payload_bytes) {
     hq->entries[give.entry].confirmed_at = confirmed_at;
     mm_sim_message_t *message = mm_sim_message_keep(hq->entries[give.entry].message);
     message->given = true;
-    mm_sim_note(self->sim, message->client, "hq_given", give.serial, message->bytes_count);
+    mm_sim_note(self->sim, message->client, "hq_given", give.entry, message->bytes_count);
     self->receivers.to_hq(self->receivers.context, message->topic, message->bytes, message->bytes_count);
     mm_sim_message_release(self, message);
 }
@@ -347,7 +344,7 @@ static void send_to_hq(mm_sim_broker_t *self, uint32_t index, bool may_delay) {
         at = at > hq->down_at ? at : hq->down_at;
         hq->down_at = at;
     }
-    const give_t give = {.entry = index, .serial = hq->entries[index].serial, .connection = hq->connection};
+    const give_t give = {.entry = index, .connection = hq->connection};
     mm_sim_queue_add(self->sim->queue, at, on_give, self, &give, sizeof give);
 }
 

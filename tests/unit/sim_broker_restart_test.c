@@ -132,6 +132,48 @@ static void test_broker_late_keeps_what_did_not_change(void **state) {
     assert_int_equal(probes(world, MM_SIM_PROBE_CONFIRMED_BUT_LOST), 0);
 }
 
+static void test_broker_late_loses_what_came_behind_the_autosave(void **state) {
+    world_t *world = *state;
+    mm_sim_broker_hq_disconnect(world->broker);
+    session(world, "CSSPPPX"); // 1, 2, 3
+    run_until(world, 1800 * S);
+    session(world, "CSSPPPX"); // 4, 5, 6 are the first change behind it
+    restart(world, MM_SIM_PERSISTENCE_LATE);
+    mm_sim_broker_hq_connect(world->broker);
+    run_for(world, S);
+    expect_taken(world, (const uint32_t[]){1, 2, 3}, 3);
+}
+
+// What HQ had confirmed before the autosave does not come again.
+static void test_broker_late_knows_what_hq_confirmed(void **state) {
+    world_t *world = *state;
+    session(world, "CSSPPPX");
+    run_until(world, 1801 * S);
+    restart(world, MM_SIM_PERSISTENCE_LATE);
+    mm_sim_broker_hq_connect(world->broker);
+    session(world, "CSSPPPX");
+    expect_taken(world, (const uint32_t[]){1, 2, 3, 4, 5, 6}, 6);
+}
+
+static void test_broker_late_counts_from_its_start(void **state) {
+    world_t *world = *state;
+    run_until(world, 1000 * S);
+    restart(world, MM_SIM_PERSISTENCE_ON); // up at 1,010 s: saves at 2,810 s
+    mm_sim_broker_hq_connect(world->broker);
+    mm_sim_broker_hq_disconnect(world->broker);
+    session(world, "CSSPPPX");
+    run_until(world, 2809 * S);
+    restart(world, MM_SIM_PERSISTENCE_LATE); // up at 2,819 s: saves at 4,619 s
+    mm_sim_broker_hq_connect(world->broker);
+    mm_sim_broker_hq_disconnect(world->broker);
+    session(world, "CSSPPPX");
+    run_until(world, 4620 * S);
+    restart(world, MM_SIM_PERSISTENCE_LATE);
+    mm_sim_broker_hq_connect(world->broker);
+    run_for(world, S);
+    expect_taken(world, (const uint32_t[]){4, 5, 6}, 3);
+}
+
 // --- a restart and the connections -------------------------------------------------------------------------------
 
 static void test_broker_restart_ends_connections(void **state) {
@@ -182,6 +224,25 @@ static void test_broker_dies_while_a_gateway_connects(void **state) {
     assert_string_equal(letters(world, 0), "E");
 }
 
+// What was on its way to a connection that is gone is not taken, even if the broker is back before it arrives.
+static void test_broker_takes_nothing_of_a_connection_before_its_death(void **state) {
+    world_t *world = *state;
+    for (int i = 0; i < 10; i++) {
+        begin(world, 0);
+        while (world->subacks[0] < 2) {
+            (void)mm_sim_queue_run_next(world->sim.queue);
+        }
+        mm_sim_broker_restart(world->broker, mm_sim_now(&world->sim));
+        run_for(world, 1);
+        mm_sim_broker_hq_connect(world->broker);
+        run_for(world, 10 * S);
+        stop(world, 0, false);
+        run_for(world, S);
+        assert_int_equal(world->pubacks[0], 0);
+    }
+    assert_int_equal(world->taken_count, 0);
+}
+
 static void test_broker_dies_again_while_it_is_down(void **state) {
     world_t *world = *state;
     mm_sim_broker_restart(world->broker, 10 * S);
@@ -226,6 +287,25 @@ static void test_broker_takeover(void **state) {
     run_for(world, 10 * S);
     assert_string_equal(letters(world, 0), "CSSPPP");
     assert_string_equal(letters(world, 1), "CSSPPP");
+}
+
+// What the loser sends before it learns of it is not taken.
+static void test_broker_takes_nothing_of_the_loser(void **state) {
+    world_t *world = *state;
+    world->ports[1] = mm_sim_broker_port(world->broker, 1, "a");
+    world->stays[0] = true;
+    world->to_publish[0] = 0;
+    world->to_publish[1] = 0;
+    begin(world, 0);
+    run_for(world, 10 * S);
+    begin(world, 1);
+    while (world->seen_count[1] == 0) {
+        (void)mm_sim_queue_run_next(world->sim.queue);
+    }
+    publish(world, 0);
+    run_for(world, 10 * S);
+    assert_string_equal(letters(world, 0), "CSSX");
+    assert_int_equal(world->taken_count, 0);
 }
 
 // --- router and power --------------------------------------------------------------------------------------------
@@ -276,6 +356,34 @@ static void test_broker_path_cut_in_a_session(void **state) {
     session(world, "CSSPPPX");
 }
 
+static void test_broker_path_cut_in_a_polite_end_that_stalls(void **state) {
+    world_t *world = *state;
+    world->manners.stall[MM_SIM_PHASE_CLOSE] = ALWAYS;
+    behave(world);
+    session(world, "CSSPPP");
+    mm_sim_broker_set_path(world->broker, 0, false);
+    run_for(world, 2 * S);
+    assert_string_equal(letters(world, 0), "CSSPPPX");
+}
+
+static void test_broker_late_puback_needs_a_path(void **state) {
+    world_t *world = *state;
+    world->manners.puback_late = ALWAYS;
+    behave(world);
+    for (int i = 0; i < 20; i++) {
+        world->stays[0] = true;
+        begin(world, 0);
+        run_for(world, 3 * S);
+        stop(world, 0, false);
+        run_for(world, S);
+        mm_sim_broker_set_path(world->broker, 0, false);
+        world->seen_count[0] = 0;
+        run_for(world, 60 * S);
+        assert_int_equal(world->seen_count[0], 0);
+        mm_sim_broker_set_path(world->broker, 0, true);
+    }
+}
+
 static void test_broker_power_lost_in_a_session(void **state) {
     world_t *world = *state;
     for (uint32_t events = 0; events < 13; events++) {
@@ -302,12 +410,19 @@ int main(void) {
         WORLD_TEST(test_broker_late_goes_back_to_the_autosave),
         WORLD_TEST(test_broker_late_knows_nothing_before_the_first_autosave),
         WORLD_TEST(test_broker_late_keeps_what_did_not_change),
+        WORLD_TEST(test_broker_late_loses_what_came_behind_the_autosave),
+        WORLD_TEST(test_broker_late_knows_what_hq_confirmed),
+        WORLD_TEST(test_broker_late_counts_from_its_start),
         WORLD_TEST(test_broker_restart_ends_connections),
         WORLD_TEST(test_broker_dies_while_a_gateway_connects),
+        WORLD_TEST(test_broker_takes_nothing_of_a_connection_before_its_death),
         WORLD_TEST(test_broker_dies_again_while_it_is_down),
         WORLD_TEST(test_broker_takeover),
+        WORLD_TEST(test_broker_takes_nothing_of_the_loser),
         WORLD_TEST(test_broker_without_path_every_start_fails),
         WORLD_TEST(test_broker_path_cut_in_a_session),
+        WORLD_TEST(test_broker_path_cut_in_a_polite_end_that_stalls),
+        WORLD_TEST(test_broker_late_puback_needs_a_path),
         WORLD_TEST(test_broker_power_lost_in_a_session),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -126,6 +126,41 @@ static void test_broker_drop_ends_everything(void **state) {
     assert_true(probes(world, MM_SIM_PROBE_UNCONFIRMED_BUT_STORED) > 0);
 }
 
+static void test_broker_drops_once_however_often_it_is_told(void **state) {
+    world_t *world = *state;
+    world->stays[0] = true;
+    begin(world, 0);
+    run_for(world, 10 * S);
+    for (int i = 0; i < 10; i++) {
+        stop(world, 0, false);
+        run_for(world, 500);
+    }
+    assert_string_equal(letters(world, 0), "CSSPPPX");
+}
+
+// The answer to a polite end that was not waited for is not taken for the one of the next session.
+static void test_broker_answer_to_an_earlier_stop_is_void(void **state) {
+    world_t *world = *state;
+    world->stays[0] = true;
+    world->to_publish[0] = 0;
+    begin(world, 0);
+    run_for(world, 10 * S);
+    world->manners.latency_us = 10 * S;
+    behave(world);
+    stop(world, 0, true); // would be answered in 20 s or later
+    stop(world, 0, false);
+    run_for(world, S);
+    assert_string_equal(letters(world, 0), "CSSX");
+    world->manners.latency_us = 1;
+    world->manners.stall[MM_SIM_PHASE_CLOSE] = ALWAYS;
+    behave(world);
+    begin(world, 0);
+    run_for(world, S);
+    stop(world, 0, true);
+    run_for(world, 60 * S);
+    assert_string_equal(letters(world, 0), "CSS");
+}
+
 // --- each phase stalls, refuses, resets --------------------------------------------------------------------------
 
 static void test_broker_stall_in_each_phase(void **state) {
@@ -629,6 +664,8 @@ int main(void) {
         WORLD_TEST(test_broker_refuses_calls_out_of_state),
         WORLD_TEST(test_broker_asserts_session_zero),
         WORLD_TEST(test_broker_drop_ends_everything),
+        WORLD_TEST(test_broker_drops_once_however_often_it_is_told),
+        WORLD_TEST(test_broker_answer_to_an_earlier_stop_is_void),
         WORLD_TEST(test_broker_stall_in_each_phase),
         WORLD_TEST(test_broker_hanging_resolver_keeps_the_port_busy),
         WORLD_TEST(test_broker_refuses_with_every_code),

@@ -47,10 +47,8 @@ static const char *const s_sql[MMI_HQ_STATEMENT_COUNT] = {
     [MMI_HQ_RECORD_FIND] = "SELECT type, payload FROM record WHERE day = ?1 AND node = ?2 AND epoch = ?3 AND seq = ?4",
     [MMI_HQ_THINNED_ADD] = "INSERT OR IGNORE INTO thinned (node, epoch, seq, first_seq, last_seq)"
                            " VALUES (?1, ?2, ?3, ?4, ?5)",
-    // The same month may be closed twice (a clock set back over its end): the later statement holds.
-    [MMI_HQ_MONTH_PUT] = "INSERT INTO month (node, channel, year_month, epoch, seq, payload)"
-                         " VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (node, channel, year_month)"
-                         " DO UPDATE SET epoch = ?4, seq = ?5, payload = ?6 WHERE (epoch, seq) < (?4, ?5)",
+    // A month may be closed in parts; the same statement again, under whatever position, is no further part.
+    [MMI_HQ_MONTH_PUT] = "INSERT OR IGNORE INTO month (node, channel, year_month, payload) VALUES (?1, ?2, ?3, ?4)",
     // A full journal carries events over to new positions; a copy of one that is here already is no second event.
     [MMI_HQ_EVENT_ADD] = "INSERT INTO event (node, epoch, seq, code, trust, seconds, boot_no, utc_s, placed,"
                          " value0, value1, value2, value3)"

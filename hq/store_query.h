@@ -98,6 +98,7 @@ typedef struct {
 } mm_query_month_t;
 
 typedef bool (*mm_query_month_fn)(void *context, const mm_query_month_t *month);
+/// Closed months, oldest first. A month that was closed in parts is their sum, with the register of the last part.
 bool mm_query_months(mm_query_t *self, int64_t node_id, uint8_t channel, mm_query_month_fn visit, void *context);
 
 typedef struct {

@@ -121,6 +121,21 @@ static const char *const s_migrations[] = {
     "CREATE TABLE notice ("
     "  id INTEGER PRIMARY KEY, received_us INTEGER NOT NULL, topic TEXT NOT NULL, payload BLOB NOT NULL"
     ");",
+    // 3: a month may be closed in parts (a clock that was set to another month and back), and all of them count. The
+    // same statement may come under two positions (a full journal carries it over), and counts once. Made again from
+    // the records, of which only the last part was kept: channel in byte 0, year and month in bytes 2 and 3.
+    "DROP TABLE month;"
+    "CREATE TABLE month ("
+    "  node INTEGER NOT NULL, channel INTEGER NOT NULL, year_month INTEGER NOT NULL, payload BLOB NOT NULL,"
+    "  PRIMARY KEY (node, channel, year_month, payload)"
+    ") WITHOUT ROWID;"
+    "INSERT OR IGNORE INTO month (node, channel, year_month, payload)"
+    "  SELECT node, CAST(hex(substr(payload, 1, 1)) AS INTEGER),"
+    "    16 * (instr('0123456789ABCDEF', substr(hex(substr(payload, 3, 1)), 1, 1)) - 1)"
+    "    + (instr('0123456789ABCDEF', substr(hex(substr(payload, 3, 1)), 2, 1)) - 1)"
+    "    + 4096 * (instr('0123456789ABCDEF', substr(hex(substr(payload, 4, 1)), 1, 1)) - 1)"
+    "    + 256 * (instr('0123456789ABCDEF', substr(hex(substr(payload, 4, 1)), 2, 1)) - 1),"
+    "    payload FROM record WHERE type = 2;",
 };
 
 #define MIGRATION_COUNT ((int)(sizeof s_migrations / sizeof s_migrations[0]))

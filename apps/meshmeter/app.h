@@ -33,6 +33,7 @@ int command_decode(int argc, char **argv);
 int command_readings(int argc, char **argv);
 int command_status(int argc, char **argv);
 int command_ctl(int argc, char **argv);
+int command_sim(int argc, char **argv);
 
 /// "meshmeter <command>: <text>" to standard error. Returns `code`, so that a caller can `return app_error(…)`.
 __attribute__((format(printf, 3, 4))) int app_error(int code, const char *command, const char *format, ...);

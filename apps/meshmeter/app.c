@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -135,4 +137,9 @@ bool app_write_file(const char *path, const char *text) {
         return false;
     }
     return rename(temporary, path) == 0;
+}
+
+bool app_set_send_timeout(int socket, int timeout_ms) {
+    const struct timeval timeout = {.tv_sec = timeout_ms / 1000, .tv_usec = timeout_ms % 1000 * 1000};
+    return setsockopt(socket, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout) == 0;
 }

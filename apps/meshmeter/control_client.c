@@ -71,8 +71,11 @@ bool control_ask(const char *socket_path, const char *line, int timeout_ms, char
         snprintf(answer, answer_bytes, "no socket: %s", strerror(errno));
         return false;
     }
-    bool good = connect(file, (const struct sockaddr *)&address, sizeof address) == 0 &&
-                exchange(file, line, now_ms() + timeout_ms, answer, answer_bytes);
+    int64_t until_ms = now_ms() + timeout_ms;
+    // A node that has stopped takes no more connections once its queue is full: connect would wait for ever.
+    bool good = app_set_send_timeout(file, timeout_ms) &&
+                connect(file, (const struct sockaddr *)&address, sizeof address) == 0 &&
+                exchange(file, line, until_ms, answer, answer_bytes);
     if (!good) {
         snprintf(answer, answer_bytes, "no answer from %s: is the node running?", socket_path);
     }

@@ -21,6 +21,7 @@
 #include "supervisor.h"
 
 #define START_TIMEOUT_US 15000000
+#define CONNECT_TIMEOUT_MS 1000
 #define STOP_GRACE_US 5000000
 // After the end of the pulses everything must have arrived within this real time.
 #define DRAIN_TIMEOUT_US 120000000
@@ -280,7 +281,8 @@ static bool can_connect(const char *address, uint16_t port) {
     struct sockaddr_in name = {.sin_family = AF_INET, .sin_port = htons(port)};
     (void)inet_pton(AF_INET, strcmp(address, "0.0.0.0") == 0 ? "127.0.0.1" : address, &name.sin_addr);
     int file = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    bool good = file >= 0 && connect(file, (struct sockaddr *)&name, sizeof name) == 0;
+    bool good = file >= 0 && app_set_send_timeout(file, CONNECT_TIMEOUT_MS) &&
+                connect(file, (struct sockaddr *)&name, sizeof name) == 0;
     if (file >= 0) {
         (void)close(file);
     }

@@ -64,8 +64,14 @@ struct mm_broker {
     bool lost; ///< noticed in a callback, handled after it
     char cause[256];
     char logged_cause[256];
+    // wait: the broker's answer, or while there is no connection the next attempt | until CONNECT_MS_DEFAULT;
+    // BACK_OFF_MIN_US doubling up to BACK_OFF_MAX_US, half of it random | then the connection is dropped; the next
+    // attempt is made
     int64_t deadline_us; ///< of the state
+    // wait: time for the keep-alive of the library | until MISC_US | then it pings, or drops a connection that was
+    // silent for KEEP_ALIVE_S and a half
     int64_t misc_at_us;
+    // no wait: an instant of the past
     int64_t connected_at_us;
     int64_t back_off_us;
     int64_t connect_us;
@@ -175,6 +181,7 @@ mm_broker_t *mm_broker_create(const mm_broker_options_t *options, mm_hq_stats_t 
     self->back_off_us = BACK_OFF_MIN_US;
     self->connect_us = (int64_t)(options->connect_ms != 0 ? options->connect_ms : CONNECT_MS_DEFAULT) * 1000;
     uint64_t seed = 0;
+    // wait: the kernel's random numbers are ready, once after power-up | until outside: the kernel | then HQ starts
     if (getrandom(&seed, sizeof seed, 0) != (ssize_t)sizeof seed) {
         seed = (uint64_t)(uintptr_t)self;
     }
@@ -382,6 +389,8 @@ static int connect_in_time(mm_broker_t *self, const mosquitto_property *properti
     sigaction(SIGALRM, &action, &before);
     setitimer(ITIMER_REAL, &timer, NULL);
     errno = 0;
+    // wait: the name is resolved, and TCP | until CONNECT_MS_DEFAULT for each address; the resolver has its own limit
+    // (resolv.conf) | then the next address, or HQ backs off; the page goes on meanwhile
     int code = mosquitto_connect_bind_v5(self->client, self->host, self->port, KEEP_ALIVE_S, NULL, properties);
     int system_error = s_connect_overdue != 0 ? ETIMEDOUT : errno;
     setitimer(ITIMER_REAL, &none, NULL);
@@ -486,6 +495,10 @@ static void publish_dirty(mm_broker_t *self) {
 }
 
 // --- the owner's calls
+
+// no wait(mosquitto_loop_read): the library's sockets do not block once they are connected
+// no wait(mosquitto_loop_write): the same
+// no wait(mosquitto_loop_misc): the same
 
 int mm_broker_socket(const mm_broker_t *self) {
     return self->client != NULL ? mosquitto_socket(self->client) : -1;

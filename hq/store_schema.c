@@ -145,6 +145,7 @@ static bool execute(sqlite3 *db, const char *sql) {
 static bool create_identity(sqlite3 *db) {
     uint64_t database_id = 0;
     while (database_id == 0) {
+        // wait: the kernel's random numbers are ready, once after power-up | until outside: the kernel | then HQ starts
         if (getrandom(&database_id, sizeof database_id, 0) != (ssize_t)sizeof database_id) {
             return false;
         }

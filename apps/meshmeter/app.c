@@ -129,6 +129,9 @@ bool app_write_file(const char *path, const char *text) {
         return false;
     }
     size_t size = strlen(text);
+    // no wait(write): a regular file
+    // wait: the disk has the file | until outside: the disk, or the kernel's error | then it gets its name, or is
+    // removed
     bool good = write(file, text, size) == (ssize_t)size && fsync(file) == 0;
     int error = errno;
     good = close(file) == 0 && good;

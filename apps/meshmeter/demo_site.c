@@ -168,6 +168,7 @@ static bool write_broker_passwords(const demo_t *demo) {
         _exit(127);
     }
     int status = 0;
+    // wait: mosquitto_passwd ends | until PASSWD_TIMEOUT_S: its alarm | then the demo says that it failed
     return pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 

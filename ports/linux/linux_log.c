@@ -70,6 +70,7 @@ void mm_linux_log(mm_log_level_t level, const char *format, ...) {
     // A log that cannot be written (closed pipe, full disk, a reader that has stopped) must not stop the meter.
     struct pollfd item = {.fd = STDERR_FILENO, .events = POLLOUT};
     if (poll(&item, 1, 0) == 1) {
+        // no wait: poll said that there is room
         ssize_t ignored = write(STDERR_FILENO, line, end);
         (void)ignored;
     }

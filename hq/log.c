@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "log.h"
 
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -41,9 +42,13 @@ void mm_hq_log(const char *format, ...) {
     }
     used += (size_t)wanted < sizeof line - used - 1 ? (size_t)wanted : sizeof line - used - 2;
     line[used++] = '\n';
-    // A log that cannot be written must not stop the ingest.
-    ssize_t ignored = write(STDERR_FILENO, line, used);
-    (void)ignored;
+    // A log that cannot be written (closed pipe, full disk, a reader that has stopped) must not stop the ingest.
+    struct pollfd item = {.fd = STDERR_FILENO, .events = POLLOUT};
+    if (poll(&item, 1, 0) == 1) {
+        // no wait: poll said that there is room
+        ssize_t ignored = write(STDERR_FILENO, line, used);
+        (void)ignored;
+    }
 }
 
 void mm_hq_error_set(mm_hq_error_t *self, const char *format, ...) {

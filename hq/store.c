@@ -222,6 +222,8 @@ static bool configure(mm_store_t *self, const mm_store_options_t *options) {
     char sql[128];
     int busy_ms = options->busy_timeout_ms > 0 ? options->busy_timeout_ms : BUSY_TIMEOUT_DEFAULT_MS;
     sqlite3_extended_result_codes(self->db, 1);
+    // wait: another process lets go of the database | until BUSY_TIMEOUT_DEFAULT_MS | then the transaction is rolled
+    // back and tried again
     sqlite3_busy_timeout(self->db, busy_ms);
     if (sqlite3_exec(self->db,
                      "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"

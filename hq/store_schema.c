@@ -159,6 +159,7 @@ static bool execute(sqlite3 *db, const char *sql) {
 // The marks that make an empty file ours, and its name, random unless one is given.
 static bool create_identity(sqlite3 *db, uint64_t database_id) {
     while (database_id == 0) {
+        // wait: the kernel's random numbers are ready, once after power-up | until outside: the kernel | then HQ starts
         if (getrandom(&database_id, sizeof database_id, 0) != (ssize_t)sizeof database_id) {
             return false;
         }

@@ -56,5 +56,7 @@ bool app_program_directory(char *path, size_t path_bytes);
 char *app_read_file(const char *path, size_t limit_bytes, size_t *size_bytes);
 /// Write atomically: temporary file, fsync, rename. Mode 0600.
 bool app_write_file(const char *path, const char *text);
+/// connect and send on this socket wait so long at most (> 0), then fail with EAGAIN or EINPROGRESS.
+bool app_set_send_timeout(int socket, int timeout_ms);
 
 #endif

@@ -34,6 +34,8 @@ static int64_t first_boundary_s(const mm_metering_t *self) {
     return self->next_interval_s < self->next_hour_s ? self->next_interval_s : self->next_hour_s;
 }
 
+// wait: the interval or the hour ends | until MM_INTERVAL_S | then the interval becomes a record; pulses go on under
+// the next hour
 mm_us_t mmi_metering_boundary_at(const mm_metering_t *self) {
     mm_us_t boundary_us = first_boundary_s(self) * MM_US_PER_S;
     return self->time_known ? boundary_us - self->utc_offset_us : boundary_us + self->boot_at;

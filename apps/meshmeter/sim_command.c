@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -15,7 +16,8 @@
 #include "simulator/world.h"
 
 #define JOBS_MAX 64
-#define LINE_BYTES 1024
+#define RUN_LIMIT_S 300
+#define RUN_LIMIT_NODE_YEAR_S 20
 
 typedef struct {
     const scenario_t *scenario; // NULL = each of them
@@ -220,7 +222,7 @@ static void add_to_total(total_t *total, const report_t *report) {
 static void take_report(const sim_options_t *options, total_t *total, const scenario_t *scenario, uint64_t seed,
                         const report_t *report) {
     total->runs++;
-    const char *why = "the run ended by itself (an assertion; its message is above)";
+    const char *why = "the run did not come to its end (an assertion, see above, or its limit of processor time)";
     char text[sizeof report->result.fault + 32] = "";
     if (report != NULL) {
         const char *missed = missed_probe(options, scenario, &report->result);
@@ -248,6 +250,15 @@ static void take_report(const sim_options_t *options, total_t *total, const scen
 
 // --- many runs
 
+// A core that never comes back from a call must not hold up the others: many times what such a run takes.
+static void limit_processor_time(const sim_options_t *options, const scenario_t *scenario) {
+    int nodes = options->nodes > 0 ? options->nodes : scenario->nodes;
+    int days = options->days > 0 ? options->days : scenario->days;
+    rlim_t seconds = (rlim_t)(RUN_LIMIT_S + RUN_LIMIT_NODE_YEAR_S * nodes * days / 365);
+    const struct rlimit limit = {.rlim_cur = seconds, .rlim_max = seconds};
+    (void)setrlimit(RLIMIT_CPU, &limit);
+}
+
 static bool start_job(const sim_options_t *options, job_t *job, const scenario_t *scenario, uint64_t seed) {
     int ends[2];
     if (pipe(ends) != 0) {
@@ -263,6 +274,8 @@ static bool start_job(const sim_options_t *options, job_t *job, const scenario_t
     if (pid == 0) {
         static report_t s_report;
         close(ends[0]);
+        limit_processor_time(options, scenario);
+        // wait: room in the pipe | until RUN_LIMIT_S as for the run; the report fits a pipe's buffer | then it is over
         bool good = run_here(options, scenario, seed, &s_report) &&
                     write(ends[1], &s_report, sizeof s_report) == (ssize_t)sizeof s_report;
         _exit(good ? APP_OK : APP_ENVIRONMENT);
@@ -276,12 +289,15 @@ static void end_job(const sim_options_t *options, total_t *total, job_t *job) {
     static report_t s_report;
     size_t got = 0;
     ssize_t more;
+    // wait: the report of a run that has begun to write it, or its end | until RUN_LIMIT_S of processor time and more
+    // for large worlds, then the kernel ends it | then it counts as broken
     while (got < sizeof s_report && ((more = read(job->pipe, (uint8_t *)&s_report + got, sizeof s_report - got)) > 0 ||
                                      (more < 0 && errno == EINTR))) {
         got += more > 0 ? (size_t)more : 0;
     }
     close(job->pipe);
     int status = 0;
+    // wait: the end of a process that has closed its pipe | until RUN_LIMIT_S as above | then it is over
     while (waitpid(job->pid, &status, 0) < 0 && errno == EINTR) {
     }
     take_report(options, total, job->scenario, job->seed, got == sizeof s_report ? &s_report : NULL);
@@ -322,7 +338,8 @@ static int run_jobs(const sim_options_t *options, total_t *total) {
         if (running == 0) {
             return APP_OK;
         }
-        // wait: the end of one of the runs; each of them is finite
+        // wait: the end of one of the runs | until RUN_LIMIT_S as above, at which the kernel ends it | then it is
+        // counted
         (void)poll(ready, (nfds_t)options->jobs, -1);
         for (int i = 0; i < options->jobs; i++) {
             if (jobs[i].pid != 0 && ready[i].revents != 0) {

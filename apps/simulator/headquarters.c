@@ -31,16 +31,16 @@ static void take_ack(void *context, const char *site, const void *bytes, size_t 
     publish_ack(self);
 }
 
-static void poll(void *context, const void *payload, size_t payload_bytes);
+static void poll_ingest(void *context, const void *payload, size_t payload_bytes);
 
 static void poll_soon(headquarters_t *self, mm_us_t at) {
     if (!self->poll_due) {
         self->poll_due = true;
-        mm_sim_queue_add(self->sim->queue, at, poll, self, &self->run_no, sizeof self->run_no);
+        mm_sim_queue_add(self->sim->queue, at, poll_ingest, self, &self->run_no, sizeof self->run_no);
     }
 }
 
-static void poll(void *context, const void *payload, size_t payload_bytes) {
+static void poll_ingest(void *context, const void *payload, size_t payload_bytes) {
     headquarters_t *self = context;
     uint64_t run_no;
     MM_ASSERT(payload_bytes == sizeof run_no);

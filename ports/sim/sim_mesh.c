@@ -80,7 +80,7 @@ static mm_us_t draw_latency_us(mm_sim_mesh_t *self, const member_t *from, const 
     return hops * self->radio.hop_us + (mm_us_t)mm_random_below(&self->random, (uint32_t)self->radio.hop_us);
 }
 
-static mm_err_t send(void *context, mm_mac_t mac, const void *bytes, size_t bytes_count) {
+static mm_err_t send_frame(void *context, mm_mac_t mac, const void *bytes, size_t bytes_count) {
     member_t *from = context;
     mm_sim_mesh_t *self = from->mesh;
     MM_ASSERT(bytes_count <= MM_MESH_FRAME_BYTES_MAX);
@@ -117,12 +117,12 @@ static mm_err_t send(void *context, mm_mac_t mac, const void *bytes, size_t byte
     return MM_OK;
 }
 
-static mm_err_t send_to_root(void *context, const void *bytes, size_t bytes_count) {
+static mm_err_t send_frame_to_root(void *context, const void *bytes, size_t bytes_count) {
     member_t *from = context;
     if (!from->told.attached || from->told.root == NO_NODE) {
         return MM_ERR_UNAVAILABLE;
     }
-    return send(context, mm_sim_mesh_mac(from->told.root), bytes, bytes_count);
+    return send_frame(context, mm_sim_mesh_mac(from->told.root), bytes, bytes_count);
 }
 
 // --- membership
@@ -325,7 +325,7 @@ mm_sim_mesh_t *mm_sim_mesh_create(mm_sim_t *sim, int node_count, const mm_sim_ra
     for (int i = 0; i < node_count; i++) {
         member_t *member = &self->members[i];
         *member = (member_t){.mesh = self, .index = i, .layer = 2, .router_up = true, .told = {.root = NO_NODE}};
-        member->port = (mm_mesh_t){send, send_to_root, member};
+        member->port = (mm_mesh_t){send_frame, send_frame_to_root, member};
     }
     return self;
 }

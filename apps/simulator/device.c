@@ -42,13 +42,25 @@ static mm_err_t journal_read(void *context, uint32_t address, void *bytes, size_
     return self->journal_flash.flash.read(&self->journal_flash, address, bytes, bytes_count);
 }
 
+// Whoever waits for this operation lets the power fail inside of it.
+static void spring_ambush(device_t *self, device_ambush_t operation) {
+    if (self->ambush == operation && self->alive) {
+        self->ambush = DEVICE_AMBUSH_NONE;
+        mm_sim_power_cut_after(&self->power, self->ambush_steps);
+    }
+}
+
 static mm_err_t journal_program(void *context, uint32_t address, const void *bytes, size_t bytes_count) {
     device_t *self = context;
+    if (self->node.journal.thinning.active) {
+        spring_ambush(self, DEVICE_AMBUSH_THINNING);
+    }
     return self->journal_flash.flash.program(&self->journal_flash, address, bytes, bytes_count);
 }
 
 static mm_err_t journal_erase(void *context, uint32_t sector_index) {
     device_t *self = context;
+    spring_ambush(self, DEVICE_AMBUSH_ERASE);
     self->in_erase = true;
     mm_err_t err = self->journal_flash.flash.erase(&self->journal_flash, sector_index);
     self->in_erase = false;
@@ -129,6 +141,7 @@ static void die(device_t *self) {
     self->alive = false;
     self->booting = false;
     self->in_erase = false;
+    self->ambush = DEVICE_AMBUSH_NONE;
     self->wake_no++;
     self->clock_no++;
     self->observer.died(self->observer.context, self->index);
@@ -252,6 +265,11 @@ void device_cut_in_write(device_t *self, uint64_t steps) {
     }
 }
 
+void device_cut_in(device_t *self, device_ambush_t ambush, uint64_t steps) {
+    self->ambush = ambush;
+    self->ambush_steps = steps;
+}
+
 // --- events
 
 void device_on_mesh_event(device_t *self, const mm_mesh_event_t *event) {
@@ -309,9 +327,9 @@ static void init_memory(device_t *self, uint64_t seed) {
     self->journal_bytes = new_bytes((size_t)self->plan.journal_sectors * MM_FLASH_SECTOR_BYTES);
     mm_sim_flash_init(&self->journal_flash, &self->power, self->journal_bytes, self->journal_sectors,
                       self->plan.journal_sectors);
-    self->register_bytes = new_bytes((size_t)MM_STORE_FLASH_SECTORS_MIN * MM_FLASH_SECTOR_BYTES);
+    self->register_bytes = new_bytes((size_t)self->plan.register_sectors * MM_FLASH_SECTOR_BYTES);
     mm_sim_flash_init(&self->register_flash, &self->power, self->register_bytes, self->register_sectors,
-                      MM_STORE_FLASH_SECTORS_MIN);
+                      self->plan.register_sectors);
     // As many places for a cut as an erase needs to be torn in every manner.
     self->journal_flash.erase_steps = 16;
     self->register_flash.erase_steps = 16;
@@ -321,7 +339,7 @@ static void init_memory(device_t *self, uint64_t seed) {
 
 void device_init(device_t *self, mm_sim_t *sim, int index, const device_plan_t *plan, uint32_t hours,
                  const device_observer_t *observer) {
-    MM_ASSERT(plan->journal_sectors <= DEVICE_SECTORS_MAX && MM_STORE_FLASH_SECTORS_MIN <= DEVICE_SECTORS_MAX);
+    MM_ASSERT(plan->journal_sectors <= DEVICE_SECTORS_MAX && plan->register_sectors <= DEVICE_SECTORS_MAX);
     memset(self, 0, sizeof *self);
     self->sim = sim;
     self->index = index;

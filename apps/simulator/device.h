@@ -19,6 +19,7 @@
 /// What the installer chose.
 typedef struct {
     uint32_t journal_sectors;
+    uint32_t register_sectors; ///< of flash, where there is no FRAM
     bool has_fram;
     bool battery;      ///< pulse counters live on without power
     bool own_clock;    ///< knows the time at once when it starts
@@ -28,6 +29,12 @@ typedef struct {
     const char *site;
     const char *tz;
 } device_plan_t;
+
+typedef enum {
+    DEVICE_AMBUSH_NONE = 0,
+    DEVICE_AMBUSH_ERASE,    ///< a journal sector is erased
+    DEVICE_AMBUSH_THINNING, ///< a journal sector is thinned
+} device_ambush_t;
 
 /// What the device's owner must know. Called outside of the node.
 typedef struct {
@@ -74,6 +81,8 @@ typedef struct {
     bool alive; ///< booted
     bool booting;
     bool in_erase;
+    device_ambush_t ambush;
+    uint64_t ambush_steps;
     mm_us_t booted_at; ///< world time at which the node's local time began
     uint32_t boots;
     uint64_t sessions; ///< begun, in all boots
@@ -104,6 +113,8 @@ void device_cut_in_write(device_t *self, uint64_t steps);
 void device_on_mesh_event(device_t *self, const mm_mesh_event_t *event);
 void device_on_mesh_frame(device_t *self, mm_mac_t from, const void *bytes, size_t bytes_count);
 void device_on_mqtt_event(device_t *self, const mm_mqtt_event_t *event);
+/// The power fails inside the next operation of this kind, whenever it comes: such moments are short and seldom.
+void device_cut_in(device_t *self, device_ambush_t ambush, uint64_t steps);
 /// Its own source of time says what it has to say (if it works).
 void device_synchronise(device_t *self, mm_us_t begin_utc_us);
 /// Close the interval and make no more records.

@@ -68,7 +68,11 @@ static void cut_power(world_t *self, int index) {
         mm_sim_probe(&self->sim, MM_SIM_PROBE_ROOT_CUT_IN_SESSION, index);
     }
     static const uint32_t reaches[] = {4, 64, 600, 2500, 8000};
-    if (draw(self, 3) == 0) {
+    if (draw(self, 8) == 0) {
+        device_cut_in(device, DEVICE_AMBUSH_ERASE, draw(self, 16));
+    } else if (draw(self, 8) == 0) {
+        device_cut_in(device, DEVICE_AMBUSH_THINNING, draw(self, 1500));
+    } else if (draw(self, 3) == 0) {
         device_cut(device);
     } else {
         device_cut_in_write(device, draw(self, reaches[draw(self, sizeof reaches / sizeof reaches[0])]));
@@ -463,10 +467,15 @@ void faults_start(world_t *self) {
     if (scenario->minutes_hq_restore > 0) {
         act_after(self, DAY_US, back_up, -1);
     }
-    if (scenario->offline_days > 0 && self->days > scenario->offline_days) {
-        mm_us_t begin_us = (mm_us_t)(self->days - scenario->offline_days) * DAY_US / 2;
+    int offline_days = scenario->offline_days;
+    if (offline_days == 0 && scenario->router_off_max > 0) {
+        offline_days = (int)draw(self, 11); // the last ones: something must be left to come through
+    }
+    if (offline_days > 0 && self->days > offline_days) {
+        bool at_end = scenario->offline_days == 0 || draw(self, 2) == 0;
+        mm_us_t begin_us = (mm_us_t)(self->days - offline_days) * DAY_US / (at_end ? 1 : 2);
         act_after(self, begin_us, router_off, -1);
-        act_after(self, begin_us + scenario->offline_days * DAY_US, router_on, -1);
+        act_after(self, begin_us + offline_days * DAY_US, router_on, -1);
     }
     synchronise_all(self, -1);
 }

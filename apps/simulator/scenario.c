@@ -68,8 +68,9 @@ const scenario_t scenarios[] = {
      .minutes_power = 4 * HOURS,
      .minutes_off_max = 2 * HOURS,
      .cuts_in_a_row = 8,
-     .minutes_router = 2 * DAYS,
+     .minutes_router = 3 * DAYS,
      .router_off_max = 3 * DAYS,
+     .offline_days = 20,
      .minutes_bit = 20 * DAYS,
      .minutes_sector = 60 * DAYS,
      .clock_unset_percent = 70,
@@ -205,6 +206,7 @@ const scenario_t scenarios[] = {
      .clock_unset_percent = 0,
      .journal_sectors_min = 96,
      .journal_sectors_max = 96,
+     .flash_only_sectors = 96,
      .slots = 1800,
      PROBES(MM_SIM_PROBE_RECORD_RELEASED, MM_SIM_PROBE_MONTH_CLOSED)},
 };

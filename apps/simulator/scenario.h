@@ -37,10 +37,11 @@ typedef struct {
     uint32_t minutes_legacy;      ///< an original gateway reports
     uint32_t clock_unset_percent; ///< of nodes that start without a time; the others have a clock of their own
     int32_t drift_ppm_max;
-    int offline_days; ///< the router is off for so long in one piece, in the middle
+    int offline_days; ///< the router is off for so long in one piece, in half of the runs at the end
     uint32_t journal_sectors_min;
     uint32_t journal_sectors_max;
-    uint32_t slots; ///< of the cycle (2 s each); 0: the seed chooses among 250, 450, 900 and 1,800
+    uint32_t flash_only_sectors; ///< > 0: every node but the first has no FRAM, and so many sectors for its registers
+    uint32_t slots;              ///< of the cycle (2 s each); 0: the seed chooses among 250, 450, 900 and 1,800
     mm_sim_probe_t probes[SCENARIO_PROBES_MAX]; ///< rare events that a run must meet
     int probe_count;
 } scenario_t;

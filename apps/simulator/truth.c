@@ -59,8 +59,9 @@ static uint32_t checksum_of(uint8_t type, const void *payload, size_t payload_by
 }
 
 static void note_interval(truth_device_t *truth, const mm_interval_record_t *interval, truth_record_t *noted) {
-    noted->thinned = interval->thinned;
     if (interval->thinned) {
+        noted->thinned_first_seq = interval->thinned_first_seq;
+        noted->thinned_last_seq = interval->thinned_last_seq;
         return; // what it stands for was noted before
     }
     for (uint8_t channel = 0; channel < MM_CHANNELS; channel++) {

@@ -16,11 +16,12 @@
 typedef struct {
     uint32_t epoch;
     uint32_t seq;
-    uint32_t checksum;   ///< of type and payload
-    uint32_t pulses_sum; ///< of an interval record, all channels
+    uint32_t checksum;          ///< of type and payload
+    uint32_t pulses_sum;        ///< of an interval record, all channels
+    uint32_t thinned_first_seq; ///< > 0: stands for the interval records of these seqs
+    uint32_t thinned_last_seq;
     uint8_t type;
-    bool thinned; ///< stands for others
-    bool found;   ///< at HQ
+    bool found; ///< at HQ
 } truth_record_t;
 
 typedef struct {

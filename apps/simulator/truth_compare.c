@@ -186,6 +186,21 @@ static const gap_t *find_gap(const compare_t *self, const truth_record_t *record
     return NULL;
 }
 
+// What it was thinned to is gone, too, and a gap record says why: damaged, or given up.
+static bool is_thinned_one_explained(const compare_t *self, const truth_record_t *record) {
+    for (size_t i = 0; i < self->device->record_count; i++) {
+        const truth_record_t *other = &self->device->records[i];
+        if (other->epoch == record->epoch && other->thinned_first_seq > 0 && other->thinned_first_seq <= record->seq &&
+            record->seq <= other->thinned_last_seq && !other->found) {
+            const gap_t *gap = find_gap(self, other);
+            if (gap != NULL && gap->reason != MM_GAP_THINNED) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 // Every record that was made is at HQ, or a gap record says why not.
 static void account_for_records(compare_t *self) {
     truth_t *truth = self->truth;
@@ -201,9 +216,10 @@ static void account_for_records(compare_t *self) {
             truth->lost++;
             truth_fail(truth, "record %u/%u (%s) of node %d is not at HQ, and no gap record says why", record->epoch,
                        record->seq, mm_record_type_name(record->type), self->device->device->index);
-        } else if (record->type == MM_RECORD_INTERVAL && !record->thinned && !is_represented(self, record)) {
+        } else if (record->type == MM_RECORD_INTERVAL && record->thinned_first_seq == 0 &&
+                   !is_represented(self, record)) {
             self->given_up += record->pulses_sum;
-            if (gap->reason == MM_GAP_THINNED) {
+            if (gap->reason == MM_GAP_THINNED && !is_thinned_one_explained(self, record)) {
                 truth->lost++;
                 truth_fail(truth, "record %u/%u of node %d was thinned, and no coarser one has come", record->epoch,
                            record->seq, self->device->device->index);

@@ -277,10 +277,10 @@ mm_err_t mm_metering_open(mm_metering_t *self, const mm_metering_options_t *opti
     self->month_retry_at = now;
     self->next_interval_s = MM_INTERVAL_S;
     self->next_hour_s = INT64_MAX;
+    // Before the first image: one without it would bring all that the counters have, should the power fail next.
+    self->baseline_due = opening.store_state == MM_STORE_LOST;
+    mmi_metering_take_baseline(self, now);
     report_opening(self, &opening, reset_reason, now);
-    if (opening.store_state == MM_STORE_LOST) {
-        mmi_metering_take_baseline(self, now);
-    }
     mmi_metering_count(self, now);
     return MM_OK;
 }

@@ -350,6 +350,65 @@ static void test_metering_closing_record_stands_in_for_a_damaged_interval(void *
     }
 }
 
+// Two months have ended since the image, and the image knows of neither: what the second one's closing records say is
+// no longer pending either, or the third month would have it once more.
+static void test_metering_replays_two_months(void **state) {
+    (void)state;
+    for (int with_pages = 0; with_pages < 2; with_pages++) {
+        world_init(utc(2024, 6, 30, 21, 40, 0), true);
+        open_and_sync();
+        run_s(600);
+        uint8_t pages[sizeof world.fram - REGION_PAGES];
+        memcpy(pages, world.fram + REGION_PAGES, sizeof pages);
+        keep_image();
+        run_s(3600);
+        assert_int_equal(world_set_time(utc(2024, 8, 2, 12, 0, 0) * US, MM_TRUST_SYNCED), MM_OK);
+        run_s(1000);
+        int64_t utc_us = utc(2024, 8, 2, 12, 0, 1000) * US;
+        bring_image_back();
+        if (with_pages == 0) {
+            memcpy(world.fram + REGION_PAGES, pages, sizeof pages);
+        }
+        world_reboot(US, false);
+        assert_int_equal(world.metering.closing_year_month, tag(2024, 7));
+        uint32_t count;
+        for (uint8_t channel = 0; channel < MM_CHANNELS; channel++) {
+            uint64_t closed_pulses = hq_closing(tag(2024, 7), channel, &count)->life_pulses;
+            assert_int_equal(registers(channel)->life_pulses - registers(channel)->pending_pulses, closed_pulses);
+            assert_int_equal(registers(channel)->life_pulses, hq_interval_pulses(channel));
+        }
+        assert_int_equal(world_set_time(utc_us, MM_TRUST_SYNCED), MM_OK);
+        run_s(1000);
+        assert_int_equal(world_set_time(utc(2024, 9, 1, 12, 0, 0) * US, MM_TRUST_SYNCED), MM_OK);
+        run_s(1000);
+        for (uint8_t channel = 0; channel < MM_CHANNELS; channel++) {
+            for (int month = 6; month <= 8; month++) {
+                (void)hq_closing(tag(2024, month), channel, &count);
+                assert_int_equal(count, 1);
+            }
+        }
+        assert_consistent();
+    }
+}
+
+// Registers that are lost have no month to close: closing records that stand in the journal stay what they are.
+static void test_metering_lost_registers_close_no_month_again(void **state) {
+    (void)state;
+    world_init(utc(2024, 6, 30, 21, 40, 0), true);
+    open_and_sync();
+    run_s(3600);
+    memset(world.fram, 0xFF, sizeof world.fram);
+    world_reboot(US, true);
+    assert_int_equal(world.metering.closing_year_month, 0);
+    sync_again();
+    run_s(1000);
+    uint32_t count;
+    for (uint8_t channel = 0; channel < MM_CHANNELS; channel++) {
+        (void)hq_closing(tag(2024, 6), channel, &count);
+        assert_int_equal(count, 1);
+    }
+}
+
 // Live for some time while HQ hears nothing, so that nothing is released.
 static void run_unheard_s(int64_t seconds) {
     int64_t until_us = world.t_us + seconds * US;
@@ -743,6 +802,8 @@ int main(void) {
         cmocka_unit_test_setup(test_metering_cell_of_another_size_is_ignored, setup),
         cmocka_unit_test_setup(test_metering_replays_a_month_that_has_its_page, setup),
         cmocka_unit_test_setup(test_metering_closing_record_stands_in_for_a_damaged_interval, setup),
+        cmocka_unit_test_setup(test_metering_replays_two_months, setup),
+        cmocka_unit_test_setup(test_metering_lost_registers_close_no_month_again, setup),
         cmocka_unit_test_setup(test_metering_replay_leaves_thinned_records_out, setup),
         cmocka_unit_test_setup(test_metering_pending_record_behind_thinned_ones, setup),
         cmocka_unit_test_setup(test_metering_replay_passes_over_what_it_does_not_know, setup),

@@ -103,6 +103,7 @@ typedef struct {
     mm_us_t boot_at;
     mm_us_t polled_at;
     bool counter_known;
+    bool baseline_due; ///< the registers were lost, and the counters could not be read since
     mm_us_t last_read_at;
     mm_us_t interval_began_at;
     mm_us_t utc_offset_us; ///< wall time = now + offset, valid if time_known

@@ -78,8 +78,13 @@ void mmi_metering_pass_boundary(mm_metering_t *self) {
         mm_label_t end = {.seconds = (uint64_t)boundary_s, .trust = trust_at(self, at)};
         mmi_metering_close_interval(self, end, at);
     }
-    if (hour_due && !mmi_metering_change_month(self, mm_local_year_month(&local), at)) {
+    if (!hour_due) {
+        return;
+    }
+    if (!mmi_metering_change_month(self, mm_local_year_month(&local), at)) {
         set_hour(self, MM_HOUR_UNKNOWN);
+    } else if (mm_registers_file_pending(&self->registers, self->hour) > 0) { // of a month that could not begin before
+        (void)mmi_metering_save_image(self, at); // what fails is tried again
     }
 }
 
@@ -132,6 +137,9 @@ static void step(mm_metering_t *self, mm_time_t time, mm_us_t now) {
     uint64_t old_s = (uint64_t)(utc_us(self, now) / MM_US_PER_S);
     take_time(self, time, now);
     self->trusted_until = trusted_until(self, time.trust, now);
+    if (!mmi_metering_is_month_stuck(self)) {
+        (void)mm_registers_file_pending(&self->registers, self->hour); // of a month that could not begin before
+    }
     const uint64_t values[MM_EVENT_VALUES] = {old_s, (uint64_t)(time.utc.us / MM_US_PER_S), 0, 0};
     mm_counters_add(self->counters, MM_COUNTER_CLOCK_STEPPED, 1);
     (void)mm_metering_event(self, MM_EVENT_TIME_STEPPED, values, now); // a failure is counted there

@@ -280,16 +280,56 @@ static mm_err_t rescue(mm_register_store_t *self, uint32_t sector_index) {
     return MM_OK;
 }
 
+static bool is_in_use(const mm_register_store_t *self, uint32_t sector_index) {
+    bool in_use = self->image_seq != 0 && self->image_address / MM_FLASH_SECTOR_BYTES == sector_index;
+    for (uint8_t page_index = 0; page_index < MM_STORE_PAGES; page_index++) {
+        in_use = in_use || (self->page_seqs[page_index] != 0 &&
+                            self->page_addresses[page_index] / MM_FLASH_SECTOR_BYTES == sector_index);
+    }
+    return in_use;
+}
+
+// A sector that failed may have recovered: the next save may try it. Not one between the end of the log and the sectors erased ahead.
+static void forgive_one(mm_register_store_t *self) {
+    uint32_t index = sector_ahead(self, self->log_erased_count);
+    do {
+        index = (index + 1) % self->log_sector_count;
+    } while (!is_bad(self, index) && index != self->log_sector_index);
+    self->bad_sectors[index / 8] &= (uint8_t) ~(1u << (index % 8));
+}
+
+// Copies that failed have used up the reserve, so that what stands in the next sector has nowhere to go. The log goes
+// on in a sector that holds nothing which counts; those left out are rescued when their turn comes again.
+static mm_err_t go_elsewhere(mm_register_store_t *self) {
+    if (self->log_offset_bytes + entry_bytes(MM_STORE_IMAGE_BYTES_MAX) <= MM_FLASH_SECTOR_BYTES) {
+        return MM_ERR_STORAGE; // there is room: it failed for another reason
+    }
+    for (uint32_t steps = 1; steps < good_sector_count(self); steps++) {
+        uint32_t index = sector_ahead(self, steps);
+        if (!is_in_use(self, index) && erase(self, index) == MM_OK) {
+            self->log_sector_index = index;
+            self->log_offset_bytes = MARK_BYTES;
+            return MM_OK;
+        }
+    }
+    forgive_one(self);
+    return MM_ERR_STORAGE;
+}
+
 static mm_err_t erase_ahead(mm_register_store_t *self) {
     while (self->log_erased_count < ERASED_AHEAD) {
         if (good_sector_count(self) <= ERASED_AHEAD + 1) {
+            forgive_one(self);
             return MM_ERR_STORAGE;
         }
         uint32_t index = sector_ahead(self, self->log_erased_count + 1);
         // The copies may move the end of the log, but the sector they come from is still the next one to be erased.
         bool rescued = rescue(self, index) == MM_OK;
         if (!rescued && self->log_erased_count == 0) {
-            return MM_ERR_STORAGE;
+            if (go_elsewhere(self) != MM_OK) {
+                return MM_ERR_STORAGE;
+            }
+            continue;
         }
         if (rescued && erase(self, index) == MM_OK) {
             self->log_erased_count++;

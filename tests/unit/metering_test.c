@@ -707,6 +707,50 @@ static void test_metering_options_are_checked(void **state) {
     assert_int_equal(hq_count_events(MM_EVENT_BOOT), 0);
 }
 
+// Flash answers the first calls of a start and then no more for a while. What it has is not made again, what could not
+// be made comes later, without another start.
+static void test_metering_journal_silent_at_the_start(void **state) {
+    (void)state;
+    for (uint32_t good_calls = 0; good_calls < 600; good_calls += 7) {
+        world_init(utc(2024, 6, 10, 9, 50, 0), true);
+        assert_int_equal(world_open(), MM_OK);
+        assert_int_equal(world_set_time(world.t_us, MM_TRUST_SYNCED), MM_OK);
+        world_run(world.t_us + 1000 * US, 30 * US); // the last record is an interval's: the image has it as pending
+        world.spare_registers = true;
+        world.fail_from_call = world.call_count + good_calls;
+        world_reboot(2 * US, true);
+        world_run(world.t_us + 300 * US, 30 * US);
+        world.fail_from_call = NEVER;
+        world_run(world.t_us + 30 * US, 5 * US);
+        assert_false(world.journal.read_only);
+        world_run(world.t_us + 1000 * US, 30 * US);
+        assert_int_equal(world.metering.pending_type, MM_RECORD_NONE);
+        assert_consistent();
+        assert_life_is_truth();
+    }
+}
+
+// Registers that did not answer at the very first start are kept as soon as they do.
+static void test_metering_virgin_registers_silent_at_the_start(void **state) {
+    (void)state;
+    for (int with_fram = 0; with_fram < 2; with_fram++) {
+        world_init(utc(2024, 6, 10, 9, 50, 0), with_fram != 0);
+        world.spare_journal = true;
+        world.fail_from_call = 0;
+        assert_int_equal(world_open(), MM_OK);
+        world_run(world.t_us + 1000 * US, 30 * US);
+        assert_false(world.metering.store_usable);
+        world.fail_from_call = NEVER;
+        world_run(world.t_us + 1000 * US, 30 * US);
+        assert_true(world.metering.store_usable);
+        world_reboot(2 * US, true);
+        assert_int_equal(hq_count_events(MM_EVENT_REGISTERS_RECOVERED), 0);
+        world_run(world.t_us + 1000 * US, 30 * US);
+        assert_consistent();
+        assert_life_is_truth();
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_metering_virgin_boot_is_told, setup),
@@ -735,6 +779,8 @@ int main(void) {
         cmocka_unit_test_setup(test_metering_interval_grows_while_the_journal_refuses, setup),
         cmocka_unit_test_setup(test_metering_lost_journal_is_told, setup),
         cmocka_unit_test_setup(test_metering_options_are_checked, setup),
+        cmocka_unit_test(test_metering_journal_silent_at_the_start),
+        cmocka_unit_test(test_metering_virgin_registers_silent_at_the_start),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -379,6 +379,52 @@ static void test_register_store_log_goes_on_around_bad_sectors(void **state) {
     }
 }
 
+// A device that refuses for a while, whatever for: saves succeed again without a restart, and nothing before is lost.
+static void test_register_store_log_recovers_with_its_device(void **state) {
+    (void)state;
+    store_fixture_t *f = &fixture;
+    static const unsigned kinds[] = {MM_SIM_FAIL_READ, MM_SIM_FAIL_PROGRAM, MM_SIM_FAIL_ERASE,
+                                     MM_SIM_FAIL_READ | MM_SIM_FAIL_PROGRAM | MM_SIM_FAIL_ERASE};
+    for (size_t kind = 0; kind < sizeof kinds / sizeof kinds[0]; kind++) {
+        for (uint64_t good_calls = 0; good_calls < 40; good_calls++) {
+            store_init(f, true);
+            for (uint32_t number = 1; number <= 30 + (uint32_t)good_calls; number++) {
+                assert_int_equal(store_save(f, number), MM_OK);
+                assert_int_equal(store_save_page(f, (uint8_t)(number % MM_STORE_PAGES), number % MM_STORE_PAGES + 900),
+                                 MM_OK);
+            }
+            mm_sim_flash_fail(&f->flash, kinds[kind], good_calls, UINT64_MAX);
+            for (uint32_t number = 0; number < 100 || store_save(f, 300) == MM_OK; number++) {
+                (void)store_save(f, 200);
+            }
+            mm_sim_flash_fail(&f->flash, 0, 0, 0);
+            (void)store_save(f, 300);
+            assert_int_equal(store_save(f, 301), MM_OK);
+            assert_int_equal(store_open(f), MM_OK);
+            assert_int_equal(f->image_no, 301);
+            for (uint8_t page = 0; page < MM_STORE_PAGES; page++) {
+                assert_int_equal(store_page(f, page), page + 900u);
+            }
+        }
+    }
+}
+
+static void test_register_store_page_is_not_gone_if_flash_does_not_answer(void **state) {
+    (void)state;
+    store_fixture_t *f = &fixture;
+    store_init(f, true);
+    assert_int_equal(store_save_page(f, 3, 77), MM_OK);
+    uint8_t page[MM_STORE_PAGE_BYTES_MAX];
+    size_t page_bytes;
+    for (uint64_t good_calls = 0; good_calls < 10; good_calls++) {
+        mm_sim_flash_fail(&f->flash, MM_SIM_FAIL_READ, good_calls, 2);
+        assert_int_equal(mm_register_store_load_page(&f->store, 3, page, sizeof page, &page_bytes), MM_ERR_STORAGE);
+        mm_sim_flash_fail(&f->flash, 0, 0, 0);
+    }
+    assert_int_equal(store_page(f, 3), 77);
+    assert_int_equal(mm_register_store_load_page(&f->store, 4, page, sizeof page, &page_bytes), MM_ERR_NOT_FOUND);
+}
+
 static void test_register_store_opens_on_any_bytes(void **state) {
     (void)state;
     store_fixture_t *f = &fixture;
@@ -449,6 +495,8 @@ int main(void) {
         cmocka_unit_test(test_register_store_stuck_fram_is_noticed),
         cmocka_unit_test(test_register_store_nth_call_fails),
         cmocka_unit_test(test_register_store_log_goes_on_around_bad_sectors),
+        cmocka_unit_test(test_register_store_log_recovers_with_its_device),
+        cmocka_unit_test(test_register_store_page_is_not_gone_if_flash_does_not_answer),
         cmocka_unit_test(test_register_store_opens_on_any_bytes),
         cmocka_unit_test(test_register_store_cut_while_newest_is_damaged_leaves_an_image),
     };

@@ -27,7 +27,9 @@
 /// month or interval has changed since the image, the next pulses are kept by an image, so that all pulses of a cell
 /// belong to one hour.
 ///
-/// Storage that fails. What cannot be kept goes on in RAM and is tried again every MM_METERING_RETRY_S. A record that
+/// Storage that fails. What cannot be kept goes on in RAM and is tried again every MM_METERING_RETRY_S; a journal that
+/// could not be opened is opened again; registers that could not be are left alone until the next start, unless there
+/// were none yet. A record that
 /// the journal refuses stays pending (in the image, too); meanwhile the interval in progress is not ended but grows
 /// (its duration says so), and other events are refused. If images fail while the journal works, the next open finds
 /// the journal ahead of the image and takes the pulses of its interval records from there.
@@ -86,6 +88,7 @@ typedef struct {
 
     // Not in the image.
     uint32_t cell_pulses[MM_CHANNELS]; ///< since the image
+    bool pending_doubtful;             ///< the journal may have the pending record where it could not be read
     bool store_usable;                 ///< it could be opened; otherwise it is left alone
     bool image_exists;
     bool image_stale; ///< hour, month or interval differ from the image's: no cell can supplement it

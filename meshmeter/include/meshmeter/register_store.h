@@ -77,7 +77,8 @@ bool mm_register_store_has_cells(const mm_register_store_t *self);
 
 /// Month pages: written rarely, each by itself checksummed. Index 0 … MM_STORE_PAGES-1. A torn write leaves the page
 /// absent (MM_ERR_NOT_FOUND; in flash the page before it), so the caller keeps the content elsewhere until save_page
-/// returned MM_OK. Capacities smaller than what is stored: as if it were damaged.
+/// returned MM_OK. Capacities smaller than what is stored: as if it were damaged. Load: MM_ERR_STORAGE if the device
+/// does not answer, so that nothing can be said about the page.
 mm_err_t mm_register_store_save_page(mm_register_store_t *self, uint8_t page_index, const void *page,
                                      size_t page_bytes_count);
 mm_err_t mm_register_store_load_page(const mm_register_store_t *self, uint8_t page_index, void *page,

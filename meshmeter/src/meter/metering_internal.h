@@ -22,6 +22,10 @@ typedef struct {
 /// Counting goes on from here. Due until the counters can be read.
 void mmi_metering_take_baseline(mm_metering_t *self, mm_us_t at);
 
+// metering_open.c
+/// Flash did not answer at the start: try again, and see what the journal has of the pending record.
+void mmi_metering_reopen_journal(mm_metering_t *self, mm_us_t now);
+
 // metering.c
 bool mmi_metering_is_configured(const mm_metering_t *self, uint8_t channel);
 /// Read the counters as of `at` (not before the last read) and count what came.
@@ -65,6 +69,8 @@ mm_err_t mmi_metering_save_image(mm_metering_t *self, mm_us_t now);
 void mmi_metering_keep_counts(mm_metering_t *self, mm_us_t now);
 /// True if there is no pending record (any more). Tries at most every MM_METERING_RETRY_S.
 bool mmi_metering_settle(mm_metering_t *self, mm_us_t now);
+/// This entry of the journal is the pending record.
+bool mmi_metering_is_pending(const mm_metering_t *self, const mm_journal_entry_t *entry);
 /// There is no pending record any more.
 void mmi_metering_drop_pending(mm_metering_t *self);
 /// The transaction: the state as it is now, and this record. None may be pending (asserted). MM_ERR_STORAGE: neither

@@ -180,10 +180,12 @@ static void replay(mm_metering_t *self, const mm_journal_entry_t *entry, bool im
     }
 }
 
-static bool is_pending(const mm_metering_t *self, const mm_journal_entry_t *entry) {
-    return self->pending_type != MM_RECORD_NONE && entry->type == self->pending_type &&
-           entry->payload_bytes == self->pending_payload_bytes &&
-           memcmp(entry->payload, self->pending_payload, entry->payload_bytes) == 0;
+static void report_restart(mm_metering_t *self, const opening_t *opening, mm_us_t now) {
+    if (opening->journal_was_known || opening->journal.previous_last.epoch != 0) {
+        const uint64_t values[MM_EVENT_VALUES] = {opening->journal.previous_last.epoch,
+                                                  opening->journal.previous_last.seq, 0, 0};
+        (void)mm_metering_event(self, MM_EVENT_JOURNAL_RESTARTED, values, now); // a failure is counted there
+    }
 }
 
 // The journal from the image's position on: the pending record, if it got there, and normally nothing else.
@@ -194,12 +196,27 @@ static void catch_up(mm_metering_t *self, bool image_found) {
     mm_journal_entry_t entry;
     while (mm_journal_read_after(self->journal, after, &hint, &entry) == MM_OK) {
         after = entry.position;
-        if (is_pending(self, &entry)) {
+        if (mmi_metering_is_pending(self, &entry)) {
             mmi_metering_drop_pending(self);
         } else {
             replay(self, &entry, image_found);
         }
     }
+    // Not seen is not the same as not there: flash may not have answered.
+    self->pending_doubtful = self->pending_type != MM_RECORD_NONE;
+}
+
+void mmi_metering_reopen_journal(mm_metering_t *self, mm_us_t now) {
+    opening_t opening = {.image_found = true};
+    open_journal(self, self->journal->flash, self->journal->sector_count, &opening);
+    if (self->journal->read_only) {
+        return;
+    }
+    if (opening.journal.restarted) {
+        leave_to_old_journal(self, &opening);
+        report_restart(self, &opening, now);
+    }
+    catch_up(self, true);
 }
 
 static bool is_same_meter(const mm_meter_config_t *left, const mm_meter_config_t *right) {
@@ -226,10 +243,8 @@ static void report_configuration(mm_metering_t *self, mm_us_t now) {
 static void report_opening(mm_metering_t *self, const opening_t *opening, uint32_t reset_reason, mm_us_t now) {
     const uint64_t boot[MM_EVENT_VALUES] = {self->boot_no, reset_reason, 0, 0};
     (void)mm_metering_event(self, MM_EVENT_BOOT, boot, now); // failures are counted there
-    if (opening->journal.restarted && (opening->journal_was_known || opening->journal.previous_last.epoch != 0)) {
-        const uint64_t values[MM_EVENT_VALUES] = {opening->journal.previous_last.epoch,
-                                                  opening->journal.previous_last.seq, 0, 0};
-        (void)mm_metering_event(self, MM_EVENT_JOURNAL_RESTARTED, values, now);
+    if (opening->journal.restarted) {
+        report_restart(self, opening, now);
     }
     if (opening->store_state == MM_STORE_FELL_BACK || opening->store_state == MM_STORE_LOST) {
         const uint64_t values[MM_EVENT_VALUES] = {opening->store_state == MM_STORE_LOST ? 2 : 1, 0, 0, 0};

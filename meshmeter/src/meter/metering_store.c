@@ -106,7 +106,24 @@ mm_err_t mmi_metering_apply_cell(mm_metering_t *self, const void *cell, size_t c
     return MM_OK;
 }
 
+// A store that did not answer at the start and turns out to be virgin holds nothing that could be overwritten.
+static void adopt_virgin_store(mm_metering_t *self) {
+    const mm_fram_t *fram = self->store->fram;
+    const mm_flash_t *flash = self->store->flash;
+    uint8_t image[MMI_METERING_IMAGE_BYTES];
+    uint8_t cell[MM_STORE_CELL_BYTES_MAX];
+    size_t image_bytes;
+    size_t cell_bytes;
+    mm_store_state_t state;
+    self->store_usable = mm_register_store_open(self->store, fram, flash, self->counters, &state, image, sizeof image,
+                                                &image_bytes, cell, sizeof cell, &cell_bytes) == MM_OK &&
+                         state == MM_STORE_EMPTY;
+}
+
 mm_err_t mmi_metering_save_image(mm_metering_t *self, mm_us_t now) {
+    if (!self->store_usable) {
+        adopt_virgin_store(self);
+    }
     mm_position_t next = mm_journal_next(self->journal);
     // A journal that could not be opened has no position; the last one known is worth more.
     if (self->pending_type == MM_RECORD_NONE && next.epoch != 0) {
@@ -162,6 +179,7 @@ void mmi_metering_keep_counts(mm_metering_t *self, mm_us_t now) {
 void mmi_metering_drop_pending(mm_metering_t *self) {
     self->pending_type = MM_RECORD_NONE;
     self->pending_payload_bytes = 0;
+    self->pending_doubtful = false;
 }
 
 static mm_err_t append_pending(mm_metering_t *self) {
@@ -175,12 +193,42 @@ static mm_err_t append_pending(mm_metering_t *self) {
     return err;
 }
 
+bool mmi_metering_is_pending(const mm_metering_t *self, const mm_journal_entry_t *entry) {
+    return self->pending_type != MM_RECORD_NONE && entry->type == self->pending_type &&
+           entry->payload_bytes == self->pending_payload_bytes &&
+           memcmp(entry->payload, self->pending_payload, entry->payload_bytes) == 0;
+}
+
+// A record that was pending at the start and not found then: it may stand where flash did not answer.
+static void drop_if_in_journal(mm_metering_t *self) {
+    mm_position_t after = self->journal_next;
+    after.seq -= after.seq > 0 ? 1 : 0;
+    mm_journal_hint_t hint = {0};
+    mm_journal_entry_t entry;
+    while (self->pending_type != MM_RECORD_NONE &&
+           mm_journal_read_after(self->journal, after, &hint, &entry) == MM_OK) {
+        after = entry.position;
+        if (mmi_metering_is_pending(self, &entry)) {
+            mmi_metering_drop_pending(self);
+        }
+    }
+}
+
 bool mmi_metering_settle(mm_metering_t *self, mm_us_t now) {
     if (self->pending_type == MM_RECORD_NONE) {
         return true;
     }
     if (now < self->journal_retry_at) {
         return false;
+    }
+    if (self->journal->read_only) {
+        mmi_metering_reopen_journal(self, now);
+    }
+    if (self->pending_doubtful) {
+        drop_if_in_journal(self);
+    }
+    if (self->pending_type == MM_RECORD_NONE) {
+        return true;
     }
     // Making room may take positions. That does not matter: open looks for the record from the image's position on.
     mm_err_t err = mm_journal_prepare(self->journal);

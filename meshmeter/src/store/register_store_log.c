@@ -54,8 +54,10 @@ static bool is_bad(const mm_register_store_t *self, uint32_t sector_index) {
     return (self->bad_sectors[sector_index / 8] >> (sector_index % 8) & 1) != 0;
 }
 
-static void set_bad(mm_register_store_t *self, uint32_t sector_index) {
-    self->bad_sectors[sector_index / 8] |= (uint8_t)(1u << (sector_index % 8));
+static void set_bad(mm_register_store_t *self, uint32_t sector_index, bool bad) {
+    uint8_t bit = (uint8_t)(1u << (sector_index % 8));
+    uint8_t *byte = &self->bad_sectors[sector_index / 8];
+    *byte = (uint8_t)(bad ? *byte | bit : *byte & ~bit);
 }
 
 // The sector `steps` ahead of the one that is written, without the bad ones.
@@ -280,64 +282,34 @@ static mm_err_t rescue(mm_register_store_t *self, uint32_t sector_index) {
     return MM_OK;
 }
 
-static bool is_in_use(const mm_register_store_t *self, uint32_t sector_index) {
-    bool in_use = self->image_seq != 0 && self->image_address / MM_FLASH_SECTOR_BYTES == sector_index;
-    for (uint8_t page_index = 0; page_index < MM_STORE_PAGES; page_index++) {
-        in_use = in_use || (self->page_seqs[page_index] != 0 &&
-                            self->page_addresses[page_index] / MM_FLASH_SECTOR_BYTES == sector_index);
-    }
-    return in_use;
-}
-
-// A sector that failed may have recovered: the next save may try it. Not one between the end of the log and the sectors erased ahead.
-static void forgive_one(mm_register_store_t *self) {
-    uint32_t index = sector_ahead(self, self->log_erased_count);
-    do {
-        index = (index + 1) % self->log_sector_count;
-    } while (!is_bad(self, index) && index != self->log_sector_index);
-    self->bad_sectors[index / 8] &= (uint8_t) ~(1u << (index % 8));
-}
-
-// Copies that failed have used up the reserve, so that what stands in the next sector has nowhere to go. The log goes
-// on in a sector that holds nothing which counts; those left out are rescued when their turn comes again.
-static mm_err_t go_elsewhere(mm_register_store_t *self) {
-    if (self->log_offset_bytes + entry_bytes(MM_STORE_IMAGE_BYTES_MAX) <= MM_FLASH_SECTOR_BYTES) {
-        return MM_ERR_STORAGE; // there is room: it failed for another reason
-    }
-    for (uint32_t steps = 1; steps < good_sector_count(self); steps++) {
-        uint32_t index = sector_ahead(self, steps);
-        if (!is_in_use(self, index) && erase(self, index) == MM_OK) {
-            self->log_sector_index = index;
-            self->log_offset_bytes = MARK_BYTES;
-            return MM_OK;
+// So many sectors do not fail one by one: the device did not answer for a while. The next save tries them again, but
+// not those between the end of the log and what is erased ahead of it, which are passed over.
+static void forgive(mm_register_store_t *self) {
+    uint32_t last_erased_index = sector_ahead(self, self->log_erased_count);
+    for (uint32_t steps = 1; steps < self->log_sector_count; steps++) {
+        uint32_t index = (last_erased_index + steps) % self->log_sector_count;
+        if (index == self->log_sector_index) {
+            return;
         }
+        set_bad(self, index, false);
     }
-    forgive_one(self);
-    return MM_ERR_STORAGE;
 }
 
 static mm_err_t erase_ahead(mm_register_store_t *self) {
     while (self->log_erased_count < ERASED_AHEAD) {
-        if (good_sector_count(self) <= ERASED_AHEAD + 1) {
-            forgive_one(self);
+        if (good_sector_count(self) <= self->log_erased_count + 1) {
+            forgive(self);
             return MM_ERR_STORAGE;
         }
         uint32_t index = sector_ahead(self, self->log_erased_count + 1);
         // The copies may move the end of the log, but the sector they come from is still the next one to be erased.
-        bool rescued = rescue(self, index) == MM_OK;
-        if (!rescued && self->log_erased_count == 0) {
-            if (go_elsewhere(self) != MM_OK) {
-                return MM_ERR_STORAGE;
-            }
-            continue;
-        }
-        if (rescued && erase(self, index) == MM_OK) {
+        if (rescue(self, index) == MM_OK && erase(self, index) == MM_OK) {
             self->log_erased_count++;
             continue;
         }
         // Left as it is: what is readable in it stays readable.
         mm_counters_add(self->counters, MM_COUNTER_FLASH_ERROR, 1);
-        set_bad(self, index);
+        set_bad(self, index, true);
     }
     return MM_OK;
 }
@@ -402,22 +374,29 @@ static void survey_log(mm_register_store_t *self, survey_t *survey) {
     for (uint32_t index = 0; index < self->log_sector_count; index++) {
         if (is_bad(self, index) || survey_sector(self, index, survey) != MM_OK) {
             survey->unreadable = true;
-            set_bad(self, index);
+            set_bad(self, index, true);
         }
     }
 }
 
-static bool load(const mm_register_store_t *self, uint32_t address, mmi_store_buffer_t *buffer) {
+// MM_ERR_NOT_FOUND: nothing good stands there. MM_ERR_STORAGE: that cannot be said now.
+static mm_err_t load(const mm_register_store_t *self, uint32_t address, mmi_store_buffer_t *buffer) {
     mmi_store_header_t header;
     entry_state_t state;
-    if (read_entry(self, address, &header, &state) != MM_OK || state != ENTRY_VALID ||
-        header.payload_bytes > buffer->capacity ||
-        read_bytes(self, address + MM_STORE_HEADER_BYTES, buffer->bytes, header.payload_bytes) != MM_OK ||
-        mm_crc32(mmi_store_header_crc(&header), buffer->bytes, header.payload_bytes) != header.crc) {
-        return false;
+    if (read_entry(self, address, &header, &state) != MM_OK) {
+        return MM_ERR_STORAGE;
+    }
+    if (state != ENTRY_VALID || header.payload_bytes > buffer->capacity) {
+        return MM_ERR_NOT_FOUND;
+    }
+    if (read_bytes(self, address + MM_STORE_HEADER_BYTES, buffer->bytes, header.payload_bytes) != MM_OK) {
+        return MM_ERR_STORAGE;
+    }
+    if (mm_crc32(mmi_store_header_crc(&header), buffer->bytes, header.payload_bytes) != header.crc) {
+        return MM_ERR_NOT_FOUND;
     }
     buffer->count = header.payload_bytes;
-    return true;
+    return MM_OK;
 }
 
 static void find_end(mm_register_store_t *self, const survey_t *survey) {
@@ -452,7 +431,7 @@ mm_err_t mmi_store_log_open(mm_register_store_t *self, mm_store_state_t *state, 
     bool loaded = false;
     // An image that reads well once and badly now gives way to the one before; how often is bounded.
     for (int attempt = 0; attempt < READ_ATTEMPTS && self->image_seq != 0 && !loaded; attempt++) {
-        loaded = load(self, self->image_address, image);
+        loaded = load(self, self->image_address, image) == MM_OK;
         if (!loaded) {
             fell_back = true;
             survey.image_limit_seq = self->image_seq;
@@ -479,5 +458,5 @@ mm_err_t mmi_store_log_load_page(const mm_register_store_t *self, uint8_t page_i
     if (self->page_seqs[page_index] == 0) {
         return MM_ERR_NOT_FOUND;
     }
-    return load(self, self->page_addresses[page_index], page) ? MM_OK : MM_ERR_NOT_FOUND;
+    return load(self, self->page_addresses[page_index], page);
 }

@@ -259,7 +259,7 @@ static bool open_database(mm_store_t *self, const char *path, const mm_store_opt
         mm_hq_error_set(error, "database %s: this file system does not support SQLite's WAL; use a local disk", path);
         return false;
     }
-    if (!mmi_hq_schema_migrate(self->db, &cause)) {
+    if (!mmi_hq_schema_migrate(self->db, options->database_id, &cause)) {
         mm_hq_error_set(error, "database %s %s", path, cause.text);
         return false;
     }

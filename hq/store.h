@@ -32,9 +32,10 @@ typedef enum {
 } mm_store_result_t;
 
 typedef struct {
-    const char *vfs;     ///< NULL = default
-    int64_t pages_max;   ///< 0 = no limit
-    int busy_timeout_ms; ///< 0 = 5000
+    const char *vfs;      ///< NULL = default
+    int64_t pages_max;    ///< 0 = no limit
+    int busy_timeout_ms;  ///< 0 = 5000
+    uint64_t database_id; ///< of a database that is created; 0 = random, as it must be in the field
 } mm_store_options_t;
 
 /// What one transaction, or the whole database, holds.

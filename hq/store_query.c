@@ -127,12 +127,12 @@ static bool check_version(mm_query_t *self, const char *path, mm_hq_error_t *err
     return true;
 }
 
-static bool open_database(mm_query_t *self, const char *path) {
+static bool open_database(mm_query_t *self, const char *vfs, const char *path) {
     // Write access is only for SQLite's shared memory; where there is none, a read-only connection may still do.
-    bool open = sqlite3_open_v2(path, &self->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) == SQLITE_OK;
+    bool open = sqlite3_open_v2(path, &self->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, vfs) == SQLITE_OK;
     if (!open) {
         sqlite3_close(self->db);
-        open = sqlite3_open_v2(path, &self->db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL) == SQLITE_OK;
+        open = sqlite3_open_v2(path, &self->db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, vfs) == SQLITE_OK;
     }
     sqlite3_busy_timeout(self->db, BUSY_TIMEOUT_MS);
     return open &&
@@ -144,12 +144,16 @@ mm_query_t *mm_query_open(const char *path, mm_hq_error_t *error) {
         mm_hq_error_set(error, "database %s: does not exist or may not be read", path);
         return NULL;
     }
+    return mm_query_open_on(NULL, path, error);
+}
+
+mm_query_t *mm_query_open_on(const char *vfs, const char *path, mm_hq_error_t *error) {
     mm_query_t *self = calloc(1, sizeof *self);
     if (self == NULL) {
         mm_hq_error_set(error, "database %s: out of memory", path);
         return NULL;
     }
-    if (!open_database(self, path)) {
+    if (!open_database(self, vfs, path)) {
         mm_hq_error_set(error, "database %s: %s", path, sqlite3_errmsg(self->db));
     } else if (check_version(self, path, error)) {
         return self;

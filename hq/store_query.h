@@ -15,6 +15,8 @@ typedef struct mm_query mm_query_t;
 
 /// NULL and *error: absent, not ours, or of a version that this program does not read.
 mm_query_t *mm_query_open(const char *path, mm_hq_error_t *error);
+/// The same on another of SQLite's VFSs than the default one.
+mm_query_t *mm_query_open_on(const char *vfs, const char *path, mm_hq_error_t *error);
 void mm_query_close(mm_query_t *self);
 const char *mm_query_error(const mm_query_t *self);
 /// See one state of the database from begin to end, whatever is written meanwhile.

@@ -141,9 +141,8 @@ static bool execute(sqlite3 *db, const char *sql) {
     return sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK;
 }
 
-// The marks that make an empty file ours, and its random name.
-static bool create_identity(sqlite3 *db) {
-    uint64_t database_id = 0;
+// The marks that make an empty file ours, and its name, random unless one is given.
+static bool create_identity(sqlite3 *db, uint64_t database_id) {
     while (database_id == 0) {
         if (getrandom(&database_id, sizeof database_id, 0) != (ssize_t)sizeof database_id) {
             return false;
@@ -155,11 +154,11 @@ static bool create_identity(sqlite3 *db) {
     return execute(db, sql);
 }
 
-static bool migrate_step(sqlite3 *db, int version, mm_hq_error_t *error) {
+static bool migrate_step(sqlite3 *db, int version, uint64_t database_id, mm_hq_error_t *error) {
     char mark[64];
     snprintf(mark, sizeof mark, "PRAGMA user_version = %d;", version + 1);
-    if (execute(db, "BEGIN IMMEDIATE;") && execute(db, s_migrations[version]) && (version > 0 || create_identity(db)) &&
-        execute(db, mark) && execute(db, "COMMIT;")) {
+    if (execute(db, "BEGIN IMMEDIATE;") && execute(db, s_migrations[version]) &&
+        (version > 0 || create_identity(db, database_id)) && execute(db, mark) && execute(db, "COMMIT;")) {
         return true;
     }
     mm_hq_error_set(error, "migration of the database from version %d to %d failed: %s", version, version + 1,
@@ -168,7 +167,7 @@ static bool migrate_step(sqlite3 *db, int version, mm_hq_error_t *error) {
     return false;
 }
 
-bool mmi_hq_schema_migrate(sqlite3 *db, mm_hq_error_t *error) {
+bool mmi_hq_schema_migrate(sqlite3 *db, uint64_t database_id, mm_hq_error_t *error) {
     int64_t version = 0;
     int64_t application_id = 0;
     int64_t table_count = 0;
@@ -190,7 +189,7 @@ bool mmi_hq_schema_migrate(sqlite3 *db, mm_hq_error_t *error) {
         return false;
     }
     for (int step = (int)version; step < MIGRATION_COUNT; step++) {
-        if (!migrate_step(db, step, error)) {
+        if (!migrate_step(db, step, database_id, error)) {
             return false;
         }
     }

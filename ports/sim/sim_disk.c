@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sim/sim_disk.h"
 
+#include "meshmeter/crc32.h"
 #include "sim/sim_disk_internal.h"
 
 #include <stdlib.h>
@@ -191,6 +192,23 @@ uint64_t mm_sim_disk_crashes(const mm_sim_disk_t *self) {
 
 int64_t mm_sim_disk_used_bytes(const mm_sim_disk_t *self) {
     return self->used_bytes;
+}
+
+uint32_t mm_sim_disk_checksum(const mm_sim_disk_t *self) {
+    uint32_t crc = 0;
+    uint8_t bytes[4096];
+    for (size_t index = 0; index < MM_SIM_DISK_FILES_MAX; index++) {
+        const mmi_disk_name_t *entry = &self->names[index];
+        if (entry->live == NULL) {
+            continue;
+        }
+        crc = mm_crc32(crc, entry->name, strlen(entry->name) + 1);
+        for (int64_t offset = 0; offset < entry->live->size; offset += (int64_t)sizeof bytes) {
+            int64_t there = mmi_disk_file_read(entry->live, bytes, (int64_t)sizeof bytes, offset);
+            crc = mm_crc32(crc, bytes, (size_t)there);
+        }
+    }
+    return crc;
 }
 
 // --- backups

@@ -78,6 +78,8 @@ uint64_t mm_sim_disk_calls(const mm_sim_disk_t *self, unsigned kinds);
 uint64_t mm_sim_disk_crashes(const mm_sim_disk_t *self);
 /// By all files and shared memory.
 int64_t mm_sim_disk_used_bytes(const mm_sim_disk_t *self);
+/// CRC-32 of all names and contents: the same after the same calls with the same seed.
+uint32_t mm_sim_disk_checksum(const mm_sim_disk_t *self);
 
 typedef struct mm_sim_disk_backup mm_sim_disk_backup_t;
 

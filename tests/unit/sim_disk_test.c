@@ -359,27 +359,6 @@ static void test_sim_disk_failed_sync_is_not_forgiven(void **state) {
     assert_in_range(losses, 10, 59);
 }
 
-static uint32_t checksum(mm_sim_disk_t *disk) {
-    uint32_t sum = 0;
-    for (int file = 0; file < 2; file++) {
-        sqlite3_vfs *vfs = sqlite3_vfs_find(mm_sim_disk_vfs_name(disk));
-        _Alignas(16) uint8_t memory[256];
-        sqlite3_file *handle = (sqlite3_file *)(void *)memory;
-        assert_true(vfs->szOsFile <= (int)sizeof memory);
-        assert_int_equal(vfs->xOpen(vfs, file == 0 ? "/hq.db" : "/hq.db-wal", handle, SQLITE_OPEN_READWRITE, NULL),
-                         SQLITE_OK);
-        sqlite3_int64 size = 0;
-        handle->pMethods->xFileSize(handle, &size);
-        for (sqlite3_int64 offset = 0; offset < size; offset++) {
-            uint8_t byte;
-            assert_int_equal(handle->pMethods->xRead(handle, &byte, 1, offset), SQLITE_OK);
-            sum = sum * 31 + byte;
-        }
-        handle->pMethods->xClose(handle);
-    }
-    return sum;
-}
-
 static void test_sim_disk_same_seed_same_bytes(void **state) {
     (void)state;
     uint32_t sums[3];
@@ -394,7 +373,7 @@ static void test_sim_disk_same_seed_same_bytes(void **state) {
         }
         mm_sim_disk_crash(disk);
         sqlite3_close(db);
-        sums[index] = checksum(disk);
+        sums[index] = mm_sim_disk_checksum(disk);
         mm_sim_disk_destroy(disk);
     }
     assert_int_equal(sums[0], sums[1]);

@@ -5,6 +5,8 @@
 #include "sim/sim_disk.h"
 #include "store_query.h"
 
+// HQ on the emulated disk.
+//
 // The same messages at the same times make the same HQ, byte by byte: nothing of the ingest and the store depends on a
 // clock, on addresses or on chance, if the identity of the database is given.
 
@@ -137,11 +139,63 @@ static void test_hq_reads_on_the_same_disk(void **state) {
     mm_sim_disk_destroy(disk);
 }
 
+// A sync fails at the very end of HQ, and HQ is started again while the computer runs on: what is in the WAL then is
+// only in the cache of the operating system. Nothing that is acknowledged later may depend on it.
+static void test_hq_commits_nothing_behind_a_failed_sync(void **state) {
+    (void)state;
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        mm_hq_error_t error;
+        hq_batch_t batch;
+        mm_sim_disk_t *disk = mm_sim_disk_create("sync", seed);
+        const mm_store_options_t options = {.vfs = mm_sim_disk_vfs_name(disk)};
+        mm_store_t *store = mm_store_open("/hq.db", &options, &error);
+        hq_batch_intervals(&batch, hq_mac(1), 1, 1, 10);
+        hq_commit(store, &batch);
+        mm_sim_disk_fail(disk, MM_SIM_DISK_SYNC, 0, UINT64_MAX);
+        hq_batch_intervals(&batch, hq_mac(1), 1, 11, 20);
+        assert_int_equal(mm_store_begin(store), MM_STORE_OK);
+        hq_put(store, &batch);
+        assert_int_equal(mm_store_commit(store, HQ_UTC_US), MM_STORE_UNAVAILABLE);
+        mm_store_close(store);
+        mm_sim_disk_fail(disk, 0, 0, 0);
+
+        store = mm_store_open("/hq.db", &options, &error);
+        hq_commit(store, &batch);
+        hq_batch_intervals(&batch, hq_mac(1), 1, 21, 30);
+        hq_commit(store, &batch);
+        hq_assert_watermark(store, hq_mac(1), 1, 30);
+        mm_sim_disk_crash(disk);
+        mm_store_close(store);
+        store = mm_store_open("/hq.db", &options, &error);
+        hq_assert_watermark(store, hq_mac(1), 1, 30);
+        hq_check(store);
+        mm_store_close(store);
+        mm_sim_disk_destroy(disk);
+    }
+}
+
+static void test_hq_opens_nothing_without_memory(void **state) {
+    (void)state;
+    mm_hq_error_t error = {{0}};
+    mm_sim_disk_t *disk = mm_sim_disk_create("memory", 1);
+    const mm_store_options_t options = {.vfs = mm_sim_disk_vfs_name(disk)};
+    mm_store_close(mm_store_open("/hq.db", &options, &error));
+    sqlite3_hard_heap_limit64(1);
+    assert_null(mm_query_open_on(mm_sim_disk_vfs_name(disk), "/hq.db", &error));
+    assert_non_null(strstr(error.text, "out of memory"));
+    assert_null(mm_store_open("/hq.db", &options, &error));
+    assert_non_null(strstr(error.text, "out of memory"));
+    sqlite3_hard_heap_limit64(0);
+    mm_sim_disk_destroy(disk);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_hq_repeats_byte_by_byte),
         cmocka_unit_test(test_hq_log_goes_where_it_is_sent),
         cmocka_unit_test(test_hq_reads_on_the_same_disk),
+        cmocka_unit_test(test_hq_commits_nothing_behind_a_failed_sync),
+        cmocka_unit_test(test_hq_opens_nothing_without_memory),
     };
-    return cmocka_run_group_tests_name("hq repeats", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("hq on a disk", tests, NULL, NULL);
 }

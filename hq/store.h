@@ -54,7 +54,8 @@ typedef struct {
 #define MM_NOTICE_ROWS_MAX 10000
 
 /// Open or create, and bring the schema up to date. NULL and *error: not a database of ours, of a later version, not
-/// writable. options may be NULL.
+/// writable. options may be NULL. What an earlier run left in the WAL goes into the database first, so that no commit
+/// stands behind one that a failed sync never brought to the disk.
 mm_store_t *mm_store_open(const char *path, const mm_store_options_t *options, mm_hq_error_t *error);
 void mm_store_close(mm_store_t *self);
 

@@ -134,10 +134,10 @@ static bool open_database(mm_query_t *self, const char *vfs, const char *path) {
         sqlite3_close(self->db);
         open = sqlite3_open_v2(path, &self->db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, vfs) == SQLITE_OK;
     }
+    // Without memory there is no connection at all.
     // wait: another process lets go of the database | until BUSY_TIMEOUT_MS | then the request is answered with an
     // error
-    sqlite3_busy_timeout(self->db, BUSY_TIMEOUT_MS);
-    return open &&
+    return open && sqlite3_busy_timeout(self->db, BUSY_TIMEOUT_MS) == SQLITE_OK &&
            sqlite3_exec(self->db, "PRAGMA query_only = ON; PRAGMA temp_store = MEMORY;", NULL, NULL, NULL) == SQLITE_OK;
 }
 

@@ -12,7 +12,7 @@
 /// Each file has a live content, which the connections see, and a durable one, which is what the last sync left. A
 /// power cut decides for every 512 bytes written since whether they are lost, there, or torn (a part of them, or
 /// anything), for every size that changed whether the old, the new or one between holds, and for every name that was
-/// made or removed since the last sync of a new file whether it was. Bytes outside of what was written do not change
+/// made or removed since the last sync of the folder whether it was. Bytes outside of what was written do not change
 /// (SQLITE_IOCAP_POWERSAFE_OVERWRITE, as SQLite's own VFS assumes); nothing else is promised: no atomic sector, no
 /// order of writes, no size that follows the data.
 ///
@@ -67,7 +67,7 @@ void mm_sim_disk_up(mm_sim_disk_t *self);
 /// Let `count` calls (UINT64_MAX: for ever) of the given kinds fail behind `after` good ones; half of a failing write
 /// is done. A later call replaces an earlier one; kinds 0: nothing fails.
 void mm_sim_disk_fail(mm_sim_disk_t *self, unsigned kinds, uint64_t after, uint64_t count);
-/// Calls that were told to fail, and did.
+/// Calls that failed because they were told to, or because the disk was full.
 uint64_t mm_sim_disk_failures(const mm_sim_disk_t *self);
 /// Only so many more bytes fit; negative: as many as MM_SIM_DISK_BYTES_MAX allows. What is truncated or deleted makes
 /// room.

@@ -355,6 +355,15 @@ mmi_disk_file_t *mmi_disk_create_name(mm_sim_disk_t *self, const char *name) {
     return entry->live;
 }
 
+void mmi_disk_sync_name_of(mm_sim_disk_t *self, const mmi_disk_file_t *file) {
+    for (size_t index = 0; index < MM_SIM_DISK_FILES_MAX; index++) {
+        mmi_disk_name_t *entry = &self->names[index];
+        if (entry->live == file && entry->durable != file) {
+            set_durable(self, entry, entry->live);
+        }
+    }
+}
+
 void mmi_disk_sync_names(mm_sim_disk_t *self) {
     for (size_t index = 0; index < MM_SIM_DISK_FILES_MAX; index++) {
         if (self->names[index].durable != self->names[index].live) {

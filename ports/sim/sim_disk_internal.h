@@ -118,7 +118,9 @@ mmi_disk_name_t *mmi_disk_find(mm_sim_disk_t *self, const char *name);
 /// The name's live file, created if need be; NULL: no room for another name, or out of memory.
 mmi_disk_file_t *mmi_disk_create_name(mm_sim_disk_t *self, const char *name);
 void mmi_disk_set_live(mm_sim_disk_t *self, mmi_disk_name_t *name, mmi_disk_file_t *file);
-/// What names there are is durable now.
+/// The name of this file is durable now, as fsync makes it.
+void mmi_disk_sync_name_of(mm_sim_disk_t *self, const mmi_disk_file_t *file);
+/// What names there are is durable now, and what names there are not, too.
 void mmi_disk_sync_names(mm_sim_disk_t *self);
 
 /// Fill in the function table.

@@ -13,6 +13,7 @@ typedef struct {
     mmi_disk_shm_t *shm;
     uint64_t life;
     int level; ///< SQLITE_LOCK_…
+    bool syncs_folder;
     uint16_t shm_shared;
     uint16_t shm_exclusive;
 } handle_t;
@@ -67,6 +68,7 @@ static int disk_write(sqlite3_file *base, const void *bytes, int count, sqlite3_
     if (fate == MMI_DISK_FAIL) {
         return SQLITE_IOERR_WRITE;
     }
+    disk->failures += fits < count;
     return !done ? SQLITE_IOERR_NOMEM : fits < count ? SQLITE_FULL : SQLITE_OK;
 }
 
@@ -81,15 +83,6 @@ static int disk_truncate(sqlite3_file *base, sqlite3_int64 size) {
         return SQLITE_IOERR_TRUNCATE;
     }
     return SQLITE_OK;
-}
-
-static bool is_durable_name(const mm_sim_disk_t *disk, const mmi_disk_file_t *file) {
-    for (size_t index = 0; index < MM_SIM_DISK_FILES_MAX; index++) {
-        if (disk->names[index].live == file) {
-            return disk->names[index].durable == file;
-        }
-    }
-    return true;
 }
 
 static int disk_sync(sqlite3_file *base, int flags) {
@@ -108,9 +101,11 @@ static int disk_sync(sqlite3_file *base, int flags) {
         return SQLITE_IOERR_FSYNC;
     }
     mmi_disk_file_sync(self->file);
-    // SQLite's own VFS syncs the folder with the first sync of a new journal.
-    if (!is_durable_name(self->disk, self->file)) {
+    mmi_disk_sync_name_of(self->disk, self->file);
+    // SQLite's own VFS syncs the folder with the first sync of each journal or WAL that it opened.
+    if (self->syncs_folder) {
         mmi_disk_sync_names(self->disk);
+        self->syncs_folder = false;
     }
     return SQLITE_OK;
 }
@@ -221,6 +216,7 @@ static int disk_shm_map(sqlite3_file *base, int region, int bytes, int extend, v
     }
     while (region >= shm->region_count) {
         if (region >= MMI_DISK_SHM_REGIONS_MAX || self->disk->used_bytes + bytes > self->disk->capacity_bytes) {
+            self->disk->failures++;
             return SQLITE_IOERR_SHMSIZE;
         }
         uint8_t *memory = calloc(1, (size_t)bytes);
@@ -387,7 +383,12 @@ static int disk_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *base, int
     }
     file->handles++;
     disk->handles++;
-    *self = (handle_t){.base.pMethods = &s_methods, .disk = disk, .file = file, .life = disk->life};
+    const int journals = SQLITE_OPEN_MAIN_JOURNAL | SQLITE_OPEN_SUPER_JOURNAL | SQLITE_OPEN_WAL;
+    *self = (handle_t){.base.pMethods = &s_methods,
+                       .disk = disk,
+                       .file = file,
+                       .life = disk->life,
+                       .syncs_folder = (flags & SQLITE_OPEN_CREATE) != 0 && (flags & journals) != 0};
     if (flags_out != NULL) {
         *flags_out = flags;
     }

@@ -225,6 +225,9 @@ static bool configure(mm_store_t *self, const mm_store_options_t *options) {
     // wait: another process lets go of the database | until BUSY_TIMEOUT_DEFAULT_MS | then the transaction is rolled
     // back and tried again
     sqlite3_busy_timeout(self->db, busy_ms);
+    if (options->checkpoint_pages > 0) {
+        sqlite3_wal_autocheckpoint(self->db, options->checkpoint_pages);
+    }
     if (sqlite3_exec(self->db,
                      "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
                      "PRAGMA temp_store = MEMORY; PRAGMA cache_size = -65536; PRAGMA journal_size_limit = 67108864;",

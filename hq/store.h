@@ -36,6 +36,7 @@ typedef struct {
     int64_t pages_max;    ///< 0 = no limit
     int busy_timeout_ms;  ///< 0 = 5000
     uint64_t database_id; ///< of a database that is created; 0 = random, as it must be in the field
+    int checkpoint_pages; ///< of the WAL, until they are copied into the database; 0 = 1000
 } mm_store_options_t;
 
 /// What one transaction, or the whole database, holds.

@@ -289,7 +289,8 @@ static bool is_in_use(const mm_register_store_t *self, uint32_t sector_index) {
     return in_use;
 }
 
-// A sector that failed may have recovered: the next save may try it. Not one between the end of the log and the sectors erased ahead.
+// A sector that failed may have recovered: the next save may try it. Not one between the end of the log and the sectors
+// erased ahead.
 static void forgive_one(mm_register_store_t *self) {
     uint32_t index = sector_ahead(self, self->log_erased_count);
     do {

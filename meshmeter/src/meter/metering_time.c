@@ -41,10 +41,10 @@ mm_us_t mmi_metering_boundary_at(const mm_metering_t *self) {
     return self->time_known ? boundary_us - self->utc_offset_us : boundary_us + self->boot_at;
 }
 
-// The boundaries after this second of wall time (or uptime).
+// The boundaries after this second of wall time.
 static void find_boundaries(mm_metering_t *self, int64_t seconds) {
     self->next_interval_s = (seconds / MM_INTERVAL_S + 1) * MM_INTERVAL_S;
-    self->next_hour_s = self->time_known ? mm_next_hour_change(&self->tz, seconds) : INT64_MAX;
+    self->next_hour_s = mm_next_hour_change(&self->tz, seconds);
 }
 
 static void set_hour(mm_metering_t *self, uint8_t hour) {
@@ -84,7 +84,7 @@ void mmi_metering_pass_boundary(mm_metering_t *self) {
     if (!mmi_metering_change_month(self, mm_local_year_month(&local), at)) {
         set_hour(self, MM_HOUR_UNKNOWN);
     } else if (mm_registers_file_pending(&self->registers, self->hour) > 0) { // of a month that could not begin before
-        (void)mmi_metering_save_image(self, at); // what fails is tried again
+        (void)mmi_metering_save_image(self, at);                              // what fails is tried again
     }
 }
 

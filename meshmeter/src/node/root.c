@@ -483,10 +483,10 @@ static void plan_session(mm_root_t *self, mm_us_t now) {
         mm_utc_t earliest = {time.utc.us + self->timing->round_us};
         session_at = now + (mm_slot_next(&self->timing->slots, earliest).us - time.utc.us);
     }
-    if (mm_uplink_plan_session(&self->uplink, session_at)) {
-        self->session_at = session_at;
-        self->round_at = session_at - self->timing->round_us;
-    }
+    bool planned = mm_uplink_plan_session(&self->uplink, session_at);
+    MM_ASSERT(planned); // it wants a plan
+    self->session_at = session_at;
+    self->round_at = session_at - self->timing->round_us;
 }
 
 static mm_us_t earlier(mm_us_t left, mm_us_t right) {

@@ -260,12 +260,10 @@ static mm_err_t begin_at(mm_journal_t *self, mm_position_t first) {
     return MM_ERR_STORAGE;
 }
 
-static mm_position_t last_known(const mm_journal_t *self, const survey_t *survey, mm_position_t expected_next) {
+// Of the epoch before, when a new one begins.
+static mm_position_t last_known(const survey_t *survey, mm_position_t expected_next) {
     if (expected_next.epoch != 0 && expected_next.epoch >= survey->epoch_max) {
         return (mm_position_t){expected_next.epoch, expected_next.seq == 0 ? 0 : expected_next.seq - 1};
-    }
-    if (survey->epoch_max != 0 && self->epoch == survey->epoch_max) {
-        return (mm_position_t){self->epoch, self->next_seq - 1};
     }
     return (mm_position_t){survey->epoch_max, 0};
 }
@@ -314,7 +312,7 @@ mm_err_t mm_journal_open(mm_journal_t *self, const mm_flash_t *flash, mm_counter
             return go_on_behind_silence(self, &survey, expected_next, opening);
         }
         uint32_t epoch = survey.epoch_max > expected_next.epoch ? survey.epoch_max : expected_next.epoch;
-        opening->previous_last = last_known(self, &survey, expected_next);
+        opening->previous_last = last_known(&survey, expected_next);
         opening->restarted = epoch != 0;
         mm_counters_add(counters, MM_COUNTER_JOURNAL_RESTARTED, opening->restarted ? 1 : 0);
         bool virgin = epoch == 0 && options->first_epoch != 0;

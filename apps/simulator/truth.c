@@ -159,9 +159,10 @@ static void check_registers(truth_t *self, truth_device_t *truth) {
     if (!metering->unsaved) {
         memcpy(truth->safe_life, truth->life, sizeof truth->life);
         truth->unsaved_since = MM_US_NEVER;
-    } else if (truth->unsaved_since == MM_US_NEVER) {
-        truth->unsaved_since = mm_sim_now(self->sim);
+    } else if (truth->unsaved_since == MM_US_NEVER || device->node.store.image_seq != truth->image_seq) {
+        truth->unsaved_since = mm_sim_now(self->sim); // saved, and more pulses came within the same call
     }
+    truth->image_seq = device->node.store.image_seq;
 }
 
 static void check_intervals(truth_t *self, truth_device_t *truth) {

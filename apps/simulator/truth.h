@@ -36,6 +36,7 @@ typedef struct {
     uint32_t base_presented[MM_CHANNELS];
     uint64_t safe_life[MM_CHANNELS]; ///< survives a power cut
     mm_us_t unsaved_since;
+    uint32_t image_seq;               ///< of the registers' newest image
     uint64_t older_life[MM_CHANNELS]; ///< at the end of the last but one interval
     uint64_t old_life[MM_CHANNELS];   ///< at the end of the last interval
     uint32_t interval_no;

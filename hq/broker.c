@@ -7,12 +7,14 @@
 #include <errno.h>
 #include <mosquitto.h>
 #include <mqtt_protocol.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/time.h>
 
-#define CONNECT_US 10000000
+#define CONNECT_MS_DEFAULT 10000
 #define KEEP_ALIVE_S 30
 #define MISC_US 1000000
 #define BACK_OFF_MIN_US 250000
@@ -62,10 +64,17 @@ struct mm_broker {
     bool lost; ///< noticed in a callback, handled after it
     char cause[256];
     char logged_cause[256];
+    // wait: the broker's answer, or while there is no connection the next attempt | until CONNECT_MS_DEFAULT;
+    // BACK_OFF_MIN_US doubling up to BACK_OFF_MAX_US, half of it random | then the connection is dropped; the next
+    // attempt is made
     int64_t deadline_us; ///< of the state
+    // wait: time for the keep-alive of the library | until MISC_US | then it pings, or drops a connection that was
+    // silent for KEEP_ALIVE_S and a half
     int64_t misc_at_us;
+    // no wait: an instant of the past
     int64_t connected_at_us;
     int64_t back_off_us;
+    int64_t connect_us;
     int64_t now_us;
     uint64_t activity; ///< packets seen, to know whether there may be more
     int subscribe_mids[TOPIC_COUNT];
@@ -170,7 +179,9 @@ mm_broker_t *mm_broker_create(const mm_broker_options_t *options, mm_hq_stats_t 
     self->message = message;
     self->context = context;
     self->back_off_us = BACK_OFF_MIN_US;
+    self->connect_us = (int64_t)(options->connect_ms != 0 ? options->connect_ms : CONNECT_MS_DEFAULT) * 1000;
     uint64_t seed = 0;
+    // wait: the kernel's random numbers are ready, once after power-up | until outside: the kernel | then HQ starts
     if (getrandom(&seed, sizeof seed, 0) != (ssize_t)sizeof seed) {
         seed = (uint64_t)(uintptr_t)self;
     }
@@ -359,6 +370,35 @@ static bool configure(mm_broker_t *self) {
     return code == MOSQ_ERR_SUCCESS;
 }
 
+static volatile sig_atomic_t s_connect_overdue;
+
+static void on_alarm(int signal_no) {
+    (void)signal_no;
+    s_connect_overdue = 1;
+}
+
+// The library's connect blocks until the kernel gives up, which takes two minutes for each address that is silent. Only
+// a signal ends it before; it comes again for each further address of the name.
+static int connect_in_time(mm_broker_t *self, const mosquitto_property *properties) {
+    const struct sigaction action = {.sa_handler = on_alarm}; // without SA_RESTART
+    struct sigaction before;
+    const struct timeval time = {.tv_sec = self->connect_us / 1000000, .tv_usec = self->connect_us % 1000000};
+    const struct itimerval timer = {.it_value = time, .it_interval = time};
+    const struct itimerval none = {0};
+    s_connect_overdue = 0;
+    sigaction(SIGALRM, &action, &before);
+    setitimer(ITIMER_REAL, &timer, NULL);
+    errno = 0;
+    // wait: the name is resolved, and TCP | until CONNECT_MS_DEFAULT for each address; the resolver has its own limit
+    // (resolv.conf) | then the next address, or HQ backs off; the page goes on meanwhile
+    int code = mosquitto_connect_bind_v5(self->client, self->host, self->port, KEEP_ALIVE_S, NULL, properties);
+    int system_error = s_connect_overdue != 0 ? ETIMEDOUT : errno;
+    setitimer(ITIMER_REAL, &none, NULL);
+    sigaction(SIGALRM, &before, NULL);
+    errno = system_error;
+    return code;
+}
+
 static void connect_broker(mm_broker_t *self) {
     self->client = mosquitto_new(self->client_id, false, self);
     if (self->client == NULL) {
@@ -374,10 +414,9 @@ static void connect_broker(mm_broker_t *self) {
         mosquitto_property_add_int32(&properties, MQTT_PROP_MAXIMUM_PACKET_SIZE, PACKET_BYTES_MAX);
     }
     self->state = BROKER_CONNECTING;
-    self->deadline_us = self->now_us + CONNECT_US;
+    self->deadline_us = self->now_us + self->connect_us;
     self->misc_at_us = self->now_us + MISC_US;
-    errno = 0;
-    int code = mosquitto_connect_bind_v5(self->client, self->host, self->port, KEEP_ALIVE_S, NULL, properties);
+    int code = connect_in_time(self, properties);
     int system_error = errno;
     mosquitto_property_free_all(&properties);
     errno = system_error;
@@ -456,6 +495,10 @@ static void publish_dirty(mm_broker_t *self) {
 }
 
 // --- the owner's calls
+
+// no wait(mosquitto_loop_read): the library's sockets do not block once they are connected
+// no wait(mosquitto_loop_write): the same
+// no wait(mosquitto_loop_misc): the same
 
 int mm_broker_socket(const mm_broker_t *self) {
     return self->client != NULL ? mosquitto_socket(self->client) : -1;

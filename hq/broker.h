@@ -10,7 +10,8 @@
 #include <stdint.h>
 
 /// HQ's connection to the MQTT broker: a persistent session, its own reconnect with back-off and jitter, the messages
-/// of the nodes in, the acknowledgements out. Single-threaded, driven by the owner's poll loop.
+/// of the nodes in, the acknowledgements out. Single-threaded, driven by the owner's poll loop; uses SIGALRM and the real
+/// timer while it connects, so other threads block that signal.
 ///
 /// The broker confirms a message to its sender before HQ has it (and libmosquitto confirms it to the broker before it
 /// is committed): neither is relied upon, the acknowledgement with the watermarks is.
@@ -23,6 +24,7 @@ typedef struct {
     const char *password_file; ///< first line "user:password"; NULL = anonymous
     const char *ca_file;       ///< mqtts: PEM file of the authority; NULL = those of the system
     bool mqtt311;              ///< MQTT 3.1.1 instead of 5
+    uint32_t connect_ms;       ///< for TCP, and again for TLS and the broker's answer; 0 = 10000
 } mm_broker_options_t;
 
 typedef void (*mm_broker_message_fn)(void *context, const char *topic, const void *payload, size_t payload_bytes);

@@ -33,6 +33,7 @@ static int s_wake_pipe[2] = {-1, -1};
 static void on_signal(int signal_no) {
     (void)signal_no;
     int kept = errno;
+    // no wait: the pipe has O_NONBLOCK
     ssize_t ignored = write(s_wake_pipe[1], "", 1);
     (void)ignored;
     errno = kept;
@@ -188,6 +189,8 @@ static void loop(hq_t *self) {
         bool wants_write = mm_broker_wants_write(self->broker);
         struct pollfd items[2] = {{.fd = s_wake_pipe[0], .events = POLLIN},
                                   {.fd = socket, .events = (short)(POLLIN | (wants_write ? POLLOUT : 0))}};
+        // wait: the next event of HQ | until the earliest deadline of broker and ingest, POLL_MS_MAX at most | then
+        // everything that is due is done
         int ready = poll(items, 2, timeout_ms(self, now.monotonic_us));
         if (ready > 0 && items[0].revents != 0) {
             return;

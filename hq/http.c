@@ -136,6 +136,7 @@ static int listen_on(mm_http_t *self, const char *address, mm_hq_error_t *error)
     const char *port = NULL;
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE};
     struct addrinfo *found = NULL;
+    // no wait(getaddrinfo): AI_NUMERICHOST: no name is resolved
     if (address == NULL || !split_address(address, host, sizeof host, &port) ||
         getaddrinfo(host, port, &hints, &found) != 0) {
         mm_hq_error_set(error, "http %s: expected ADDR:PORT with a numeric address, like 127.0.0.1:8080",
@@ -152,6 +153,7 @@ static int listen_on(mm_http_t *self, const char *address, mm_hq_error_t *error)
     struct sockaddr_storage bound;
     socklen_t bound_bytes = sizeof bound;
     char number[16];
+    // no wait(getnameinfo): asked for the number of the port alone
     if (good) {
         good = getsockname(listener, (struct sockaddr *)&bound, &bound_bytes) == 0 &&
                getnameinfo((struct sockaddr *)&bound, bound_bytes, NULL, 0, number, sizeof number, NI_NUMERICSERV) == 0;
@@ -176,6 +178,8 @@ static struct MHD_Daemon *start_daemon(mm_http_t *self, int listener) {
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     // Not MHD_USE_AUTO: the epoll mode of 0.9.75 serves nobody when a multiple of 128 sockets is ready.
+    // wait: requests of browsers, in the page's thread | until TIMEOUT_S of silence of a connection, CONNECTIONS_MAX of
+    // them | then it is closed
     struct MHD_Daemon *daemon = MHD_start_daemon(
         MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL, 0, NULL, NULL, handle, self, MHD_OPTION_LISTEN_SOCKET, listener,
         MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
@@ -213,6 +217,8 @@ void mm_http_stop(mm_http_t *self) {
         return;
     }
     if (self->daemon != NULL) {
+        // wait: the page's thread ends, when HQ stops | until the request in progress is answered; a locked database
+        // gives it BUSY_TIMEOUT_MS | then HQ is closed
         MHD_stop_daemon(self->daemon);
     }
     mm_query_close(self->query);

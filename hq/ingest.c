@@ -28,9 +28,13 @@ struct mm_ingest {
     size_t count;
     size_t bytes_count;
     size_t processed; ///< so many of the first are in the open transaction
+    // wait: more messages for one transaction | until MM_INGEST_COMMIT_US, or nothing more has come | then it is
+    // committed and acknowledged
     int64_t commit_at_us;
     bool failing;
     bool dropping;
+    // wait: the database works again | until MM_INGEST_RETRY_MIN_US doubling up to MM_INGEST_RETRY_MAX_US | then the
+    // queue is tried again; nothing is acknowledged meanwhile
     int64_t retry_at_us;
     int64_t retry_us;
     char cause[256]; ///< of the failure, as last logged

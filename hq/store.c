@@ -47,10 +47,8 @@ static const char *const s_sql[MMI_HQ_STATEMENT_COUNT] = {
     [MMI_HQ_RECORD_FIND] = "SELECT type, payload FROM record WHERE day = ?1 AND node = ?2 AND epoch = ?3 AND seq = ?4",
     [MMI_HQ_THINNED_ADD] = "INSERT OR IGNORE INTO thinned (node, epoch, seq, first_seq, last_seq)"
                            " VALUES (?1, ?2, ?3, ?4, ?5)",
-    // The same month may be closed twice (a clock set back over its end): the later statement holds.
-    [MMI_HQ_MONTH_PUT] = "INSERT INTO month (node, channel, year_month, epoch, seq, payload)"
-                         " VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (node, channel, year_month)"
-                         " DO UPDATE SET epoch = ?4, seq = ?5, payload = ?6 WHERE (epoch, seq) < (?4, ?5)",
+    // A month may be closed in parts; the same statement again, under whatever position, is no further part.
+    [MMI_HQ_MONTH_PUT] = "INSERT OR IGNORE INTO month (node, channel, year_month, payload) VALUES (?1, ?2, ?3, ?4)",
     // A full journal carries events over to new positions; a copy of one that is here already is no second event.
     [MMI_HQ_EVENT_ADD] = "INSERT INTO event (node, epoch, seq, code, trust, seconds, boot_no, utc_s, placed,"
                          " value0, value1, value2, value3)"
@@ -224,7 +222,12 @@ static bool configure(mm_store_t *self, const mm_store_options_t *options) {
     char sql[128];
     int busy_ms = options->busy_timeout_ms > 0 ? options->busy_timeout_ms : BUSY_TIMEOUT_DEFAULT_MS;
     sqlite3_extended_result_codes(self->db, 1);
+    // wait: another process lets go of the database | until BUSY_TIMEOUT_DEFAULT_MS | then the transaction is rolled
+    // back and tried again
     sqlite3_busy_timeout(self->db, busy_ms);
+    if (options->checkpoint_pages > 0) {
+        sqlite3_wal_autocheckpoint(self->db, options->checkpoint_pages);
+    }
     if (sqlite3_exec(self->db,
                      "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
                      "PRAGMA temp_store = MEMORY; PRAGMA cache_size = -65536; PRAGMA journal_size_limit = 67108864;",
@@ -247,6 +250,15 @@ static bool is_wal(mm_store_t *self) {
     return wal;
 }
 
+// If a sync failed and HQ was started again, the WAL may hold transactions that stand in the operating system's cache
+// only: later syncs do not write them, and a power cut would take them with everything that was committed behind them.
+// So nothing is committed behind what was found here: it goes into the database, and the WAL begins anew. A reader that
+// holds the WAL for longer than the busy time-out leaves only that danger.
+static bool begin_wal_anew(mm_store_t *self) {
+    int code = sqlite3_wal_checkpoint_v2(self->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    return code == SQLITE_OK || (code & 0xFF) == SQLITE_BUSY;
+}
+
 static bool open_database(mm_store_t *self, const char *path, const mm_store_options_t *options, mm_hq_error_t *error) {
     mm_hq_error_t cause = {{0}};
     // One owner, so SQLite need not lock its own structures.
@@ -259,8 +271,12 @@ static bool open_database(mm_store_t *self, const char *path, const mm_store_opt
         mm_hq_error_set(error, "database %s: this file system does not support SQLite's WAL; use a local disk", path);
         return false;
     }
-    if (!mmi_hq_schema_migrate(self->db, &cause)) {
+    if (!mmi_hq_schema_migrate(self->db, options->database_id, &cause)) {
         mm_hq_error_set(error, "database %s %s", path, cause.text);
+        return false;
+    }
+    if (!begin_wal_anew(self)) {
+        mm_hq_error_set(error, "database %s: %s", path, sqlite3_errmsg(self->db));
         return false;
     }
     if (!read_totals(self)) {

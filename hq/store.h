@@ -32,9 +32,11 @@ typedef enum {
 } mm_store_result_t;
 
 typedef struct {
-    const char *vfs;     ///< NULL = default
-    int64_t pages_max;   ///< 0 = no limit
-    int busy_timeout_ms; ///< 0 = 5000
+    const char *vfs;      ///< NULL = default
+    int64_t pages_max;    ///< 0 = no limit
+    int busy_timeout_ms;  ///< 0 = 5000
+    uint64_t database_id; ///< of a database that is created; 0 = random, as it must be in the field
+    int checkpoint_pages; ///< of the WAL, until they are copied into the database; 0 = 1000
 } mm_store_options_t;
 
 /// What one transaction, or the whole database, holds.
@@ -53,7 +55,8 @@ typedef struct {
 #define MM_NOTICE_ROWS_MAX 10000
 
 /// Open or create, and bring the schema up to date. NULL and *error: not a database of ours, of a later version, not
-/// writable. options may be NULL.
+/// writable. options may be NULL. What an earlier run left in the WAL goes into the database first, so that no commit
+/// stands behind one that a failed sync never brought to the disk.
 mm_store_t *mm_store_open(const char *path, const mm_store_options_t *options, mm_hq_error_t *error);
 void mm_store_close(mm_store_t *self);
 

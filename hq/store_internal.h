@@ -137,8 +137,9 @@ struct mm_store {
 
 /// The newest version this program knows.
 int mmi_hq_schema_version(void);
-/// Create or migrate. False and *error: newer, foreign, or a step failed (the steps before it stand).
-bool mmi_hq_schema_migrate(sqlite3 *db, mm_hq_error_t *error);
+/// Create (with this database_id, 0 = a random one) or migrate. False and *error: newer, foreign, or a step failed (the
+/// steps before it stand).
+bool mmi_hq_schema_migrate(sqlite3 *db, uint64_t database_id, mm_hq_error_t *error);
 
 // store.c
 

@@ -127,15 +127,17 @@ static bool check_version(mm_query_t *self, const char *path, mm_hq_error_t *err
     return true;
 }
 
-static bool open_database(mm_query_t *self, const char *path) {
+static bool open_database(mm_query_t *self, const char *vfs, const char *path) {
     // Write access is only for SQLite's shared memory; where there is none, a read-only connection may still do.
-    bool open = sqlite3_open_v2(path, &self->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) == SQLITE_OK;
+    bool open = sqlite3_open_v2(path, &self->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, vfs) == SQLITE_OK;
     if (!open) {
         sqlite3_close(self->db);
-        open = sqlite3_open_v2(path, &self->db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL) == SQLITE_OK;
+        open = sqlite3_open_v2(path, &self->db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, vfs) == SQLITE_OK;
     }
-    sqlite3_busy_timeout(self->db, BUSY_TIMEOUT_MS);
-    return open &&
+    // Without memory there is no connection at all.
+    // wait: another process lets go of the database | until BUSY_TIMEOUT_MS | then the request is answered with an
+    // error
+    return open && sqlite3_busy_timeout(self->db, BUSY_TIMEOUT_MS) == SQLITE_OK &&
            sqlite3_exec(self->db, "PRAGMA query_only = ON; PRAGMA temp_store = MEMORY;", NULL, NULL, NULL) == SQLITE_OK;
 }
 
@@ -144,12 +146,16 @@ mm_query_t *mm_query_open(const char *path, mm_hq_error_t *error) {
         mm_hq_error_set(error, "database %s: does not exist or may not be read", path);
         return NULL;
     }
+    return mm_query_open_on(NULL, path, error);
+}
+
+mm_query_t *mm_query_open_on(const char *vfs, const char *path, mm_hq_error_t *error) {
     mm_query_t *self = calloc(1, sizeof *self);
     if (self == NULL) {
         mm_hq_error_set(error, "database %s: out of memory", path);
         return NULL;
     }
-    if (!open_database(self, path)) {
+    if (!open_database(self, vfs, path)) {
         mm_hq_error_set(error, "database %s: %s", path, sqlite3_errmsg(self->db));
     } else if (check_version(self, path, error)) {
         return self;
@@ -537,21 +543,45 @@ bool mm_query_newest_interval_end(mm_query_t *self, const mm_query_node_t *node,
 
 // --- months, gaps, events
 
+static void add_saturating(uint32_t *sum, uint32_t pulses) {
+    *sum = pulses > UINT32_MAX - *sum ? UINT32_MAX : *sum + pulses;
+}
+
+static void add_part(mm_month_closing_record_t *month, const mm_month_closing_record_t *part) {
+    add_saturating(&month->month_pulses, part->month_pulses);
+    for (uint8_t hour = 0; hour < MM_HOURS_OF_DAY; hour++) {
+        add_saturating(&month->hours_pulses[hour], part->hours_pulses[hour]);
+    }
+    if (part->life_pulses >= month->life_pulses) {
+        month->life_pulses = part->life_pulses;
+        month->pulse_constant = part->pulse_constant;
+        month->closed = part->closed;
+    }
+}
+
 bool mm_query_months(mm_query_t *self, int64_t node_id, uint8_t channel, mm_query_month_fn visit, void *context) {
     sqlite3_stmt *rows = prepare(self, "SELECT year_month, payload FROM month WHERE node = ?1 AND channel = ?2"
                                        " ORDER BY year_month");
     sqlite3_bind_int64(rows, 1, node_id);
     sqlite3_bind_int64(rows, 2, channel);
-    while (next_row(rows)) {
+    mm_query_month_t month = {.year_month = 0};
+    bool more = true;
+    while (more && next_row(rows)) {
         mm_record_t record;
+        uint16_t year_month = (uint16_t)sqlite3_column_int(rows, 0);
         if (mm_record_decode(MM_RECORD_MONTH_CLOSING, sqlite3_column_blob(rows, 1),
                              (size_t)sqlite3_column_bytes(rows, 1), &record) != MM_OK) {
             continue;
         }
-        mm_query_month_t month = {.year_month = (uint16_t)sqlite3_column_int(rows, 0), .closing = record.month_closing};
-        if (!visit(context, &month)) {
-            break;
+        if (year_month == month.year_month) {
+            add_part(&month.closing, &record.month_closing);
+            continue;
         }
+        more = month.year_month == 0 || visit(context, &month);
+        month = (mm_query_month_t){.year_month = year_month, .closing = record.month_closing};
+    }
+    if (more && month.year_month != 0) {
+        (void)visit(context, &month);
     }
     return finish(self, rows);
 }

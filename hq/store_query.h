@@ -15,6 +15,8 @@ typedef struct mm_query mm_query_t;
 
 /// NULL and *error: absent, not ours, or of a version that this program does not read.
 mm_query_t *mm_query_open(const char *path, mm_hq_error_t *error);
+/// The same on another of SQLite's VFSs than the default one.
+mm_query_t *mm_query_open_on(const char *vfs, const char *path, mm_hq_error_t *error);
 void mm_query_close(mm_query_t *self);
 const char *mm_query_error(const mm_query_t *self);
 /// See one state of the database from begin to end, whatever is written meanwhile.
@@ -96,6 +98,7 @@ typedef struct {
 } mm_query_month_t;
 
 typedef bool (*mm_query_month_fn)(void *context, const mm_query_month_t *month);
+/// Closed months, oldest first. A month that was closed in parts is their sum, with the register of the last part.
 bool mm_query_months(mm_query_t *self, int64_t node_id, uint8_t channel, mm_query_month_fn visit, void *context);
 
 typedef struct {

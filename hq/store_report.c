@@ -150,9 +150,7 @@ static void apply_month_closing(putting_t *self, const mm_record_view_t *view,
     sqlite3_bind_int64(put, 1, self->node->id);
     sqlite3_bind_int64(put, 2, closing->channel);
     sqlite3_bind_int64(put, 3, closing->year_month);
-    sqlite3_bind_int64(put, 4, view->position.epoch);
-    sqlite3_bind_int64(put, 5, view->position.seq);
-    sqlite3_bind_blob(put, 6, view->payload, (int)view->payload_bytes, SQLITE_STATIC);
+    sqlite3_bind_blob(put, 4, view->payload, (int)view->payload_bytes, SQLITE_STATIC);
     mmi_hq_run(self->store, put);
 }
 

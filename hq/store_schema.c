@@ -121,6 +121,21 @@ static const char *const s_migrations[] = {
     "CREATE TABLE notice ("
     "  id INTEGER PRIMARY KEY, received_us INTEGER NOT NULL, topic TEXT NOT NULL, payload BLOB NOT NULL"
     ");",
+    // 3: a month may be closed in parts (a clock that was set to another month and back), and all of them count. The
+    // same statement may come under two positions (a full journal carries it over), and counts once. Made again from
+    // the records, of which only the last part was kept: channel in byte 0, year and month in bytes 2 and 3.
+    "DROP TABLE month;"
+    "CREATE TABLE month ("
+    "  node INTEGER NOT NULL, channel INTEGER NOT NULL, year_month INTEGER NOT NULL, payload BLOB NOT NULL,"
+    "  PRIMARY KEY (node, channel, year_month, payload)"
+    ") WITHOUT ROWID;"
+    "INSERT OR IGNORE INTO month (node, channel, year_month, payload)"
+    "  SELECT node, CAST(hex(substr(payload, 1, 1)) AS INTEGER),"
+    "    16 * (instr('0123456789ABCDEF', substr(hex(substr(payload, 3, 1)), 1, 1)) - 1)"
+    "    + (instr('0123456789ABCDEF', substr(hex(substr(payload, 3, 1)), 2, 1)) - 1)"
+    "    + 4096 * (instr('0123456789ABCDEF', substr(hex(substr(payload, 4, 1)), 1, 1)) - 1)"
+    "    + 256 * (instr('0123456789ABCDEF', substr(hex(substr(payload, 4, 1)), 2, 1)) - 1),"
+    "    payload FROM record WHERE type = 2;",
 };
 
 #define MIGRATION_COUNT ((int)(sizeof s_migrations / sizeof s_migrations[0]))
@@ -141,10 +156,10 @@ static bool execute(sqlite3 *db, const char *sql) {
     return sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK;
 }
 
-// The marks that make an empty file ours, and its random name.
-static bool create_identity(sqlite3 *db) {
-    uint64_t database_id = 0;
+// The marks that make an empty file ours, and its name, random unless one is given.
+static bool create_identity(sqlite3 *db, uint64_t database_id) {
     while (database_id == 0) {
+        // wait: the kernel's random numbers are ready, once after power-up | until outside: the kernel | then HQ starts
         if (getrandom(&database_id, sizeof database_id, 0) != (ssize_t)sizeof database_id) {
             return false;
         }
@@ -155,11 +170,11 @@ static bool create_identity(sqlite3 *db) {
     return execute(db, sql);
 }
 
-static bool migrate_step(sqlite3 *db, int version, mm_hq_error_t *error) {
+static bool migrate_step(sqlite3 *db, int version, uint64_t database_id, mm_hq_error_t *error) {
     char mark[64];
     snprintf(mark, sizeof mark, "PRAGMA user_version = %d;", version + 1);
-    if (execute(db, "BEGIN IMMEDIATE;") && execute(db, s_migrations[version]) && (version > 0 || create_identity(db)) &&
-        execute(db, mark) && execute(db, "COMMIT;")) {
+    if (execute(db, "BEGIN IMMEDIATE;") && execute(db, s_migrations[version]) &&
+        (version > 0 || create_identity(db, database_id)) && execute(db, mark) && execute(db, "COMMIT;")) {
         return true;
     }
     mm_hq_error_set(error, "migration of the database from version %d to %d failed: %s", version, version + 1,
@@ -168,7 +183,7 @@ static bool migrate_step(sqlite3 *db, int version, mm_hq_error_t *error) {
     return false;
 }
 
-bool mmi_hq_schema_migrate(sqlite3 *db, mm_hq_error_t *error) {
+bool mmi_hq_schema_migrate(sqlite3 *db, uint64_t database_id, mm_hq_error_t *error) {
     int64_t version = 0;
     int64_t application_id = 0;
     int64_t table_count = 0;
@@ -190,7 +205,7 @@ bool mmi_hq_schema_migrate(sqlite3 *db, mm_hq_error_t *error) {
         return false;
     }
     for (int step = (int)version; step < MIGRATION_COUNT; step++) {
-        if (!migrate_step(db, step, error)) {
+        if (!migrate_step(db, step, database_id, error)) {
             return false;
         }
     }

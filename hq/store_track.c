@@ -146,22 +146,24 @@ static void gap_add(mm_store_t *self, mmi_hq_track_t *track, mmi_hq_range_t gap)
     write_row(self, track, MMI_HQ_GAP_PUT, &gaps->items[index]);
 }
 
-// Make room for an explanation: take the unexplained parts of first … last away.
-static void cut_unexplained(mm_store_t *self, mmi_hq_track_t *track, uint32_t first, uint32_t last) {
+// A node names damaged records one by one, and thinned or given up ones with everything between them, in whatever order
+// the two arrive. What is damaged is not in any sum: this reason tells more.
+static bool gives_way(const mmi_hq_range_t *gap, uint8_t reason) {
+    return !gap->explained || (reason == MM_GAP_DAMAGED && gap->reason != MM_GAP_DAMAGED);
+}
+
+// Make room for an explanation: take the parts of first … last away that give way to it.
+static void cut_overridden(mm_store_t *self, mmi_hq_track_t *track, uint32_t first, uint32_t last, uint8_t reason) {
     size_t index = lower_bound(&track->gaps, first);
     while (!mmi_hq_failed(self) && index < track->gaps.count && track->gaps.items[index].first <= last) {
-        if (track->gaps.items[index].explained) {
-            index++;
-        } else {
-            index = gap_cut(self, track, index, first, last);
-        }
+        index = gives_way(&track->gaps.items[index], reason) ? gap_cut(self, track, index, first, last) : index + 1;
     }
 }
 
 void mmi_hq_track_miss(mm_store_t *self, mmi_hq_track_t *track, uint32_t first, uint32_t last, uint8_t reason,
                        bool explained) {
     if (explained) {
-        cut_unexplained(self, track, first, last);
+        cut_overridden(self, track, first, last, reason);
     }
     // 64 bits: the step behind the last possible seq must not come round to 0.
     uint64_t cursor = first;

@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -127,6 +129,9 @@ bool app_write_file(const char *path, const char *text) {
         return false;
     }
     size_t size = strlen(text);
+    // no wait(write): a regular file
+    // wait: the disk has the file | until outside: the disk, or the kernel's error | then it gets its name, or is
+    // removed
     bool good = write(file, text, size) == (ssize_t)size && fsync(file) == 0;
     int error = errno;
     good = close(file) == 0 && good;
@@ -135,4 +140,9 @@ bool app_write_file(const char *path, const char *text) {
         return false;
     }
     return rename(temporary, path) == 0;
+}
+
+bool app_set_send_timeout(int socket, int timeout_ms) {
+    const struct timeval timeout = {.tv_sec = timeout_ms / 1000, .tv_usec = timeout_ms % 1000 * 1000};
+    return setsockopt(socket, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout) == 0;
 }

@@ -33,6 +33,7 @@ int command_decode(int argc, char **argv);
 int command_readings(int argc, char **argv);
 int command_status(int argc, char **argv);
 int command_ctl(int argc, char **argv);
+int command_sim(int argc, char **argv);
 
 /// "meshmeter <command>: <text>" to standard error. Returns `code`, so that a caller can `return app_error(…)`.
 __attribute__((format(printf, 3, 4))) int app_error(int code, const char *command, const char *format, ...);
@@ -55,5 +56,7 @@ bool app_program_directory(char *path, size_t path_bytes);
 char *app_read_file(const char *path, size_t limit_bytes, size_t *size_bytes);
 /// Write atomically: temporary file, fsync, rename. Mode 0600.
 bool app_write_file(const char *path, const char *text);
+/// connect and send on this socket wait so long at most (> 0), then fail with EAGAIN or EINPROGRESS.
+bool app_set_send_timeout(int socket, int timeout_ms);
 
 #endif

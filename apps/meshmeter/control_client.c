@@ -26,6 +26,7 @@ static bool await_socket(int file, short events, int64_t until_ms) {
     for (;;) {
         int64_t left = until_ms - now_ms();
         struct pollfd item = {.fd = file, .events = events};
+        // wait: the next part of the answer | until what is left of ANSWER_TIMEOUT_MS | then there is no answer
         int ready = left > 0 ? poll(&item, 1, (int)left) : 0;
         if (ready > 0) {
             return true;
@@ -37,6 +38,7 @@ static bool await_socket(int file, short events, int64_t until_ms) {
 }
 
 static bool exchange(int file, const char *line, int64_t until_ms, char *answer, size_t answer_bytes) {
+    // no wait(send): less than the socket's buffer holds, and it has SO_SNDTIMEO
     char request[256];
     int length = snprintf(request, sizeof request, "%s\n", line);
     if (length <= 0 || (size_t)length >= sizeof request ||
@@ -46,6 +48,7 @@ static bool exchange(int file, const char *line, int64_t until_ms, char *answer,
     (void)shutdown(file, SHUT_WR);
     size_t used = 0;
     while (used + 1 < answer_bytes && await_socket(file, POLLIN, until_ms)) {
+        // no wait: poll said that there is something
         ssize_t size = recv(file, answer + used, answer_bytes - 1 - used, 0);
         if (size == 0) {
             answer[used] = '\0';
@@ -71,8 +74,14 @@ bool control_ask(const char *socket_path, const char *line, int timeout_ms, char
         snprintf(answer, answer_bytes, "no socket: %s", strerror(errno));
         return false;
     }
-    bool good = connect(file, (const struct sockaddr *)&address, sizeof address) == 0 &&
-                exchange(file, line, now_ms() + timeout_ms, answer, answer_bytes);
+    // wait: the node's answer | until ANSWER_TIMEOUT_MS, HOLD_TIMEOUT_MS when the demo ends | then there is none: the
+    // command says so, the demo asks again
+    int64_t until_ms = now_ms() + timeout_ms;
+    // A node that has stopped takes no more connections once its queue is full: connect would wait for ever.
+    // wait: room in the node's queue of connections | until ANSWER_TIMEOUT_MS | then there is no answer
+    bool good = app_set_send_timeout(file, timeout_ms) &&
+                connect(file, (const struct sockaddr *)&address, sizeof address) == 0 &&
+                exchange(file, line, until_ms, answer, answer_bytes);
     if (!good) {
         snprintf(answer, answer_bytes, "no answer from %s: is the node running?", socket_path);
     }

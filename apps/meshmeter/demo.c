@@ -21,9 +21,14 @@
 #include "supervisor.h"
 
 #define START_TIMEOUT_US 15000000
+#define START_STEP_US 20000
+#define CONNECT_TIMEOUT_MS 1000
 #define STOP_GRACE_US 5000000
 // After the end of the pulses everything must have arrived within this real time.
 #define DRAIN_TIMEOUT_US 120000000
+#define DRAIN_STEP_US 500000
+#define LOOP_STEP_US 100000
+#define HOLD_TIMEOUT_MS 1000
 #define STATUS_PERIOD_US 1000000
 #define TZ_DEFAULT "CET-1CEST,M3.5.0,M10.5.0/3"
 
@@ -280,7 +285,9 @@ static bool can_connect(const char *address, uint16_t port) {
     struct sockaddr_in name = {.sin_family = AF_INET, .sin_port = htons(port)};
     (void)inet_pton(AF_INET, strcmp(address, "0.0.0.0") == 0 ? "127.0.0.1" : address, &name.sin_addr);
     int file = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    bool good = file >= 0 && connect(file, (struct sockaddr *)&name, sizeof name) == 0;
+    // wait: a server of the demo takes a connection | until CONNECT_TIMEOUT_MS | then it is tried again
+    bool good = file >= 0 && app_set_send_timeout(file, CONNECT_TIMEOUT_MS) &&
+                connect(file, (struct sockaddr *)&name, sizeof name) == 0;
     if (file >= 0) {
         (void)close(file);
     }
@@ -296,6 +303,8 @@ static int await_signal(int64_t timeout_us) {
     sigaddset(&set, SIGHUP);
     sigaddset(&set, SIGCHLD);
     struct timespec timeout = {.tv_sec = timeout_us / 1000000, .tv_nsec = timeout_us % 1000000 * 1000};
+    // wait: a signal or the end of a child | until the caller's next look: START_STEP_US, DRAIN_STEP_US or LOOP_STEP_US
+    // | then the demo looks after its parts
     int number = sigtimedwait(&set, NULL, &timeout);
     return number > 0 ? number : 0;
 }
@@ -306,12 +315,13 @@ static bool is_end_signal(int number) {
 
 // Start one part and wait until it takes connections. Exit code; APP_OK with *ended when Ctrl-C came meanwhile.
 static int start_server(supervisor_child_t *child, const char *address, uint16_t port, bool *ended) {
+    // wait: a part takes connections | until START_TIMEOUT_US | then the demo ends and shows the part's log
     int64_t until_us = supervisor_now_us() + START_TIMEOUT_US;
     if (!supervisor_start(child)) {
         return app_error(APP_ENVIRONMENT, "demo", "cannot start %s: %s", child->name, strerror(errno));
     }
     while (!can_connect(address, port)) {
-        if (is_end_signal(await_signal(20000))) {
+        if (is_end_signal(await_signal(START_STEP_US))) {
             *ended = true;
             return APP_OK;
         }
@@ -362,11 +372,12 @@ static void hold_node(const char *node_name, const char *socket_path, void *cont
     char answer[4096];
     (void)node_name;
     (void)context;
-    (void)control_ask(socket_path, "hold", 1000, answer, sizeof answer);
+    (void)control_ask(socket_path, "hold", HOLD_TIMEOUT_MS, answer, sizeof answer);
 }
 
 // The pulses are over: let everything arrive, then compare. A part that dies meanwhile is started again and told again.
 static int finish(const demo_t *demo, supervisor_t *parts) {
+    // wait: everything has arrived at HQ | until DRAIN_TIMEOUT_US | then the demo says what is missing and fails
     int64_t until_us = supervisor_now_us() + DRAIN_TIMEOUT_US;
     demo_account_t account = {0};
     int code = APP_NO_ANSWER;
@@ -378,7 +389,7 @@ static int finish(const demo_t *demo, supervisor_t *parts) {
         if (code == APP_OK && account.complete) {
             break;
         }
-        if (is_end_signal(await_signal(500000))) {
+        if (is_end_signal(await_signal(DRAIN_STEP_US))) {
             break;
         }
         demo_state_remember_clock(demo);
@@ -413,7 +424,7 @@ static int run(demo_t *demo) {
             print_progress(demo, parts);
             status_at_us = supervisor_now_us() + STATUS_PERIOD_US;
         }
-        ended = is_end_signal(await_signal(100000));
+        ended = is_end_signal(await_signal(LOOP_STEP_US));
     }
     if (code == APP_OK && !ended && demo->options.for_s > 0) {
         code = finish(demo, parts);

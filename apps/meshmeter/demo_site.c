@@ -23,6 +23,8 @@
 // machine.
 #define CYCLE_LIVE_MS 4000
 #define CYCLE_FAST_MS 2000
+// mosquitto_passwd takes milliseconds.
+#define PASSWD_TIMEOUT_S 10
 
 static const char *const MODEL_NAMES[MM_CHANNELS] = {"flat-1", "flat-2", "flat-3", "flat-4",
                                                      "flat-5", "flat-6", "stairs", "laundry"};
@@ -161,10 +163,12 @@ static bool write_broker_passwords(const demo_t *demo) {
     }
     pid_t pid = fork();
     if (pid == 0) {
+        (void)alarm(PASSWD_TIMEOUT_S); // outlives exec, and ends the program
         execlp("mosquitto_passwd", "mosquitto_passwd", "-U", path, (char *)NULL);
         _exit(127);
     }
     int status = 0;
+    // wait: mosquitto_passwd ends | until PASSWD_TIMEOUT_S: its alarm | then the demo says that it failed
     return pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 

@@ -86,6 +86,8 @@ static bool make_secret(const char *directory, const char *name, const char *pre
     uint8_t bytes[32];
     char path[DEMO_PATH_BYTES + 32];
     char text[128];
+    // wait: the kernel's random numbers are ready, once after power-up | until outside: the kernel | then the demo
+    // starts
     if (getrandom(bytes, sizeof bytes, 0) != (ssize_t)sizeof bytes || !app_path(path, sizeof path, directory, name)) {
         return false;
     }

@@ -11,6 +11,7 @@ static const app_command_t s_commands[] = {
     {"status", "show nodes and meters of a running site", command_status},
     {"ctl", "talk to running nodes: router off, hold, clock", command_ctl},
     {"readings", "print the load profile from HQ's database", command_readings},
+    {"sim", "run whole sites in virtual time, break them on purpose, compare the books", command_sim},
     {"decode", "show any frame, batch or legacy message as JSON", command_decode},
 };
 

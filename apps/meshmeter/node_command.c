@@ -49,8 +49,9 @@ typedef struct {
     node_source_t source;
     mm_node_t node;
     uint8_t *batch_memory;
-    mm_us_t now;          ///< of the last event handed to the node
-    bool clock_given;     ///< the node may be told the time
+    mm_us_t now;      ///< of the last event handed to the node
+    bool clock_given; ///< the node may be told the time
+    // wait: time to tell the node the system's clock | until CLOCK_PERIOD_US | then it is told
     int64_t clock_due_us; ///< real
     bool router_up;
     int failure;                            ///< exit code if opening fails
@@ -334,6 +335,7 @@ static void take_events(node_process_t *self) {
 // Do what is due, as often as more is due at once (a node that was stopped has missed boundaries). Returns the next
 // deadline.
 static mm_us_t poll_node(node_process_t *self) {
+    // wait: the node has caught up with its deadlines | until CATCH_UP_US | then files are looked at in between
     int64_t until_real_us = mm_linux_real_us() + CATCH_UP_US;
     for (;;) {
         mm_us_t deadline = mm_node_poll(&self->node, present(self));

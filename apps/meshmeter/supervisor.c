@@ -20,6 +20,7 @@
 // A child that lived this long was well: its next death is treated as the first one.
 #define HEALTHY_US 3000000
 #define LOG_TAIL_BYTES 2000
+#define END_STEP_NS 20000000
 
 int64_t supervisor_now_us(void) {
     struct timespec now;
@@ -132,11 +133,13 @@ static bool await_end(supervisor_child_t *child, int64_t until_us) {
         } else if (supervisor_now_us() >= until_us) {
             return false;
         } else {
-            // SIGCHLD is blocked in the demo: this returns as soon as a child ends, at the latest after 20 ms.
+            // SIGCHLD is blocked in the demo: this returns as soon as a child ends, at the latest after END_STEP_NS.
             sigset_t set;
             sigemptyset(&set);
             sigaddset(&set, SIGCHLD);
-            (void)sigtimedwait(&set, NULL, &(struct timespec){.tv_nsec = 20000000});
+            // wait: a child ends after SIGTERM, then after SIGKILL | until STOP_GRACE_US, looked at every END_STEP_NS |
+            // then SIGKILL; a child that even that does not end is left to the kernel
+            (void)sigtimedwait(&set, NULL, &(struct timespec){.tv_nsec = END_STEP_NS});
         }
     }
     return true;

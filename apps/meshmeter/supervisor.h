@@ -18,7 +18,10 @@ typedef struct {
     char *arguments[SUPERVISOR_ARGUMENTS_MAX + 1]; ///< owned copies, NULL terminated
     int argument_count;
     pid_t pid; ///< 0 = not running
+    // wait: a part that died may be started again | until PAUSE_FIRST_US doubling up to PAUSE_LONGEST_US | then it is
+    // started
     int64_t restart_at_us;
+    // no wait: an instant of the past
     int64_t started_at_us;
     unsigned restarts;
     int last_status; ///< of waitpid

@@ -156,6 +156,7 @@ static mm_linux_control_peer_t *free_oldest(mm_linux_control_t *self) {
 static void listener_ready(void *context, short events) {
     mm_linux_control_t *self = context;
     (void)events;
+    // no wait: the listener does not block, and was ready
     int file = accept4(self->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (file < 0) {
         return;
@@ -196,6 +197,7 @@ static bool remove_dead(const struct sockaddr_un *address) {
     if (probe < 0) {
         return false;
     }
+    // no wait: the socket does not block
     bool dead = connect(probe, (const struct sockaddr *)address, sizeof *address) != 0 && errno == ECONNREFUSED;
     (void)close(probe);
     return dead && unlink(address->sun_path) == 0;

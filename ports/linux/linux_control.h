@@ -32,6 +32,7 @@ typedef struct mm_linux_control mm_linux_control_t;
 typedef struct {
     mm_linux_control_t *control;
     int file; ///< -1 = free
+    // wait: a peer says its line and takes the answer | until MM_LINUX_CONTROL_PEER_MS | then it is dropped
     int64_t deadline_us;
     char line[MM_LINUX_CONTROL_LINE_BYTES_MAX + 1];
     size_t line_bytes;

@@ -7,6 +7,8 @@
 void mm_linux_entropy(void *bytes, size_t bytes_count) {
     uint8_t *next = bytes;
     while (bytes_count > 0) {
+        // wait: the kernel's random numbers are ready, once after power-up | until outside: the kernel | then the node
+        // starts
         ssize_t got = getrandom(next, bytes_count, 0);
         if (got < 0) {
             // Only a signal interrupts it; every other failure would be a broken kernel.

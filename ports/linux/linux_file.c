@@ -52,6 +52,8 @@ mm_err_t mm_linux_file_sync(int file, mm_linux_sync_t sync) {
     }
     int failed;
     do {
+        // wait: the disk has it (storage_sync = yes) | until outside: the disk, or the kernel's error | then the node
+        // goes on; of inputs of a GPIO chip the kernel keeps 16 edges for each meanwhile
         failed = fdatasync(file);
     } while (failed != 0 && errno == EINTR);
     return failed == 0 ? MM_OK : MM_ERR_STORAGE;
@@ -92,6 +94,8 @@ static void sync_directory(const char *path) {
     }
     int file = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (file >= 0) {
+        // wait: the disk has a new file's name, once | until outside: the disk, or the kernel's error | then the node
+        // starts
         (void)fsync(file);
         (void)close(file);
     }

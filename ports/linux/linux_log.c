@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "linux_log.h"
 
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -66,9 +67,13 @@ void mm_linux_log(mm_log_level_t level, const char *format, ...) {
         }
     }
     line[end++] = '\n';
-    // A log that cannot be written (closed pipe, full disk) must not stop the meter.
-    ssize_t ignored = write(STDERR_FILENO, line, end);
-    (void)ignored;
+    // A log that cannot be written (closed pipe, full disk, a reader that has stopped) must not stop the meter.
+    struct pollfd item = {.fd = STDERR_FILENO, .events = POLLOUT};
+    if (poll(&item, 1, 0) == 1) {
+        // no wait: poll said that there is room
+        ssize_t ignored = write(STDERR_FILENO, line, end);
+        (void)ignored;
+    }
 }
 
 static void write_from_core(void *context, mm_log_level_t level, const char *message, const char *first_name,

@@ -6,7 +6,8 @@
 
 /// Log of the process: one line per message to standard error, with the system's UTC time in milliseconds and the
 /// level. Lines are written with one call each, so those of several threads and processes do not mix. Text from
-/// outside cannot forge lines: control characters are written as '?'.
+/// outside cannot forge lines: control characters are written as '?'. A line that standard error does not take at once
+/// (a pipe whose reader has stopped) is dropped.
 
 #define MM_LINUX_LOG_LINE_BYTES_MAX 1024
 

@@ -79,6 +79,7 @@ void mm_linux_loop_unwatch(mm_linux_loop_t *self, int file) {
 
 static void take_signals(mm_linux_loop_t *self) {
     struct signalfd_siginfo info;
+    // no wait: signalfd with SFD_NONBLOCK
     while (read(self->signal_file, &info, sizeof info) == (ssize_t)sizeof info) {
         if (info.ssi_signo == SIGCHLD) {
             self->child_changed = true;
@@ -98,6 +99,8 @@ void mm_linux_loop_wait(mm_linux_loop_t *self, int64_t real_deadline_us) {
 
     struct timespec timeout;
     bool bounded = mm_linux_timeout(real_deadline_us, mm_linux_real_us(), &timeout);
+    // wait: a file, a signal, or the next thing to do | until the earliest deadline of all modules; the end of the
+    // node's interval, MM_INTERVAL_S, is always one of them | then the caller looks at everything
     int ready = ppoll(items, count + 1, bounded ? &timeout : NULL, NULL);
     if (ready <= 0) {
         return; // deadline, or EINTR: the caller looks at everything anyway

@@ -367,6 +367,8 @@ static int64_t expire_members(mm_linux_mesh_t *self) {
         if (!peer->member) {
             continue;
         }
+        // wait: a member is heard | until TIMEOUT_HELLOS times mesh_hello_ms | then it is lost; if it was the root,
+        // another is chosen
         int64_t lost_at_us = peer->heard_us + mmi_mesh_timeout_us(self);
         if (lost_at_us <= self->now_us) {
             lose_member(self, peer);

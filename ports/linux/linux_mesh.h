@@ -137,11 +137,15 @@ typedef struct {
     uint64_t counter;
     int64_t opened_us;
     int64_t now_us;
+    // wait: time to be heard again | until mesh_hello_ms | then HELLO is sent to all
     int64_t hello_at_us;
     bool router_up;
 
     mm_linux_mesh_role_t role;
+    // wait: a root is heard | until SEARCH_HELLOS times mesh_hello_ms | then the best candidate takes the role
     int64_t search_until_us;
+    // wait: the best candidate takes the role | until SEARCH_HELLOS, TIMEOUT_HELLOS and two more times mesh_hello_ms |
+    // then this node takes it
     int64_t patience_until_us;
     mm_mac_t root; ///< zero while searching
     uint64_t root_boot;

@@ -30,12 +30,14 @@
 
 static void signal_file(int file) {
     const uint64_t one = 1;
+    // no wait: eventfd with EFD_NONBLOCK
     ssize_t ignored = write(file, &one, sizeof one); // EAGAIN only if it is signalled already
     (void)ignored;
 }
 
 static void clear_file(int file) {
     uint64_t count;
+    // no wait: eventfd with EFD_NONBLOCK
     ssize_t ignored = read(file, &count, sizeof count);
     (void)ignored;
 }
@@ -46,12 +48,16 @@ static void free_item(mm_linux_mqtt_item_t *item) {
     *item = (mm_linux_mqtt_item_t){0};
 }
 
+// no wait(pthread_mutex_lock): held for a copy of a few bytes, never during a call of the library
+
 // Takes over topic and bytes of *item. In the thread: waits for room, so that the library reads no further and TCP
 // holds the broker back. The library's callbacks hold no lock that subscribing or publishing would need. What finds no
 // room while the session is being stopped is dropped.
 static void post(mm_linux_mqtt_t *self, mm_linux_mqtt_item_t *item, size_t reserved) {
     (void)pthread_mutex_lock(&self->lock);
     while (self->queue_count + reserved >= MM_LINUX_MQTT_QUEUE_EVENTS && !self->stop_requested) {
+        // wait: room in the queue of events, in the session's thread | until the owner takes an event or stops the
+        // session, which it does after session_us at the latest | then the event is queued, or dropped with the session
         (void)pthread_cond_wait(&self->room, &self->lock);
     }
     bool fits = self->queue_count + reserved < MM_LINUX_MQTT_QUEUE_EVENTS;
@@ -177,6 +183,8 @@ static short await(mm_linux_mqtt_t *self, int socket, short events, int64_t unti
     int64_t now_us = mm_linux_real_us();
     int64_t latest_us = now_us + HOUSEKEEPING_US;
     struct pollfd items[] = {{.fd = socket, .events = events}, {.fd = self->wake_file, .events = POLLIN}};
+    // wait: socket or owner, in the session's thread | until the caller's deadline, HOUSEKEEPING_US at most | then the
+    // library looks after its keep-alive
     (void)poll(items, 2, mm_linux_timeout_ms(until_us < latest_us ? until_us : latest_us, now_us));
     if ((items[1].revents & POLLIN) != 0) {
         clear_file(self->wake_file);
@@ -219,6 +227,9 @@ static bool connect_tcp(mm_linux_mqtt_t *self, int64_t deadline_us) {
     // more with IPv4. Binding to its wildcard address makes the library pass over the others.
     const char *const sources[] = {NULL, "0.0.0.0"};
     for (size_t i = 0; i < sizeof sources / sizeof sources[0]; i++) {
+        // wait: the broker's name is resolved, in the session's thread | until outside: the resolver (timeout and
+        // attempts of resolv.conf) | then TCP is begun or has failed; the owner has given the session up after
+        // connect_us
         int rc = mosquitto_connect_bind_async(self->client, self->host, self->port, self->keep_alive_s, sources[i]);
         int cause = errno;
         bool was_ipv6 = false;
@@ -259,6 +270,7 @@ static void note_end(mm_linux_mqtt_t *self, int rc, int cause) {
 // One turn of the library. False: the connection is over.
 static bool run_library(mm_linux_mqtt_t *self, short ready) {
     if (ready != 0 || mosquitto_want_write(self->client)) {
+        // no wait: timeout 0, and the socket does not block
         int rc = mosquitto_loop(self->client, 0, 1);
         int cause = errno;
         if (rc != MOSQ_ERR_SUCCESS) {
@@ -266,6 +278,7 @@ static bool run_library(mm_linux_mqtt_t *self, short ready) {
             return false;
         }
     }
+    // no wait: sends a PINGREQ at most, and the socket does not block
     return mosquitto_loop_misc(self->client) == MOSQ_ERR_SUCCESS && mosquitto_socket(self->client) >= 0;
 }
 
@@ -302,6 +315,7 @@ static void serve(mm_linux_mqtt_t *self) {
 }
 
 static void say_goodbye(mm_linux_mqtt_t *self) {
+    // wait: DISCONNECT is sent and the broker closes | until CLOSE_MS_DEFAULT | then the connection is dropped
     int64_t deadline_us = mm_linux_real_us() + (int64_t)self->close_ms * 1000;
     if (mosquitto_disconnect(self->client) != MOSQ_ERR_SUCCESS) {
         return;
@@ -316,6 +330,8 @@ static void say_goodbye(mm_linux_mqtt_t *self) {
 
 static void *run_session(void *context) {
     mm_linux_mqtt_t *self = context;
+    // wait: TCP, TLS and CONNACK, in the session's thread | until CONNECT_MS_DEFAULT | then the owner gets ERROR and
+    // DISCONNECTED
     int64_t deadline_us = mm_linux_real_us() + (int64_t)self->connect_ms * 1000;
     bool graceful = false;
     if (connect_tcp(self, deadline_us) && await_connack(self, deadline_us)) {
@@ -502,7 +518,7 @@ bool mm_linux_mqtt_next_event(mm_linux_mqtt_t *self, mm_mqtt_event_t *event) {
     if (item->kind == MM_MQTT_CONNECTED) {
         self->connected = true;
     } else if (item->kind == MM_MQTT_DISCONNECTED && self->state == MM_LINUX_MQTT_RUNNING) {
-        // It was the thread's last act.
+        // no wait: it was the thread's last act
         (void)pthread_join(self->thread, NULL);
         release_session(self);
         self->connected = false;
@@ -645,6 +661,8 @@ void mm_linux_mqtt_close(mm_linux_mqtt_t *self) {
     }
     if (self->state == MM_LINUX_MQTT_RUNNING) {
         stop(self, false);
+        // wait: the session's thread ends, when the node stops | until outside: the resolver, if it is under way; else
+        // at once, as the thread is woken | then the node is closed
         (void)pthread_join(self->thread, NULL);
         release_session(self);
     }

@@ -115,6 +115,7 @@ int64_t mm_pulses_gpio_poll(mm_pulses_gpio_t *self) {
         int64_t now_us = mm_linux_real_us();
         for (int edges = 0; edges < EDGES_MAX && is_readable(input->file); edges++) {
             struct gpiod_line_event event;
+            // no wait: poll said that an edge is there
             if (gpiod_line_event_read(input->line, &event) != 0) {
                 break;
             }

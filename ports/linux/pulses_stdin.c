@@ -99,6 +99,7 @@ bool mm_pulses_stdin_poll(mm_pulses_stdin_t *self) {
             break;
         }
         char bytes[4096];
+        // no wait: poll said that there is something
         ssize_t got = read(self->file, bytes, sizeof bytes);
         if (got > 0) {
             counted |= take_bytes(self, bytes, (size_t)got);

@@ -118,6 +118,7 @@ static mm_err_t sim_erase(void *context, uint32_t sector_index) {
     uint64_t done = mm_sim_power_draw(self->power, self->erase_steps);
     if (done < self->erase_steps) {
         tear_erase(self, sector, done);
+        state->torn_count++;
         state->weak = self->torn_erase == MM_SIM_ERASE_LOOKS_DONE;
         return MM_ERR_STORAGE;
     }

@@ -29,9 +29,10 @@ typedef enum {
 } mm_sim_torn_erase_t;
 
 typedef struct {
-    uint32_t erase_count;
-    uint8_t fault; ///< mm_sim_sector_fault_t
-    bool weak;     ///< looks erased, but the erase did not end: what is programmed into it does not last
+    uint32_t erase_count; ///< begun
+    uint32_t torn_count;  ///< of these, cut by the power: it has to be done again
+    uint8_t fault;        ///< mm_sim_sector_fault_t
+    bool weak;            ///< looks erased, but the erase did not end: what is programmed into it does not last
 } mm_sim_sector_t;
 
 #define MM_SIM_FAIL_READ 1u

@@ -301,6 +301,19 @@ def foreign_state():
     refused(["demo", "--for", "1", "--http", "127.0.0.1:0", "--state", "/nowhere/s"], ENVIRONMENT, "/nowhere/s")
 
 
+def helper_that_hangs():
+    """A mosquitto_passwd that never ends does not hold the demo up for ever."""
+    directory = harness.temporary_directory()
+    fake = os.path.join(directory, "mosquitto_passwd")
+    with open(fake, "w", encoding="ascii") as file:
+        file.write("#!/bin/sh\nexec sleep 1000\n")
+    os.chmod(fake, 0o755)
+    state = os.path.join(directory, "state")
+    environment = dict(os.environ, PATH=directory + ":" + os.environ["PATH"])
+    arguments = ["demo", "--for", "1", "--state", state, "--http", "127.0.0.1:0"]
+    refused(arguments, ENVIRONMENT, "mosquitto_passwd", state, env=environment)
+
+
 def asking_nobody():
     directory = harness.temporary_directory()
     for command in (["status"], ["ctl", "status"]):
@@ -524,6 +537,7 @@ if __name__ == "__main__":
         bad_configurations,
         busy_ports,
         foreign_state,
+        helper_that_hangs,
         asking_nobody,
         reading_nothing,
         decode_good,

@@ -120,6 +120,42 @@ static void test_calendar_daylight_all_year(void **state) {
     }
 }
 
+// A transition that changes nothing is no change: here both fall to 05:00Z, in the middle of a local hour.
+static void test_calendar_daylight_all_year_at_half_past(void **state) {
+    (void)state;
+    mm_tz_t tz;
+    assert_int_equal(mm_tz_parse("EST5EDT4:30,0/0,J365/24:30", &tz), MM_OK);
+    for (int64_t utc_s = at(2023, 12, 31, 12, 30, 0); utc_s < at(2024, 1, 2, 0, 0, 0); utc_s += 900) {
+        assert_true(mm_local_from_utc(&tz, utc_s).daylight);
+        int64_t next_hour_s = ((utc_s + 1800) / 3600 + 1) * 3600 - 1800;
+        assert_int_equal(mm_next_hour_change(&tz, utc_s), next_hour_s);
+    }
+}
+
+// Times of a week move each transition over the turn of the year: daylight begins on 7 January at 23:00 of the year
+// after the one that the rule is of, and ends on 25 December at 01:00 of the one before. Between these two it is
+// winter.
+static void test_calendar_transitions_cross_the_year(void **state) {
+    (void)state;
+    mm_tz_t tz;
+    assert_int_equal(mm_tz_parse("AAA0BBB0,J365/167,J1/-167", &tz), MM_OK);
+    static const struct {
+        int32_t year;
+        uint8_t month;
+        uint8_t day;
+        int hour;
+        bool daylight;
+    } instants[] = {
+        {2016, 12, 25, 0, true},  {2016, 12, 25, 1, false}, {2017, 1, 6, 22, false},
+        {2017, 1, 6, 23, true},   {2017, 7, 1, 0, true},    {2017, 12, 25, 0, true},
+        {2017, 12, 25, 1, false}, {2018, 1, 6, 22, false},  {2018, 1, 6, 23, true},
+    };
+    for (size_t i = 0; i < sizeof instants / sizeof instants[0]; i++) {
+        int64_t utc_s = at(instants[i].year, instants[i].month, instants[i].day, instants[i].hour, 0, 0);
+        assert_int_equal(mm_local_from_utc(&tz, utc_s).daylight, instants[i].daylight);
+    }
+}
+
 static int64_t libc_next_change(int64_t utc_s) {
     time_t time = (time_t)utc_s;
     struct tm before;
@@ -288,6 +324,8 @@ int main(void) {
         cmocka_unit_test(test_calendar_local_is_libcs_at_random_times_and_ends),
         cmocka_unit_test(test_calendar_berlin_by_hand),
         cmocka_unit_test(test_calendar_daylight_all_year),
+        cmocka_unit_test(test_calendar_daylight_all_year_at_half_past),
+        cmocka_unit_test(test_calendar_transitions_cross_the_year),
         cmocka_unit_test(test_calendar_next_hour_change_is_the_first_one),
         cmocka_unit_test(test_calendar_next_hour_change_steps_through_a_year),
         cmocka_unit_test(test_calendar_days_from_civil),

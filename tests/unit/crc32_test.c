@@ -37,10 +37,43 @@ static void test_crc32_continues_over_parts(void **state) {
     }
 }
 
+// One bit at a time, as the polynomial says.
+static uint32_t crc32_by_definition(const uint8_t *bytes, size_t bytes_count) {
+    uint32_t crc = UINT32_MAX;
+    for (size_t index = 0; index < bytes_count; index++) {
+        crc ^= bytes[index];
+        for (int bit = 0; bit < 8; bit++) {
+            crc = (crc & 1) != 0 ? crc >> 1 ^ 0xEDB88320 : crc >> 1;
+        }
+    }
+    return ~crc;
+}
+
+// Every byte at every place of a word, so every entry of every table; and every length and alignment around it.
+static void test_crc32_tables_follow_the_definition(void **state) {
+    (void)state;
+    uint8_t bytes[24] = {0};
+    for (size_t place = 0; place < 8; place++) {
+        for (int value = 0; value < 256; value++) {
+            bytes[place] = (uint8_t)value;
+            assert_true(mm_crc32(0, bytes, 8) == crc32_by_definition(bytes, 8));
+        }
+    }
+    for (size_t index = 0; index < sizeof bytes; index++) {
+        bytes[index] = (uint8_t)(index * 37 + 11);
+    }
+    for (size_t from = 0; from < 4; from++) {
+        for (size_t bytes_count = 0; bytes_count + from <= sizeof bytes; bytes_count++) {
+            assert_true(mm_crc32(0, bytes + from, bytes_count) == crc32_by_definition(bytes + from, bytes_count));
+        }
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_crc32_known_values),
         cmocka_unit_test(test_crc32_continues_over_parts),
+        cmocka_unit_test(test_crc32_tables_follow_the_definition),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

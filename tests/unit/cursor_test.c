@@ -153,6 +153,23 @@ static void test_cursor_confirmation_does_not_pass_over_a_hole(void **state) {
     expect_after(cursor, 1, 14);
 }
 
+// Before HQ ever spoke nobody here knows where a node begins, so its first message cannot pass over anything. An HQ
+// that says "nothing yet" has spoken.
+static void test_cursor_first_message_of_an_unknown_node(void **state) {
+    (void)state;
+    fixture_t fixture;
+    set_up(&fixture);
+    mm_cursor_t *unknown = attach(&fixture, 1, 0);
+    mm_cursor_t *known = attach(&fixture, 2, 0);
+    assert_int_equal(apply(&fixture, DATABASE, 1, 2, at(0, 0), 0), MM_OK);
+    mm_cursor_confirm(&fixture.table, mac_of(1), at(3, 70), at(3, 80), 0);
+    expect_after(unknown, 3, 80);
+    mm_cursor_confirm(&fixture.table, mac_of(2), at(3, 70), at(3, 80), 0);
+    expect_after(known, 0, 0);
+    mm_cursor_confirm(&fixture.table, mac_of(2), at(3, 0), at(3, 70), 0);
+    expect_after(known, 3, 70);
+}
+
 static void test_cursor_lost_message_is_sent_again(void **state) {
     (void)state;
     fixture_t fixture;
@@ -243,6 +260,19 @@ static void test_cursor_another_hq(void **state) {
     assert_int_equal(apply(&fixture, DATABASE + 1, 0, 1, at(1, 41), 0), MM_ERR_STATE);
 }
 
+// 0 is a random number like any other.
+static void test_cursor_another_hq_after_database_zero(void **state) {
+    (void)state;
+    fixture_t fixture;
+    set_up(&fixture);
+    mm_cursor_t *cursor = attach(&fixture, 2, 0);
+    assert_int_equal(apply(&fixture, 0, 5, 2, at(1, 50), 0), MM_OK);
+    assert_int_equal(apply(&fixture, 0, 4, 2, at(1, 40), 0), MM_ERR_STATE);
+    expect_after(cursor, 1, 50);
+    assert_int_equal(apply(&fixture, DATABASE, 1, 1, at(1, 40), 0), MM_OK);
+    expect_after(cursor, 0, 0);
+}
+
 static void test_cursor_acknowledgement_of_strangers_is_ignored(void **state) {
     (void)state;
     fixture_t fixture;
@@ -277,6 +307,23 @@ static void test_cursor_table_full(void **state) {
     assert_non_null(attach(&fixture, 502, 1000));
     assert_null(attach(&fixture, 503, 1000));
     assert_int_equal(fixture.counters.values[MM_COUNTER_NODE_TABLE_FULL], 2);
+}
+
+// The order of the table says nothing: it goes by when a node was last seen.
+static void test_cursor_table_full_gives_up_the_longest_unseen(void **state) {
+    (void)state;
+    fixture_t fixture;
+    set_up(&fixture);
+    for (uint32_t i = 0; i < MM_NODES_MAX; i++) {
+        assert_non_null(attach(&fixture, i, MM_NODES_MAX - i));
+    }
+    mm_cursor_detach(&fixture.table, mac_of(20));
+    mm_cursor_detach(&fixture.table, mac_of(40));
+    mm_cursor_detach(&fixture.table, mac_of(30));
+    assert_non_null(attach(&fixture, 500, 1000));
+    assert_null(mm_cursor_find(&fixture.table, mac_of(40)));
+    assert_non_null(mm_cursor_find(&fixture.table, mac_of(30)));
+    assert_non_null(mm_cursor_find(&fixture.table, mac_of(20)));
 }
 
 static void test_cursor_forgets_the_detached(void **state) {
@@ -406,6 +453,8 @@ static void test_cursor_backlog_at_the_limits(void **state) {
     expect_backlog(&fixture, expected, 0);
     report(&fixture, 1, at(6, 1), at(6, 1)); // a new epoch without records
     expect_backlog(&fixture, expected, 0);
+    report(&fixture, 1, at(5, 90), at(6, 2)); // what is left of the epoch before is not counted, the new one is
+    expect_backlog(&fixture, expected, 1);
     report(&fixture, 1, at(6, 0), at(6, UINT32_MAX));
     expect_backlog(&fixture, expected, 1);
 }
@@ -417,13 +466,16 @@ int main(void) {
         cmocka_unit_test(test_cursor_resend_backs_off),
         cmocka_unit_test(test_cursor_doubling_never_overflows),
         cmocka_unit_test(test_cursor_confirmation_does_not_pass_over_a_hole),
+        cmocka_unit_test(test_cursor_first_message_of_an_unknown_node),
         cmocka_unit_test(test_cursor_lost_message_is_sent_again),
         cmocka_unit_test(test_cursor_progress_restarts_the_hold),
         cmocka_unit_test(test_cursor_older_acknowledgement_is_ignored),
         cmocka_unit_test(test_cursor_hq_restored),
         cmocka_unit_test(test_cursor_another_hq),
+        cmocka_unit_test(test_cursor_another_hq_after_database_zero),
         cmocka_unit_test(test_cursor_acknowledgement_of_strangers_is_ignored),
         cmocka_unit_test(test_cursor_table_full),
+        cmocka_unit_test(test_cursor_table_full_gives_up_the_longest_unseen),
         cmocka_unit_test(test_cursor_forgets_the_detached),
         cmocka_unit_test(test_cursor_select_attached_takes_turns),
         cmocka_unit_test(test_cursor_select_backlog_largest_first),

@@ -357,6 +357,34 @@ static void write_some_log(void) {
     mm_linux_log(MM_LOG_INFO, "%s", text);
 }
 
+// Whoever reads the log has stopped, and the pipe is full: the line is lost, the meter goes on.
+static void test_linux_log_reader_has_stopped(void **state) {
+    (void)state;
+    int ends[2];
+    assert_int_equal(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
+    static const char filler[4096];
+    while (write(ends[1], filler, sizeof filler) > 0) {
+    }
+    assert_int_equal(fcntl(ends[1], F_SETFL, 0), 0);
+    int saved = dup(STDERR_FILENO);
+    assert_int_equal(dup2(ends[1], STDERR_FILENO), STDERR_FILENO);
+    (void)alarm(10); // ends the test if the line is waited for
+    mm_linux_log(MM_LOG_ERROR, "lost");
+    (void)alarm(0);
+    static char emptied[1 << 20];
+    assert_true(read(ends[0], emptied, sizeof emptied) > 0);
+    mm_linux_log(MM_LOG_ERROR, "arrives");
+    assert_int_equal(dup2(saved, STDERR_FILENO), STDERR_FILENO);
+    ssize_t size = read(ends[0], emptied, sizeof emptied - 1);
+    assert_true(size > 0);
+    emptied[size] = '\0';
+    assert_non_null(strstr(emptied, "arrives\n"));
+    assert_null(strstr(emptied, "lost"));
+    (void)close(saved);
+    (void)close(ends[0]);
+    (void)close(ends[1]);
+}
+
 static void test_linux_log_lines(void **state) {
     (void)state;
     static char text[8192];
@@ -408,6 +436,7 @@ int main(void) {
         cmocka_unit_test(test_linux_control_silent_peers_do_not_block),
         cmocka_unit_test(test_linux_control_socket_in_use),
         cmocka_unit_test(test_linux_log_lines),
+        cmocka_unit_test(test_linux_log_reader_has_stopped),
         cmocka_unit_test(test_linux_entropy_differs),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -252,7 +252,7 @@ static void test_register_store_every_single_bit_flip_in_flash(void **state) {
         mm_sim_flash_flip_bit(&f->flash, bit);
         assert_int_equal(store_open(f), MM_OK);
         assert_true(f->image_no == 12 || f->image_no == 11);
-        assert_true(f->image_no == 12 || f->state == MM_STORE_FELL_BACK || f->state == MM_STORE_LOADED);
+        assert_true(f->image_no == 12 || f->state == MM_STORE_FELL_BACK); // never silently
         uint32_t pages = 0;
         for (uint8_t page = 0; page < MM_STORE_PAGES; page++) {
             uint32_t number = store_page(f, page);

@@ -125,6 +125,20 @@ static void test_round_asks_three_times_at_most(void **state) {
     assert_int_equal(fixture.round.asks_made[2], 1);
 }
 
+// An owner that asks less often than it may: three times are three times.
+static void test_round_asks_three_times_one_call_each(void **state) {
+    (void)state;
+    fixture_t fixture;
+    set_up(&fixture, 1, MM_BATCH_BYTES_MAX);
+    begin(&fixture, 1, 1);
+    mm_mac_t mac;
+    for (mm_us_t wave = 0; wave < 3; wave++) {
+        assert_true(mm_round_next_ask(&fixture.round, wave * RETRY_US, &mac));
+    }
+    assert_false(mm_round_next_ask(&fixture.round, 3 * RETRY_US, &mac));
+    assert_int_equal(mm_round_next_deadline(&fixture.round), DEADLINE);
+}
+
 static void test_round_deadline_ends_asking_and_taking(void **state) {
     (void)state;
     fixture_t fixture;
@@ -384,6 +398,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_round_before_the_first),
         cmocka_unit_test(test_round_asks_three_times_at_most),
+        cmocka_unit_test(test_round_asks_three_times_one_call_each),
         cmocka_unit_test(test_round_deadline_ends_asking_and_taking),
         cmocka_unit_test(test_round_every_subset_of_10),
         cmocka_unit_test(test_round_every_order_of_3_children),

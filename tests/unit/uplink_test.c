@@ -629,8 +629,9 @@ static void test_uplink_topics(void **state) {
     assert_int_equal(mm_uplink_topics("abcdefghijklmnop-012345", &topics), MM_OK); // 23
     assert_string_equal(topics.info_topic, "meter/abcdefghijklmnop-012345/info");
     mm_uplink_topics_t before = topics;
-    static const char *const bad[] = {"",    "abcdefghijklmnop-0123456", "A", "a/b", "a b", "#", "+", "a_b", "\xc3\xa4",
-                                      "a\n", "abcdefghijklmnop-01234/"};
+    static const char *const bad[] = {
+        "",    "abcdefghijklmnop-0123456", "A", "a/b", "a b", "#", "+", "a_b", "a{", "\xc3\xa4",
+        "a\n", "abcdefghijklmnop-01234/"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         assert_int_equal(mm_uplink_topics(bad[i], &topics), MM_ERR_ARG);
     }

@@ -17,6 +17,15 @@ if(MM_FUZZ)
   target_compile_options(mm_options INTERFACE -fsanitize=fuzzer-no-link)
 endif()
 
+# mm_count_coverage(<name>) has the core's code in a target counted, if this build counts. No optimisation: a branch of
+# the source is then one of the program.
+function(mm_count_coverage name)
+  if(MM_COVERAGE)
+    target_compile_options(${name} PRIVATE --coverage -fprofile-abs-path -O0)
+    target_link_options(${name} PUBLIC --coverage)
+  endif()
+endfunction()
+
 # mm_add_library(<name> <glob>...) makes a static library of the sources that match, or nothing if there are none.
 function(mm_add_library name)
   file(GLOB sources CONFIGURE_DEPENDS ${ARGN})

@@ -21,11 +21,14 @@ typedef struct {
     mm_mac_t mac;
     bool used;
     bool attached; ///< in the mesh at this moment, as far as known
+    // wait: a node that left comes back | until forget_us | then the root forgets its cursor; the node has its records
     mm_us_t seen_at;
     bool has_watermark;
     mm_position_t watermark;
     mm_position_t confirmed; ///< >= watermark, epoch 0 = nothing confirmed
-    mm_us_t resend_at;       ///< when `confirmed` falls back to `watermark`; MM_US_NEVER = nothing is held
+    // wait: HQ commits what the broker confirmed | until hold_us, doubling up to hold_max_us | then it is collected and
+    // sent again
+    mm_us_t resend_at; ///< when `confirmed` falls back to `watermark`; MM_US_NEVER = nothing is held
     uint8_t hold_doublings;
     mm_position_t reported_oldest; ///< the node's oldest record, from its last report
     mm_position_t reported_next;   ///< the node's next position, from its last report; epoch 0 = unknown

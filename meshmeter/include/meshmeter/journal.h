@@ -82,7 +82,8 @@ typedef struct {
 typedef struct {
     bool restarted;              ///< a new epoch was begun
     mm_position_t previous_last; ///< last position known of the previous epoch, if restarted
-    bool lost; ///< records between scan and expected_next are lost (a gap record follows at the next prepare)
+    bool lost; ///< records between scan and expected_next are lost (a gap record follows at the next prepare), or
+               ///< hidden in sectors that do not answer
     uint32_t damaged_count; ///< records that cannot be read; those that HQ needs become gap records at the next prepare
 } mm_journal_opening_t;
 

@@ -93,16 +93,25 @@ typedef struct {
     bool image_exists;
     bool image_stale; ///< hour, month or interval differ from the image's: no cell can supplement it
     bool unsaved;     ///< pulses since the image that no cell holds
+    // wait: more pulses for one register image, without FRAM | until save_period_s, or MM_METERING_RETRY_S after an
+    // image that failed | then the image is saved
     mm_us_t save_due_at;
+    // wait: a journal that refused a record works again | until MM_METERING_RETRY_S | then the record is tried again;
+    // meanwhile it is in the image
     mm_us_t journal_retry_at; ///< no pending or closing record is tried before
-    mm_us_t month_retry_at;   ///< the month that could not begin is not tried before
+    // wait: a register page that could not be written works again | until MM_METERING_RETRY_S | then the month is begun
+    // again
+    mm_us_t month_retry_at; ///< the month that could not begin is not tried before
+    // no wait: an instant of the past
     mm_us_t boot_at;
     mm_us_t polled_at;
     bool counter_known;
+    bool baseline_due; ///< the registers were lost, and the counters could not be read since
     mm_us_t last_read_at;
     mm_us_t interval_began_at;
     mm_us_t utc_offset_us; ///< wall time = now + offset, valid if time_known
     bool time_known;
+    // no wait: only the label of the time changes then
     mm_us_t trusted_until;
     int64_t
         next_interval_s; ///< next ends of an interval and of an hour, in wall time or, while it is not known, uptime

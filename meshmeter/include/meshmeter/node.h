@@ -53,7 +53,9 @@ typedef struct {
     bool ip_up;
     uint8_t layer;
     mm_mac_t root_mac;
-    bool welcomed;                          ///< by the present root, with a time
+    bool welcomed; ///< by the present root, with a time
+    // wait: the root answers a HELLO, or has a time to give | until hello_retry_us | then HELLO is sent again;
+    // without a parent the mesh's next event is awaited instead
     mm_us_t hello_at;                       ///< next HELLO
     bool own_clock;                         ///< has a time source of its own; the mesh's time is then not taken
     mm_us_t now;                            ///< of the last call

@@ -60,7 +60,8 @@ typedef struct {
     uint8_t idle_drains; ///< drain rounds in this session that brought nothing
     uint32_t next_round_id;
     mm_us_t session_at; ///< planned, MM_US_NEVER = none
-    mm_us_t round_at;   ///< when its round begins
+    // wait: the live round before the session begins | until cycle_us | then the nodes are asked
+    mm_us_t round_at; ///< when its round begins
     mm_receipt_t receipts[MM_RECEIPTS_MAX];
     uint32_t drained_session[MM_NODES_MAX];  ///< by cursor: session in which the node had nothing more
     uint8_t report[MM_MESH_FRAME_BYTES_MAX]; ///< the root's own answer

@@ -20,8 +20,12 @@ typedef struct {
     uint32_t answered[(MM_NODES_MAX + 31) / 32]; ///< bit per node
     uint8_t answered_count;
     uint8_t asks_made[MM_NODES_MAX];
+    // wait: nodes answer an ask | until round_retry_us, in a session drain_retry_us | then those that did not are asked
+    // again, ASKS_MAX times at most
     mm_us_t ask_again_at;
     mm_us_t retry_us;
+    // wait: all nodes have answered | until round_us, in a session drain_us | then the round is over and names who is
+    // missing
     mm_us_t deadline;            ///< an instant
     uint8_t ask_index;           ///< next node to be looked at by next_ask
     mm_batch_builder_t *batches; ///< borrowed array

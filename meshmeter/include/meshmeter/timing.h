@@ -24,7 +24,8 @@ typedef struct {
 
 /// Values for the field: 250 slots of 2 s (design D9), the slot guessed from the MAC.
 mm_timing_t mm_timing_default(mm_mac_t mac);
-/// MM_ERR_ARG if a duration is not positive, or the round does not fit between two slots of the same gateway.
+/// MM_ERR_ARG if a duration is not positive, the slot or its cycle is impossible, or the round does not fit between two
+/// slots of the same gateway.
 mm_err_t mm_timing_check(const mm_timing_t *timing);
 /// Timing for clocks that run `speed` times faster than the world around them (1 … 100,000; asserted): network waits,
 /// which take real time, become `speed` times longer in the node's time, and the cycle becomes as short as

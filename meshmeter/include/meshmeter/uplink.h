@@ -23,14 +23,30 @@
 /// session dwells for commands, then closes. Poll after every other call: that is where the source is asked and told.
 
 typedef enum {
+    // wait: the role of the root | until event: the mesh makes this node its root | then a slot is planned
     MM_UPLINK_STOPPED = 0, ///< not root
+    // wait: the router | until event: the port says that the router is back (or the role is lost) | then a slot is
+    // planned; nodes meter on
     MM_UPLINK_ROUTER_DOWN,
+    // wait: the own slot; the root plans it in its next poll, at once | until the next slot of the cycle, cycle_us and
+    // round_us at most; a port that is still closing gets close_us more | then a session begins; if the port does not
+    // start, the uplink backs off
     MM_UPLINK_WAITING_FOR_SLOT,
+    // wait: TCP, TLS and CONNACK | until connect_us, session_us at most | then the session fails: it is closed and
+    // backs off
     MM_UPLINK_CONNECTING,
+    // wait: both SUBACKs | until subscribe_us, session_us at most | then the session fails
     MM_UPLINK_SUBSCRIBING,
+    // wait: messages to send, and their PUBACKs | until session_us | then the session fails; unconfirmed records are
+    // sent again in another
     MM_UPLINK_DRAINING,
+    // wait: retained messages for this site | until dwell_us after the last PUBACK, session_us at most | then the
+    // session is closed
     MM_UPLINK_DWELLING,
+    // wait: the port says DISCONNECTED | until close_us | then the port is stopped at once and the session is over
     MM_UPLINK_CLOSING,
+    // wait: a broker or network that failed gets better | until back_off_us, doubling with each failure, up to
+    // back_off_max_us, jitter included | then a slot is planned
     MM_UPLINK_BACKING_OFF,
     MM_UPLINK_STATE_COUNT
 } mm_uplink_state_t;
@@ -86,6 +102,7 @@ typedef struct {
     uint16_t packet_id; ///< 0 = free
     bool acked;         ///< PUBACK is here, `confirmed` not called yet
     uint32_t token;
+    // wait: the PUBACK of one message | until publish_us | then it is given up and the session fails
     mm_us_t deadline;
 } mm_uplink_inflight_t;
 
@@ -98,8 +115,12 @@ typedef struct {
     mm_counters_t *counters;
     mm_random_t random;
     uint32_t session; ///< of this boot; the current or last one
+    // no wait: the state's, see mm_uplink_state_t
     mm_us_t deadline; ///< of the state
+    // wait: the end of a session | until session_us | then it is closed, whatever is under way
     mm_us_t session_deadline;
+    // wait: the round has a batch | until the round's next deadline: drain_us at most, for the live round round_us;
+    // SOURCE_WAIT_MIN_US at least | then the source is asked again
     mm_us_t source_deadline; ///< the source said WAIT; MM_US_NEVER = it did not
     mm_us_t slot_at;         ///< when the next session may begin
     mm_us_t quiet_since;     ///< the later of SUBACK and last PUBACK

@@ -47,14 +47,19 @@ static bool take_counts(mm_metering_t *self, const uint32_t counts[MM_CHANNELS],
 
 void mmi_metering_take_baseline(mm_metering_t *self, mm_us_t at) {
     mm_pulse_counts_t read;
-    if (self->pulses->read(self->pulses->context, at, &read) == MM_OK) {
+    if (self->baseline_due && self->pulses->read(self->pulses->context, at, &read) == MM_OK) {
         self->counter_generation = read.generation;
         memcpy(self->counter_counts, read.counts, sizeof self->counter_counts);
+        self->baseline_due = false;
     }
 }
 
 void mmi_metering_count(mm_metering_t *self, mm_us_t at) {
     mm_pulse_counts_t read;
+    if (self->baseline_due) {
+        mmi_metering_take_baseline(self, at);
+        (void)mmi_metering_save_image(self, at); // what fails is tried again
+    }
     if (self->pulses->read(self->pulses->context, at, &read) != MM_OK) {
         return; // the next read brings what this one did not
     }

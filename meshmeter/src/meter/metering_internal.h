@@ -18,8 +18,8 @@ typedef struct {
     } channels[MM_CHANNELS];
 } mmi_month_page_t;
 
-/// The registers were lost: what the counters have counted until now is in records already, or lost with them. Counting
-/// goes on from here.
+/// If the registers were lost: what the counters have counted until now is in records already, or lost with them.
+/// Counting goes on from here. Due until the counters can be read.
 void mmi_metering_take_baseline(mm_metering_t *self, mm_us_t at);
 
 // metering_open.c

@@ -138,12 +138,14 @@ static void end_month_at(mm_metering_t *self, uint8_t channel, uint64_t life_pul
     registers->pending_pulses = registers->life_pulses - life_pulses;
 }
 
-// A closing record that is younger than the image: a lost image had begun another month, which one is not known.
+// A closing record that is younger than the image: a lost image had begun another month. Which one is not known, until
+// that one is closed as well.
 static void replay_closing(mm_metering_t *self, const mm_month_closing_record_t *closing) {
-    if (closing->year_month == self->registers.year_month && closing->year_month != self->closing_year_month) {
+    uint16_t present = self->registers.year_month;
+    if (closing->year_month != self->closing_year_month && (closing->year_month == present || present == 0)) {
         mmi_month_page_t page;
         bool page_found = mmi_metering_load_page(self, closing->year_month, &page) == MM_OK;
-        if (!page_found) {
+        if (!page_found && present != 0) {
             (void)mmi_metering_save_page(self); // else its other meters cannot be closed
         }
         self->closing_year_month = closing->year_month;
@@ -292,10 +294,10 @@ mm_err_t mm_metering_open(mm_metering_t *self, const mm_metering_options_t *opti
     self->month_retry_at = now;
     self->next_interval_s = MM_INTERVAL_S;
     self->next_hour_s = INT64_MAX;
+    // Before the first image: one without it would bring all that the counters have, should the power fail next.
+    self->baseline_due = opening.store_state == MM_STORE_LOST;
+    mmi_metering_take_baseline(self, now);
     report_opening(self, &opening, reset_reason, now);
-    if (opening.store_state == MM_STORE_LOST) {
-        mmi_metering_take_baseline(self, now);
-    }
     mmi_metering_count(self, now);
     return MM_OK;
 }

@@ -133,7 +133,9 @@ mm_err_t mmi_metering_save_image(mm_metering_t *self, mm_us_t now) {
     mm_writer_t writer = mm_writer(image, sizeof image);
     encode_image(self, &writer);
     MM_ASSERT(!writer.failed);
-    mm_err_t err = self->store_usable ? mm_register_store_save(self->store, image, writer.used_bytes) : MM_ERR_STORAGE;
+    // Without a baseline no image: the next boot must find the registers lost as well, and take one.
+    bool may_save = self->store_usable && !self->baseline_due;
+    mm_err_t err = may_save ? mm_register_store_save(self->store, image, writer.used_bytes) : MM_ERR_STORAGE;
     uint32_t period_s = self->options.save_period_s;
     if (err == MM_OK) {
         memset(self->cell_pulses, 0, sizeof self->cell_pulses);

@@ -34,15 +34,17 @@ static int64_t first_boundary_s(const mm_metering_t *self) {
     return self->next_interval_s < self->next_hour_s ? self->next_interval_s : self->next_hour_s;
 }
 
+// wait: the interval or the hour ends | until MM_INTERVAL_S | then the interval becomes a record; pulses go on under
+// the next hour
 mm_us_t mmi_metering_boundary_at(const mm_metering_t *self) {
     mm_us_t boundary_us = first_boundary_s(self) * MM_US_PER_S;
     return self->time_known ? boundary_us - self->utc_offset_us : boundary_us + self->boot_at;
 }
 
-// The boundaries after this second of wall time (or uptime).
+// The boundaries after this second of wall time.
 static void find_boundaries(mm_metering_t *self, int64_t seconds) {
     self->next_interval_s = (seconds / MM_INTERVAL_S + 1) * MM_INTERVAL_S;
-    self->next_hour_s = self->time_known ? mm_next_hour_change(&self->tz, seconds) : INT64_MAX;
+    self->next_hour_s = mm_next_hour_change(&self->tz, seconds);
 }
 
 static void set_hour(mm_metering_t *self, uint8_t hour) {
@@ -76,8 +78,13 @@ void mmi_metering_pass_boundary(mm_metering_t *self) {
         mm_label_t end = {.seconds = (uint64_t)boundary_s, .trust = trust_at(self, at)};
         mmi_metering_close_interval(self, end, at);
     }
-    if (hour_due && !mmi_metering_change_month(self, mm_local_year_month(&local), at)) {
+    if (!hour_due) {
+        return;
+    }
+    if (!mmi_metering_change_month(self, mm_local_year_month(&local), at)) {
         set_hour(self, MM_HOUR_UNKNOWN);
+    } else if (mm_registers_file_pending(&self->registers, self->hour) > 0) { // of a month that could not begin before
+        (void)mmi_metering_save_image(self, at);                              // what fails is tried again
     }
 }
 
@@ -130,6 +137,9 @@ static void step(mm_metering_t *self, mm_time_t time, mm_us_t now) {
     uint64_t old_s = (uint64_t)(utc_us(self, now) / MM_US_PER_S);
     take_time(self, time, now);
     self->trusted_until = trusted_until(self, time.trust, now);
+    if (!mmi_metering_is_month_stuck(self)) {
+        (void)mm_registers_file_pending(&self->registers, self->hour); // of a month that could not begin before
+    }
     const uint64_t values[MM_EVENT_VALUES] = {old_s, (uint64_t)(time.utc.us / MM_US_PER_S), 0, 0};
     mm_counters_add(self->counters, MM_COUNTER_CLOCK_STEPPED, 1);
     (void)mm_metering_event(self, MM_EVENT_TIME_STEPPED, values, now); // a failure is counted there

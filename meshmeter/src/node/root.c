@@ -476,15 +476,17 @@ void mm_root_on_mqtt(mm_root_t *self, const mm_mqtt_event_t *event, mm_us_t now)
 // Session in the next slot that leaves time for a round before it.
 static void plan_session(mm_root_t *self, mm_us_t now) {
     mm_time_t time = mm_metering_time(self->metering, now);
+    // wait: the next slot of this site | until cycle_us and round_us at most, without wall time cycle_us from now |
+    // then the session begins
     mm_us_t session_at = now + mm_slot_cycle_us(&self->timing->slots);
     if (time.trust != MM_TRUST_UNSET) {
         mm_utc_t earliest = {time.utc.us + self->timing->round_us};
         session_at = now + (mm_slot_next(&self->timing->slots, earliest).us - time.utc.us);
     }
-    if (mm_uplink_plan_session(&self->uplink, session_at)) {
-        self->session_at = session_at;
-        self->round_at = session_at - self->timing->round_us;
-    }
+    bool planned = mm_uplink_plan_session(&self->uplink, session_at);
+    MM_ASSERT(planned); // it wants a plan
+    self->session_at = session_at;
+    self->round_at = session_at - self->timing->round_us;
 }
 
 static mm_us_t earlier(mm_us_t left, mm_us_t right) {

@@ -53,7 +53,8 @@ mm_err_t mm_timing_check(const mm_timing_t *timing) {
             return MM_ERR_ARG;
         }
     }
-    if (timing->slots.slot_count == 0 || timing->slots.slot >= timing->slots.slot_count) {
+    if (timing->slots.slot_count == 0 || timing->slots.slot >= timing->slots.slot_count ||
+        timing->slots.slot_us > INT64_MAX / timing->slots.slot_count) {
         return MM_ERR_ARG;
     }
     return timing->round_us < mm_slot_cycle_us(&timing->slots) ? MM_OK : MM_ERR_ARG;

@@ -202,7 +202,7 @@ typedef enum {
     RECORD_REFUSED
 } found_t;
 
-static found_t read_record(const mm_journal_t *self, uint32_t sector_index, uint32_t offset_bytes, uint32_t min_seq,
+static found_t read_record(const mm_journal_t *self, uint32_t sector_index, uint32_t offset_bytes,
                            mm_journal_entry_t *entry) {
     uint8_t head[MMI_JOURNAL_RECORD_HEADER_BYTES];
     if (mmi_journal_read(self, sector_index, offset_bytes, head, sizeof head) != MM_OK) {
@@ -217,7 +217,6 @@ static found_t read_record(const mm_journal_t *self, uint32_t sector_index, uint
     uint16_t delta = (uint16_t)(seq_low - (uint16_t)base_seq);
     entry->position = (mm_position_t){self->epoch, base_seq + delta};
     if (entry->payload_bytes > MM_RECORD_PAYLOAD_BYTES_MAX || delta >= MMI_JOURNAL_SEQ_SPAN ||
-        entry->position.seq < min_seq ||
         offset_bytes + MMI_JOURNAL_RECORD_HEADER_BYTES + entry->payload_bytes > MM_FLASH_SECTOR_BYTES) {
         return RECORD_NONE;
     }
@@ -231,11 +230,13 @@ static found_t read_record(const mm_journal_t *self, uint32_t sector_index, uint
 
 bool mmi_journal_find_record(const mm_journal_t *self, uint32_t sector_index, uint32_t end_bytes, uint32_t min_seq,
                              uint32_t *offset_bytes, mm_journal_entry_t *entry, bool *refused) {
-    for (uint32_t at = *offset_bytes; at < end_bytes && at + MMI_JOURNAL_RECORD_HEADER_BYTES <= MM_FLASH_SECTOR_BYTES;
-         at += 4) {
-        found_t found = read_record(self, sector_index, at, min_seq, entry);
-        if (found == RECORD_GOOD) {
-            *offset_bytes = at + mmi_journal_record_bytes(entry->payload_bytes);
+    uint32_t at = *offset_bytes;
+    while (at < end_bytes && at + MMI_JOURNAL_RECORD_HEADER_BYTES <= MM_FLASH_SECTOR_BYTES) {
+        found_t found = read_record(self, sector_index, at, entry);
+        // A good record is passed as a whole; behind a bad one the next one may begin at any word.
+        at += found == RECORD_GOOD ? mmi_journal_record_bytes(entry->payload_bytes) : 4;
+        if (found == RECORD_GOOD && entry->position.seq >= min_seq) {
+            *offset_bytes = at;
             return true;
         }
         if (found == RECORD_REFUSED && refused != NULL) {

@@ -232,15 +232,16 @@ static void settle_last(mm_journal_t *self) {
                                    last.payload_bytes);
 }
 
-static mm_err_t restart(mm_journal_t *self, uint32_t epoch) {
+// Begin at this position in a sector of its own.
+static mm_err_t begin_at(mm_journal_t *self, mm_position_t first) {
     for (uint32_t index = 0; index < self->sector_count; index++) {
         if (self->sectors[index].state == MM_JOURNAL_SECTOR_USED) {
             self->sectors[index].state = MM_JOURNAL_SECTOR_GARBAGE;
         }
     }
-    self->epoch = epoch;
-    self->next_seq = 1;
-    self->watermark = (mm_position_t){epoch, 0};
+    self->epoch = first.epoch;
+    self->next_seq = first.seq;
+    self->watermark = (mm_position_t){first.epoch, 0};
     // Behind the last head, for even wear. The epoch must stand in flash before it is used.
     for (uint32_t attempt = 0; attempt < self->sector_count; attempt++) {
         self->head_index = (self->head_index + 1) % self->sector_count;
@@ -259,14 +260,21 @@ static mm_err_t restart(mm_journal_t *self, uint32_t epoch) {
     return MM_ERR_STORAGE;
 }
 
-static mm_position_t last_known(const mm_journal_t *self, const survey_t *survey, mm_position_t expected_next) {
+// Of the epoch before, when a new one begins.
+static mm_position_t last_known(const survey_t *survey, mm_position_t expected_next) {
     if (expected_next.epoch != 0 && expected_next.epoch >= survey->epoch_max) {
         return (mm_position_t){expected_next.epoch, expected_next.seq == 0 ? 0 : expected_next.seq - 1};
     }
-    if (survey->epoch_max != 0 && self->epoch == survey->epoch_max) {
-        return (mm_position_t){self->epoch, self->next_seq - 1};
-    }
     return (mm_position_t){survey->epoch_max, 0};
+}
+
+// All that is known of this epoch is in sectors that do not answer now: go on behind it, so that it is there again when
+// they do. A sector takes at least one seq, so no generation is larger than seqs and failed sectors together.
+static mm_err_t go_on_behind_silence(mm_journal_t *self, const survey_t *survey, mm_position_t expected_next,
+                                     mm_journal_opening_t *opening) {
+    opening->lost = true;
+    self->next_generation = expected_next.seq + survey->read_error_count * self->sector_count;
+    return begin_at(self, expected_next);
 }
 
 static void apply_expected(mm_journal_t *self, mm_position_t expected_next, mm_journal_opening_t *opening) {
@@ -300,15 +308,21 @@ mm_err_t mm_journal_open(mm_journal_t *self, const mm_flash_t *flash, mm_counter
     }
     mm_position_t expected_next = options->expected_next;
     if (self->sectors[self->head_index].state != MM_JOURNAL_SECTOR_USED || expected_next.epoch > survey.epoch_max) {
+        if (survey.read_error_count > 0 && expected_next.epoch > survey.epoch_max && expected_next.seq != 0) {
+            return go_on_behind_silence(self, &survey, expected_next, opening);
+        }
         uint32_t epoch = survey.epoch_max > expected_next.epoch ? survey.epoch_max : expected_next.epoch;
-        opening->previous_last = last_known(self, &survey, expected_next);
+        opening->previous_last = last_known(&survey, expected_next);
         opening->restarted = epoch != 0;
         mm_counters_add(counters, MM_COUNTER_JOURNAL_RESTARTED, opening->restarted ? 1 : 0);
         bool virgin = epoch == 0 && options->first_epoch != 0;
-        return restart(self, virgin ? options->first_epoch : epoch + 1);
+        return begin_at(self, (mm_position_t){virgin ? options->first_epoch : epoch + 1, 1});
     }
     self->epoch = survey.epoch_max;
     self->watermark.epoch = self->epoch;
+    // A sector that did not answer may be the true head. When it answers again, what is written now must come behind
+    // it.
+    self->next_generation += survey.read_error_count * self->sector_count;
     drop_stale(self);
     scan(self);
     drop_replaced(self);

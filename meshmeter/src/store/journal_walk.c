@@ -78,7 +78,9 @@ mm_err_t mm_journal_read_after(const mm_journal_t *self, mm_position_t after, mm
     if (seq < self->thinned_through_seq) {
         seq = self->thinned_through_seq;
     }
-    if (seq == UINT32_MAX) {
+    // Nothing behind it: the common answer, without a walk through the head.
+    if (seq == UINT32_MAX || seq + 1 >= mmi_journal_visible_limit_seq(self)) {
+        hint->valid = false;
         return MM_ERR_NOT_FOUND;
     }
     uint32_t index;

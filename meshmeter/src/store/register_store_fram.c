@@ -248,13 +248,28 @@ mm_err_t mmi_store_fram_open(mm_register_store_t *self, mm_store_state_t *state,
     return MM_OK;
 }
 
+// True if the newest image can be read no more. FRAM that does not answer now is not judged.
+static bool is_newest_damaged(const mm_register_store_t *self) {
+    slot_t slot;
+    return self->image_seq != 0 &&
+           read_slot(self, image_address(self->image_slot), MMI_STORE_TAG_IMAGE, &slot, NULL) == MM_OK && !slot.valid;
+}
+
 mm_err_t mmi_store_fram_save(mm_register_store_t *self, const void *image, size_t image_bytes) {
-    uint8_t slot = (uint8_t)(1 - self->image_slot);
+    // A newest image that was damaged meanwhile gives its place, so that the good one before it stands until the new
+    // one does: a power cut inside of the write must not meet a bit that turned last week.
+    bool over_damaged = is_newest_damaged(self);
+    uint8_t slot = over_damaged ? self->image_slot : (uint8_t)(1 - self->image_slot);
     mmi_store_header_t header = {
         .tag = MMI_STORE_TAG_IMAGE, .seq = ++self->seq_high, .payload_bytes = (uint16_t)image_bytes};
+    if (over_damaged) {
+        mm_counters_add(self->counters, MM_COUNTER_FRAM_SLOT_DAMAGED, 1);
+    }
     if (write_slot(self, image_address(slot), &header, image) != MM_OK) {
-        // It may stand there nevertheless, and then it would make the cells of the image before void.
-        self->slot_dubious = clear_header(self, image_address(slot)) != MM_OK;
+        // It may stand there nevertheless, and then it would make the cells of the image before void. Cells of a
+        // damaged image are void already.
+        bool cleared = clear_header(self, image_address(slot)) == MM_OK;
+        self->slot_dubious = !cleared && !over_damaged;
         return MM_ERR_STORAGE;
     }
     self->slot_dubious = false;

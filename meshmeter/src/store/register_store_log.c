@@ -103,9 +103,27 @@ typedef enum {
     ENTRY_VALID
 } entry_state_t;
 
-// What begins at this address of a sector.
+static bool is_sound(const mmi_store_header_t *header, uint32_t room_bytes) {
+    return header->version == MMI_STORE_VERSION && header->index < MM_STORE_PAGES && header->payload_bytes >= 1 &&
+           header->payload_bytes <= mmi_store_payload_bytes_max(header->tag) &&
+           header->payload_bytes <= room_bytes - MM_STORE_HEADER_BYTES;
+}
+
+// Once complete, as its tag says. That must not be said of garbage, such as a torn erase leaves, only because it has
+// the tag: version and index of an image are right but for one bit at the most.
+static bool was_complete(const mmi_store_header_t *header) {
+    if (header->tag == MMI_STORE_TAG_PAGE) {
+        return header->version == MMI_STORE_VERSION && header->index < MM_STORE_PAGES;
+    }
+    uint32_t wrong_bits = (uint32_t)(header->version ^ MMI_STORE_VERSION) | (uint32_t)header->index << 8;
+    return header->tag == MMI_STORE_TAG_IMAGE && (wrong_bits & (wrong_bits - 1)) == 0;
+}
+
+// What begins at this address of a sector. The tag says that it was complete once; what is good, the checksum says,
+// which is computed with the right tag: a bit that turned in the tag must not hide an entry.
 static mm_err_t read_entry(const mm_register_store_t *self, uint32_t address, mmi_store_header_t *header,
                            entry_state_t *state) {
+    static const uint16_t tags[] = {MMI_STORE_TAG_IMAGE, MMI_STORE_TAG_PAGE};
     uint8_t bytes[MM_STORE_HEADER_BYTES];
     *state = ENTRY_NONE;
     uint32_t room_bytes = MM_FLASH_SECTOR_BYTES - address % MM_FLASH_SECTOR_BYTES;
@@ -115,21 +133,23 @@ static mm_err_t read_entry(const mm_register_store_t *self, uint32_t address, mm
     if (read_bytes(self, address, bytes, sizeof bytes) != MM_OK) {
         return MM_ERR_STORAGE;
     }
-    *header = mmi_store_get_header(bytes);
-    if ((header->tag != MMI_STORE_TAG_IMAGE && header->tag != MMI_STORE_TAG_PAGE) ||
-        header->version != MMI_STORE_VERSION || header->index >= MM_STORE_PAGES) {
-        return MM_OK;
+    const mmi_store_header_t found = mmi_store_get_header(bytes);
+    for (size_t turn = 0; turn < sizeof tags / sizeof tags[0] && *state != ENTRY_VALID; turn++) {
+        mmi_store_header_t judged = found;
+        judged.tag = tags[turn];
+        bool is_sound_entry = is_sound(&judged, room_bytes);
+        uint32_t crc = 0;
+        if (is_sound_entry && crc_of_payload(self, address, &judged, &crc) != MM_OK) {
+            return MM_ERR_STORAGE;
+        }
+        if (is_sound_entry && crc == judged.crc) {
+            *state = ENTRY_VALID;
+            *header = judged;
+        } else if (found.tag == judged.tag && was_complete(&found)) {
+            *state = ENTRY_DAMAGED;
+            *header = judged;
+        }
     }
-    *state = ENTRY_DAMAGED;
-    if (header->payload_bytes < 1 || header->payload_bytes > mmi_store_payload_bytes_max(header->tag) ||
-        header->payload_bytes > room_bytes - MM_STORE_HEADER_BYTES) {
-        return MM_OK;
-    }
-    uint32_t crc;
-    if (crc_of_payload(self, address, header, &crc) != MM_OK) {
-        return MM_ERR_STORAGE;
-    }
-    *state = crc == header->crc ? ENTRY_VALID : ENTRY_DAMAGED;
     return MM_OK;
 }
 
@@ -421,6 +441,39 @@ static void find_end(mm_register_store_t *self, const survey_t *survey) {
     }
 }
 
+// An image behind the newest good one was complete once: whatever its seq says, it was newer. In the sector behind the
+// end of the log only if nothing good is in it; else it is one that waits for its erase.
+static bool is_newer_damaged(const mm_register_store_t *self) {
+    uint32_t index = self->image_address / MM_FLASH_SECTOR_BYTES;
+    uint32_t offset_bytes = self->image_address % MM_FLASH_SECTOR_BYTES;
+    bool is_behind_end = false;
+    for (uint32_t count = 0; count < self->log_sector_count; count++) {
+        bool is_damaged = false;
+        uint32_t end_bytes;
+        mm_err_t err = is_bad(self, index) ? MM_ERR_STORAGE : used_end(self, index, &end_bytes);
+        while (err == MM_OK) {
+            uint32_t address;
+            mmi_store_header_t header;
+            entry_state_t state;
+            err = next_entry(self, index, end_bytes, &offset_bytes, &address, &header, &state);
+            if (err != MM_OK || state == ENTRY_NONE) {
+                break;
+            }
+            if (state == ENTRY_VALID && is_behind_end) {
+                return false;
+            }
+            is_damaged = is_damaged || (state == ENTRY_DAMAGED && header.tag == MMI_STORE_TAG_IMAGE);
+        }
+        if (is_damaged || is_behind_end) {
+            return is_damaged;
+        }
+        is_behind_end = index == self->log_sector_index;
+        index = (index + 1) % self->log_sector_count;
+        offset_bytes = 0;
+    }
+    return false;
+}
+
 mm_err_t mmi_store_log_open(mm_register_store_t *self, mm_store_state_t *state, mmi_store_buffer_t *image) {
     uint32_t sector_count = self->flash->sector_count;
     if (sector_count < MM_STORE_FLASH_SECTORS_MIN) {
@@ -460,7 +513,7 @@ mm_err_t mmi_store_log_open(mm_register_store_t *self, mm_store_state_t *state, 
         self->image_seq = 0;
         *state = survey.traced || survey.unreadable ? MM_STORE_LOST : MM_STORE_EMPTY;
     } else {
-        *state = fell_back ? MM_STORE_FELL_BACK : MM_STORE_LOADED;
+        *state = fell_back || is_newer_damaged(self) ? MM_STORE_FELL_BACK : MM_STORE_LOADED;
     }
     return MM_OK;
 }

@@ -124,10 +124,10 @@ static void put_counters(mm_writer_t *writer, const mm_counters_t *counters) {
 static void get_counters(mm_reader_t *reader, mm_counters_t *counters) {
     uint8_t count = mm_get_u8(reader);
     unsigned id_min = 0;
-    for (uint8_t index = 0; index < count && !reader->failed; index++) {
+    for (uint8_t index = 0; index < count; index++) {
         uint8_t id = mm_get_u8(reader);
         uint32_t value = (uint32_t)mm_get_varint_max(reader, UINT32_MAX);
-        if (id < id_min || value == 0) {
+        if (id < id_min || value == 0) { // 0 also at the end of the bytes
             reader->failed = true;
             return;
         }

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef SIMULATOR_DEVICE_H
+#define SIMULATOR_DEVICE_H
+
+#include "meshmeter/node.h"
+#include "sim/sim.h"
+#include "sim/sim_broker.h"
+#include "sim/sim_flash.h"
+#include "sim/sim_fram.h"
+#include "sim/sim_mesh.h"
+#include "sim/sim_pulses.h"
+
+/// One simulated node: the real mm_node_t on emulated memory, counters, clock, radio and uplink, with a supply that can
+/// fail inside any write. The device is the node's one owner: it calls it, polls it at its deadlines, and loses it
+/// with the power.
+
+#define DEVICE_SECTORS_MAX 128
+
+/// What the installer chose.
+typedef struct {
+    uint32_t journal_sectors;
+    uint32_t register_sectors; ///< of flash, where there is no FRAM
+    bool has_fram;
+    bool battery;      ///< pulse counters live on without power
+    bool own_clock;    ///< knows the time at once when it starts
+    int32_t drift_ppm; ///< of its crystal
+    uint32_t save_period_s;
+    mm_timing_t timing;
+    const char *site;
+    const char *tz;
+} device_plan_t;
+
+typedef enum {
+    DEVICE_AMBUSH_NONE = 0,
+    DEVICE_AMBUSH_ERASE,    ///< a journal sector is erased
+    DEVICE_AMBUSH_THINNING, ///< a journal sector is thinned
+} device_ambush_t;
+
+/// What the device's owner must know. Called outside of the node.
+typedef struct {
+    void (*booted)(void *context, int device);
+    /// A call into the node is over and everything in it is as the node wants it.
+    void (*settled)(void *context, int device);
+    /// The power has failed; the node's RAM can still be looked at, for the last time.
+    void (*died)(void *context, int device);
+    /// The root hands this message to the broker now.
+    void (*published)(void *context, int device, uint32_t token);
+    void *context;
+} device_observer_t;
+
+typedef struct {
+    mm_sim_t *sim;
+    int index;
+    device_plan_t plan;
+    device_observer_t observer;
+    mm_random_t random;
+    mm_sim_mesh_t *mesh;
+    mm_sim_broker_t *broker;
+    const mm_mqtt_t *uplink;
+
+    mm_sim_power_t power;
+    mm_sim_flash_t journal_flash;
+    mm_sim_sector_t journal_sectors[DEVICE_SECTORS_MAX];
+    uint8_t *journal_bytes;
+    mm_sim_flash_t register_flash;
+    mm_sim_sector_t register_sectors[DEVICE_SECTORS_MAX];
+    uint8_t *register_bytes;
+    mm_sim_fram_t fram;
+    uint8_t *fram_bytes;
+    mm_sim_pulses_t pulses;
+
+    // What the node is given: the models, behind a look at the power.
+    mm_flash_t journal_port;
+    mm_mesh_t mesh_port;
+    mm_mqtt_t mqtt_port;
+    mm_node_ports_t ports;
+    uint8_t *batch_memory;
+    uint8_t batch_capacity;
+
+    mm_node_t node;
+    bool alive; ///< booted
+    bool booting;
+    bool in_erase;
+    device_ambush_t ambush;
+    uint64_t ambush_steps;
+    mm_us_t booted_at; ///< world time at which the node's local time began
+    uint32_t boots;
+    uint64_t sessions; ///< begun, in all boots
+    uint64_t wake_no;  ///< of the one wake-up that counts
+    mm_us_t wake_at;
+    mm_us_t settled_at;
+    unsigned calls_at_once;
+    mm_us_t clock_error_us; ///< of its own source of time
+    bool clock_works;
+    uint64_t clock_no;
+    mm_us_t boot_cut_steps; ///< ≥ 0: the power fails again so many steps into the next start
+} device_t;
+
+/// At rest, without power. The plan is copied, everything else borrowed.
+void device_init(device_t *self, mm_sim_t *sim, int index, const device_plan_t *plan, uint32_t hours,
+                 const device_observer_t *observer);
+void device_deinit(device_t *self);
+/// After mesh and broker exist.
+void device_connect(device_t *self, mm_sim_mesh_t *mesh, mm_sim_broker_t *broker);
+
+/// Power on. No effect if it is on. begin_utc_us: wall time of world time 0.
+void device_power_on(device_t *self, mm_us_t begin_utc_us);
+/// The power fails between two operations.
+void device_cut(device_t *self);
+/// The power fails inside the write that is so many steps away; the node is polled, so that it has a reason to write.
+void device_cut_in_write(device_t *self, uint64_t steps);
+
+void device_on_mesh_event(device_t *self, const mm_mesh_event_t *event);
+void device_on_mesh_frame(device_t *self, mm_mac_t from, const void *bytes, size_t bytes_count);
+void device_on_mqtt_event(device_t *self, const mm_mqtt_event_t *event);
+/// The power fails inside the next operation of this kind, whenever it comes: such moments are short and seldom.
+void device_cut_in(device_t *self, device_ambush_t ambush, uint64_t steps);
+/// Its own source of time says what it has to say (if it works).
+void device_synchronise(device_t *self, mm_us_t begin_utc_us);
+/// Close the interval and make no more records.
+void device_hold(device_t *self);
+/// The node's own time at this instant.
+mm_us_t device_local_now(const device_t *self);
+
+#endif

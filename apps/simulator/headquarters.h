@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef SIMULATOR_HEADQUARTERS_H
+#define SIMULATOR_HEADQUARTERS_H
+
+#include "ingest.h"
+#include "sim/sim.h"
+#include "sim/sim_broker.h"
+#include "sim/sim_disk.h"
+#include "store.h"
+
+/// HQ in the simulated world: the real store and ingest on an emulated disk, driven in virtual time. What the program
+/// `meshmeter hq` does around them (connection, retained acknowledgements again after each connect) is done here.
+
+#define HEADQUARTERS_DATABASE "hq.db"
+
+typedef struct {
+    mm_sim_t *sim;
+    mm_sim_broker_t *broker;
+    mm_sim_disk_t *disk;
+    mm_sim_disk_backup_t *backup; ///< or NULL
+    mm_us_t backup_at;
+    int64_t begin_utc_us;
+    /// Every acknowledgement, before it is published.
+    void (*acknowledged)(void *context, const mm_ack_t *ack);
+    void *context;
+    mm_store_t *store; ///< NULL: down
+    mm_ingest_t *ingest;
+    mm_hq_stats_t stats;
+    bool poll_due;
+    uint64_t run_no; ///< of the process: what was due for an earlier one is void
+    char ack_topic[48];
+    uint8_t ack[MM_DOWNLINK_BYTES_MAX];
+    size_t ack_bytes;
+    uint64_t messages;
+    uint64_t start_failures;
+} headquarters_t;
+
+/// Down, with an empty disk. Borrowed: sim, broker.
+void headquarters_init(headquarters_t *self, mm_sim_t *sim, mm_sim_broker_t *broker, int64_t begin_utc_us,
+                       void (*acknowledged)(void *context, const mm_ack_t *ack), void *context);
+void headquarters_deinit(headquarters_t *self);
+/// The process starts; if the disk does not let it, it tries again by itself. No effect if it runs.
+void headquarters_start(headquarters_t *self);
+/// It ends as after SIGTERM.
+void headquarters_stop(headquarters_t *self);
+/// Its machine loses power, and starts again after down_us.
+void headquarters_crash(headquarters_t *self, mm_us_t down_us);
+/// Keep a copy of the database as it is now.
+void headquarters_back_up(headquarters_t *self);
+/// Put that copy back, as an operator does after a loss. False: there is none.
+bool headquarters_restore(headquarters_t *self);
+/// A message came from the broker.
+void headquarters_on_message(headquarters_t *self, const char *topic, const void *bytes, size_t bytes_count);
+/// Connect again if the broker is up and the connection is not.
+void headquarters_look_at_broker(headquarters_t *self);
+
+#endif

@@ -506,6 +506,7 @@ mm_err_t mmi_store_log_open(mm_register_store_t *self, mm_store_state_t *state, 
         self->seq_high = survey.damaged_image_seq > survey.end_seq ? survey.damaged_image_seq : survey.end_seq;
     }
     find_end(self, &survey);
+    bool is_newest = loaded && !fell_back && !is_newer_damaged(self);
     if (!answers(self)) {
         return MM_ERR_STORAGE; // it fell silent on the way, and may hold a newer image than what was found
     }
@@ -513,7 +514,7 @@ mm_err_t mmi_store_log_open(mm_register_store_t *self, mm_store_state_t *state, 
         self->image_seq = 0;
         *state = survey.traced || survey.unreadable ? MM_STORE_LOST : MM_STORE_EMPTY;
     } else {
-        *state = fell_back || is_newer_damaged(self) ? MM_STORE_FELL_BACK : MM_STORE_LOADED;
+        *state = is_newest ? MM_STORE_LOADED : MM_STORE_FELL_BACK;
     }
     return MM_OK;
 }

@@ -30,7 +30,7 @@ mm_err_t mmi_journal_read(const mm_journal_t *self, uint32_t sector_index, uint3
     return MM_ERR_STORAGE;
 }
 
-bool mmi_journal_answers(const mm_journal_t *self) {
+bool mm_journal_answers(const mm_journal_t *self) {
     for (uint32_t index = 0; index < self->sector_count; index++) {
         uint8_t byte;
         if (mmi_journal_read(self, index, 0, &byte, sizeof byte) == MM_OK) {

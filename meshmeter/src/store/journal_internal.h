@@ -35,8 +35,6 @@ uint32_t mmi_journal_record_bytes(size_t payload_bytes);
 // Reads are tried twice: one disturbed transfer must not cost a record.
 mm_err_t mmi_journal_read(const mm_journal_t *self, uint32_t sector_index, uint32_t offset_bytes, void *bytes,
                           size_t bytes_count);
-// False: not one sector can be read now. What was not found then may be there.
-bool mmi_journal_answers(const mm_journal_t *self);
 // Program and read back.
 mm_err_t mmi_journal_program(mm_journal_t *self, uint32_t sector_index, uint32_t offset_bytes, const void *bytes,
                              size_t bytes_count);

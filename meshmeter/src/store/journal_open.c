@@ -327,7 +327,7 @@ mm_err_t mm_journal_open(mm_journal_t *self, const mm_flash_t *flash, mm_counter
     scan(self);
     drop_replaced(self);
     opening->damaged_count = count_damaged(self);
-    if (!mmi_journal_answers(self)) {
+    if (!mm_journal_answers(self)) {
         // It fell silent on the way: nobody knows what stands in it. Better opened again than gone on with.
         memset(opening, 0, sizeof *opening);
         self->read_only = true;

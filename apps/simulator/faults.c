@@ -269,8 +269,12 @@ static void strike_hq_disk(world_t *self, int device) {
     } else {
         static const books_disk_call_t calls[] = {BOOKS_DISK_WRITE, BOOKS_DISK_SYNC, BOOKS_DISK_READ,
                                                   BOOKS_DISK_TRUNCATE};
+        books_disk_call_t call = calls[draw(self, 4)];
+        uint32_t after = draw(self, 50);
+        uint32_t count = 1 + draw(self, 20);
         mm_sim_fault(&self->sim, MM_SIM_FAULT_HQ_DISK_FAILED, -1);
-        books_fail_disk(self->hq.books, calls[draw(self, 4)], draw(self, 50), 1 + draw(self, 20));
+        mm_sim_note(&self->sim, -1, "disk_fails", call, ((uint64_t)after << 32) | count);
+        books_fail_disk(self->hq.books, call, after, count);
     }
     act_after(self, draw_duration_us(self, 6 * 60), disk_good, device);
 }
@@ -363,7 +367,8 @@ static void strike_sector(world_t *self, int index) {
         }
     }
     mm_sim_fault(&self->sim, MM_SIM_FAULT_FLASH_SECTOR_BAD, index);
-    device->journal_sectors[draw(self, device->plan.journal_sectors)].fault = (uint8_t)faults[draw(self, 4)];
+    uint32_t sector = draw(self, device->plan.journal_sectors);
+    device->journal_sectors[sector].fault = (uint8_t)faults[draw(self, 4)];
 }
 
 // --- strangers

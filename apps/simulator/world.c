@@ -135,13 +135,14 @@ static device_plan_t draw_plan(world_t *self, mm_random_t *random, int index, ui
     uint32_t sectors_range = scenario->journal_sectors_max - scenario->journal_sectors_min + 1;
     device_plan_t plan = {.site = WORLD_SITE,
                           .tz = zones[self->sim.seed % (sizeof zones / sizeof zones[0])],
-                          .journal_sectors = scenario->journal_sectors_min + mm_random_below(random, sectors_range),
                           .register_sectors = MM_STORE_FLASH_SECTORS_MIN,
-                          .has_fram = index == 0 || mm_random_below(random, 5) != 0,
-                          .battery = mm_random_below(random, 3) == 0,
-                          .own_clock = mm_random_below(random, 100) >= scenario->clock_unset_percent,
-                          .save_period_s = mm_random_below(random, 4) == 0 ? 60 : 900,
                           .timing = mm_timing_default(mm_sim_mesh_mac(index))};
+    // One statement each: an initializer list may draw in any order.
+    plan.journal_sectors = scenario->journal_sectors_min + mm_random_below(random, sectors_range);
+    plan.has_fram = index == 0 || mm_random_below(random, 5) != 0;
+    plan.battery = mm_random_below(random, 3) == 0;
+    plan.own_clock = mm_random_below(random, 100) >= scenario->clock_unset_percent;
+    plan.save_period_s = mm_random_below(random, 4) == 0 ? 60 : 900;
     if (scenario->flash_only_sectors > 0) {
         plan.has_fram = index == 0;
         plan.register_sectors = scenario->flash_only_sectors;

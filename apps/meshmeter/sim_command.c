@@ -189,6 +189,15 @@ static void print_line(const scenario_t *scenario, uint64_t seed, const report_t
            r->recovery_sessions, r->recovery_bound, r->erases_max, r->erases_spread, report->core_s, r->trace_hash);
 }
 
+// Only this scenario is long and quiet enough for it.
+static void print_wear(const sim_options_t *options, const scenario_t *scenario, const report_t *report) {
+    if (strcmp(scenario->name, "wear") == 0) {
+        int days = options->days > 0 ? options->days : scenario->days;
+        printf("wear: years=%d erases_max=%u spread=%u\n", days / 365, report->result.erases_max,
+               report->result.erases_spread);
+    }
+}
+
 static void print_repeat(const sim_options_t *options, const scenario_t *scenario, uint64_t seed, const char *why) {
     printf("sim: broken scenario=%s seed=%" PRIu64 ": %s; repeat: meshmeter sim --scenario %s --seed %" PRIu64,
            scenario->name, seed, why, scenario->name, seed);
@@ -236,6 +245,7 @@ static void take_report(const sim_options_t *options, total_t *total, const scen
             print_json(scenario, seed, report, why == NULL);
         } else {
             print_line(scenario, seed, report);
+            print_wear(options, scenario, report);
         }
         if (options->verbose) {
             print_counts(&report->result);

@@ -70,7 +70,7 @@ static void cut_power(world_t *self, int index) {
     static const uint32_t reaches[] = {4, 64, 600, 2500, 8000};
     if (draw(self, 8) == 0) {
         device_cut_in(device, DEVICE_AMBUSH_ERASE, draw(self, 16));
-    } else if (draw(self, 8) == 0) {
+    } else if (draw(self, self->router_up ? 8 : 3) == 0) { // where thinning is to be expected
         device_cut_in(device, DEVICE_AMBUSH_THINNING, draw(self, 1500));
     } else if (draw(self, 3) == 0) {
         device_cut(device);
@@ -242,7 +242,7 @@ static void crash_hq_busy(world_t *self, int device) {
     if (!self->faults_on) {
         return;
     }
-    if (self->hq.store != NULL && mm_ingest_next_deadline_us(self->hq.ingest) != INT64_MAX) {
+    if (headquarters_is_busy(&self->hq)) {
         strike_hq(self, device);
     } else if (draw(self, 2000) != 0) {
         act_after(self, MM_US_PER_S / 10, crash_hq_busy, device);
@@ -259,18 +259,22 @@ static void strike_hq_crash(world_t *self, int device) {
 
 static void disk_good(world_t *self, int device) {
     (void)device;
-    mm_sim_disk_set_full(self->hq.disk, -1);
-    mm_sim_disk_fail(self->hq.disk, 0, 0, 0);
+    books_mend_disk(self->hq.books);
 }
 
 static void strike_hq_disk(world_t *self, int device) {
     if (draw(self, 2) == 0) {
         mm_sim_fault(&self->sim, MM_SIM_FAULT_HQ_DISK_FULL, -1);
-        mm_sim_disk_set_full(self->hq.disk, (int64_t)draw(self, 65536));
+        books_fill_disk(self->hq.books, draw(self, 65536));
     } else {
-        static const unsigned kinds[] = {MM_SIM_DISK_WRITE, MM_SIM_DISK_SYNC, MM_SIM_DISK_READ, MM_SIM_DISK_TRUNCATE};
+        static const books_disk_call_t calls[] = {BOOKS_DISK_WRITE, BOOKS_DISK_SYNC, BOOKS_DISK_READ,
+                                                  BOOKS_DISK_TRUNCATE};
+        books_disk_call_t call = calls[draw(self, 4)];
+        uint32_t after = draw(self, 50);
+        uint32_t count = 1 + draw(self, 20);
         mm_sim_fault(&self->sim, MM_SIM_FAULT_HQ_DISK_FAILED, -1);
-        mm_sim_disk_fail(self->hq.disk, kinds[draw(self, 4)], draw(self, 50), 1 + draw(self, 20));
+        mm_sim_note(&self->sim, -1, "disk_fails", call, ((uint64_t)after << 32) | count);
+        books_fail_disk(self->hq.books, call, after, count);
     }
     act_after(self, draw_duration_us(self, 6 * 60), disk_good, device);
 }
@@ -363,7 +367,8 @@ static void strike_sector(world_t *self, int index) {
         }
     }
     mm_sim_fault(&self->sim, MM_SIM_FAULT_FLASH_SECTOR_BAD, index);
-    device->journal_sectors[draw(self, device->plan.journal_sectors)].fault = (uint8_t)faults[draw(self, 4)];
+    uint32_t sector = draw(self, device->plan.journal_sectors);
+    device->journal_sectors[sector].fault = (uint8_t)faults[draw(self, 4)];
 }
 
 // --- strangers

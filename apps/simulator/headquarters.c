@@ -8,11 +8,6 @@
 #define IDLE_US (MM_US_PER_S / 5)
 #define START_AGAIN_US (30 * MM_US_PER_S)
 
-static mm_hq_now_t hq_now(const headquarters_t *self) {
-    mm_us_t now = mm_sim_now(self->sim);
-    return (mm_hq_now_t){.monotonic_us = now, .real_us = self->begin_utc_us + now, .utc_us = self->begin_utc_us + now};
-}
-
 static void publish_ack(headquarters_t *self) {
     if (self->ack_bytes > 0 && mm_sim_broker_hq_is_connected(self->broker)) {
         mm_sim_broker_hq_publish(self->broker, self->ack_topic, self->ack, self->ack_bytes);
@@ -31,40 +26,40 @@ static void take_ack(void *context, const char *site, const void *bytes, size_t 
     publish_ack(self);
 }
 
-static void poll_ingest(void *context, const void *payload, size_t payload_bytes);
+static void poll_books(void *context, const void *payload, size_t payload_bytes);
 
 static void poll_soon(headquarters_t *self, mm_us_t at) {
     if (!self->poll_due) {
         self->poll_due = true;
-        mm_sim_queue_add(self->sim->queue, at, poll_ingest, self, &self->run_no, sizeof self->run_no);
+        mm_sim_queue_add(self->sim->queue, at, poll_books, self, &self->run_no, sizeof self->run_no);
     }
 }
 
-static void poll_ingest(void *context, const void *payload, size_t payload_bytes) {
+static void poll_books(void *context, const void *payload, size_t payload_bytes) {
     headquarters_t *self = context;
     uint64_t run_no;
     MM_ASSERT(payload_bytes == sizeof run_no);
     memcpy(&run_no, payload, sizeof run_no);
-    if (run_no != self->run_no || self->store == NULL) {
+    if (run_no != self->run_no || !books_is_open(self->books)) {
         return;
     }
     self->poll_due = false;
-    mm_hq_now_t now = hq_now(self);
-    mm_ingest_poll(self->ingest, &now, true);
-    int64_t next_us = mm_ingest_next_deadline_us(self->ingest);
-    if (next_us != INT64_MAX) {
-        poll_soon(self, next_us > now.monotonic_us ? next_us : now.monotonic_us + IDLE_US);
+    mm_us_t now = mm_sim_now(self->sim);
+    books_poll(self->books, now);
+    mm_us_t next_at = books_next_poll_at(self->books);
+    if (next_at != MM_US_NEVER) {
+        poll_soon(self, next_at > now ? next_at : now + IDLE_US);
     }
 }
 
 void headquarters_on_message(headquarters_t *self, const char *topic, const void *bytes, size_t bytes_count) {
-    if (self->store == NULL) {
+    if (!books_is_open(self->books)) {
         return;
     }
     self->messages++;
-    mm_hq_now_t now = hq_now(self);
-    mm_ingest_push(self->ingest, topic, bytes, bytes_count, &now);
-    poll_soon(self, now.monotonic_us + IDLE_US);
+    mm_us_t now = mm_sim_now(self->sim);
+    books_push(self->books, topic, bytes, bytes_count, now);
+    poll_soon(self, now + IDLE_US);
 }
 
 static void start_again(void *context, const void *payload, size_t payload_bytes) {
@@ -74,84 +69,72 @@ static void start_again(void *context, const void *payload, size_t payload_bytes
 }
 
 void headquarters_start(headquarters_t *self) {
-    if (self->store != NULL) {
+    if (books_is_open(self->books)) {
         return;
     }
-    const mm_store_options_t options = {
-        .vfs = mm_sim_disk_vfs_name(self->disk), .busy_timeout_ms = 1, .database_id = self->sim->seed | 1};
-    mm_hq_error_t error;
-    self->store = mm_store_open(HEADQUARTERS_DATABASE, &options, &error);
-    self->ingest = self->store == NULL ? NULL : mm_ingest_create(self->store, &self->stats, take_ack, self);
-    if (self->ingest == NULL) {
-        mm_store_close(self->store);
-        self->store = NULL;
+    if (!books_open(self->books)) {
         self->start_failures++;
         mm_sim_queue_add(self->sim->queue, mm_sim_now(self->sim) + START_AGAIN_US, start_again, self, NULL, 0);
         return;
     }
     self->run_no++;
     self->poll_due = false;
-    mm_hq_now_t now = hq_now(self);
     mm_sim_broker_hq_connect(self->broker);
-    mm_ingest_ack_all(self->ingest, &now);
-    mm_sim_note(self->sim, -1, "hq_started", self->run_no, mm_store_totals(self->store).records);
-}
-
-static void end(headquarters_t *self) {
-    mm_sim_broker_hq_disconnect(self->broker);
-    mm_ingest_destroy(self->ingest);
-    mm_store_close(self->store);
-    self->ingest = NULL;
-    self->store = NULL;
-    self->run_no++;
+    books_ack_all(self->books, mm_sim_now(self->sim));
+    mm_sim_note(self->sim, -1, "hq_started", self->run_no, books_totals(self->books).records);
 }
 
 void headquarters_stop(headquarters_t *self) {
-    if (self->store != NULL) {
-        mm_hq_now_t now = hq_now(self);
-        mm_ingest_poll(self->ingest, &now, true);
-        end(self);
+    if (books_is_open(self->books)) {
+        books_poll(self->books, mm_sim_now(self->sim));
+        mm_sim_broker_hq_disconnect(self->broker);
+        books_close(self->books);
+        self->run_no++;
     }
 }
 
+bool headquarters_is_busy(const headquarters_t *self) {
+    return books_is_open(self->books) && books_next_poll_at(self->books) != MM_US_NEVER;
+}
+
 void headquarters_crash(headquarters_t *self, mm_us_t down_us) {
-    if (self->store == NULL) {
+    if (!books_is_open(self->books)) {
         return;
     }
     mm_sim_fault(self->sim, MM_SIM_FAULT_HQ_CRASHED, -1);
-    if (mm_ingest_next_deadline_us(self->ingest) != INT64_MAX) {
+    if (headquarters_is_busy(self)) {
         mm_sim_probe(self->sim, MM_SIM_PROBE_HQ_CRASHED_UNCOMMITTED, -1);
     }
-    mm_sim_disk_crash(self->disk);
-    end(self);
+    mm_sim_broker_hq_disconnect(self->broker);
+    books_cut_power(self->books);
+    self->run_no++;
     self->ack_bytes = 0;
     mm_sim_queue_add(self->sim->queue, mm_sim_now(self->sim) + down_us, start_again, self, NULL, 0);
 }
 
 void headquarters_back_up(headquarters_t *self) {
-    if (self->store != NULL && mm_ingest_next_deadline_us(self->ingest) == INT64_MAX) {
-        mm_sim_disk_backup_free(self->backup);
-        self->backup = mm_sim_disk_backup(self->disk);
-        self->backup_at = mm_sim_now(self->sim);
+    if (books_is_open(self->books) && !headquarters_is_busy(self)) {
+        books_back_up(self->books);
     }
 }
 
 bool headquarters_restore(headquarters_t *self) {
-    if (self->backup == NULL) {
+    if (!books_have_backup(self->books)) {
         return false;
     }
     mm_sim_fault(self->sim, MM_SIM_FAULT_HQ_RESTORED, -1);
-    if (self->store != NULL) {
-        end(self);
+    if (books_is_open(self->books)) {
+        mm_sim_broker_hq_disconnect(self->broker);
+        self->run_no++;
     }
-    MM_ASSERT(mm_sim_disk_restore(self->disk, self->backup));
+    books_restore(self->books);
     self->ack_bytes = 0;
     headquarters_start(self);
     return true;
 }
 
 void headquarters_look_at_broker(headquarters_t *self) {
-    if (self->store != NULL && !mm_sim_broker_hq_is_connected(self->broker)) {
+    if (books_is_open(self->books) && !mm_sim_broker_hq_is_connected(self->broker)) {
         mm_sim_broker_hq_connect(self->broker);
         publish_ack(self);
     }
@@ -162,15 +145,12 @@ void headquarters_init(headquarters_t *self, mm_sim_t *sim, mm_sim_broker_t *bro
     memset(self, 0, sizeof *self);
     self->sim = sim;
     self->broker = broker;
-    self->begin_utc_us = begin_utc_us;
     self->acknowledged = acknowledged;
     self->context = context;
-    self->disk = mm_sim_disk_create("hq", sim->seed);
-    MM_ASSERT(self->disk != NULL);
+    self->books = books_create(sim->seed, begin_utc_us, take_ack, self);
 }
 
 void headquarters_deinit(headquarters_t *self) {
     headquarters_stop(self);
-    mm_sim_disk_backup_free(self->backup);
-    mm_sim_disk_destroy(self->disk);
+    books_destroy(self->books);
 }

@@ -2,30 +2,20 @@
 #ifndef SIMULATOR_HEADQUARTERS_H
 #define SIMULATOR_HEADQUARTERS_H
 
-#include "ingest.h"
 #include "sim/sim.h"
 #include "sim/sim_broker.h"
-#include "sim/sim_disk.h"
-#include "store.h"
+#include "simulator/books.h"
 
-/// HQ in the simulated world: the real store and ingest on an emulated disk, driven in virtual time. What the program
-/// `meshmeter hq` does around them (connection, retained acknowledgements again after each connect) is done here.
-
-#define HEADQUARTERS_DATABASE "hq.db"
+/// HQ in the simulated world: its books (books.h), driven in virtual time. What the program `meshmeter hq` does around
+/// them (connection, retained acknowledgements again after each connect) is done here.
 
 typedef struct {
     mm_sim_t *sim;
     mm_sim_broker_t *broker;
-    mm_sim_disk_t *disk;
-    mm_sim_disk_backup_t *backup; ///< or NULL
-    mm_us_t backup_at;
-    int64_t begin_utc_us;
+    books_t *books; ///< open: it runs
     /// Every acknowledgement, before it is published.
     void (*acknowledged)(void *context, const mm_ack_t *ack);
     void *context;
-    mm_store_t *store; ///< NULL: down
-    mm_ingest_t *ingest;
-    mm_hq_stats_t stats;
     bool poll_due;
     uint64_t run_no; ///< of the process: what was due for an earlier one is void
     char ack_topic[48];
@@ -43,6 +33,8 @@ void headquarters_deinit(headquarters_t *self);
 void headquarters_start(headquarters_t *self);
 /// It ends as after SIGTERM.
 void headquarters_stop(headquarters_t *self);
+/// It runs, and has messages that are not committed: a crash loses them.
+bool headquarters_is_busy(const headquarters_t *self);
 /// Its machine loses power, and starts again after down_us.
 void headquarters_crash(headquarters_t *self, mm_us_t down_us);
 /// Keep a copy of the database as it is now.

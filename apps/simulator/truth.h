@@ -2,13 +2,12 @@
 #ifndef SIMULATOR_TRUTH_H
 #define SIMULATOR_TRUTH_H
 
-#include <sqlite3.h>
-
+#include "simulator/books.h"
 #include "simulator/device.h"
 
 /// The omniscient checker: what every node must hold and HQ must have, kept apart from both. It knows every pulse that
 /// a counter showed to a node, looks at the node's registers after each call, notes each record as soon as it stands in
-/// the journal, and compares all of it with HQ's database at the end.
+/// the journal, and compares all of it with HQ's books at the end.
 ///
 /// What a power cut may cost (docs/design/reliability.md) is the only tolerance: pulses that were read and not yet
 /// kept. A counter with a battery loses nothing.
@@ -78,7 +77,7 @@ void truth_allow_older(truth_t *self, int device);
 /// HQ says so: it may not speak of records that were never made.
 void truth_on_ack(truth_t *self, const mm_ack_t *ack);
 
-/// Compare everything with HQ's database. Every device must be alive and held, and everything delivered.
-void truth_compare(truth_t *self, sqlite3 *database);
+/// Compare everything with HQ's books. Every device must be alive and held, everything delivered, and HQ down.
+void truth_compare(truth_t *self, books_t *books);
 
 #endif

@@ -6,8 +6,6 @@
 #include "meshmeter/crc32.h"
 #include "simulator/truth.h"
 
-// HQ's database is read with SQL of its own, not with HQ's code: who checks must not ask whom he checks.
-
 /// An interval record at HQ, and the original seqs that it stands for.
 typedef struct {
     uint32_t epoch;
@@ -17,34 +15,19 @@ typedef struct {
 } profile_t;
 
 typedef struct {
-    uint32_t epoch;
-    uint32_t first_seq;
-    uint32_t last_seq;
-    int reason;
-    bool explained;
-} gap_t;
-
-typedef struct {
     truth_t *truth;
     truth_device_t *device;
-    sqlite3 *database;
-    int64_t node_id;
     profile_t *profile;
     size_t profile_count;
     size_t profile_capacity;
-    gap_t *gaps;
+    books_gap_t *gaps;
     size_t gap_count;
     uint64_t given_up; // pulses of records that are gone for a reason that a gap record tells
     bool months_given_up;
+    uint64_t month_pulses[MM_CHANNELS];
+    bool has_snapshot;
+    uint64_t snapshot_pulses[MM_CHANNELS];
 } compare_t;
-
-static sqlite3_stmt *prepare(compare_t *self, const char *sql) {
-    sqlite3_stmt *statement = NULL;
-    if (sqlite3_prepare_v2(self->database, sql, -1, &statement, NULL) != SQLITE_OK) {
-        truth_fail(self->truth, "HQ's database cannot be read: %s", sqlite3_errmsg(self->database));
-    }
-    return statement;
-}
 
 static truth_record_t *find_record(truth_device_t *device, mm_position_t position) {
     size_t low = 0;
@@ -75,8 +58,10 @@ static void add_profile(compare_t *self, mm_position_t position, const mm_interv
     memcpy(profile->pulses, interval->pulses, sizeof profile->pulses);
 }
 
-// One row of HQ's: it is a record that the node made, with the same bytes, and the only one of its position.
-static void take_row(compare_t *self, mm_position_t position, uint8_t type, const void *payload, size_t payload_bytes) {
+// One record of HQ's: the node made it, with the same bytes, and it is the only one of its position.
+static void take_record(void *context, mm_position_t position, uint8_t type, const void *payload,
+                        size_t payload_bytes) {
+    compare_t *self = context;
     truth_t *truth = self->truth;
     truth_record_t *record = find_record(self->device, position);
     truth->stored++;
@@ -98,32 +83,34 @@ static void take_row(compare_t *self, mm_position_t position, uint8_t type, cons
     }
 }
 
-static void take_rows(compare_t *self) {
-    sqlite3_stmt *rows = prepare(self, "SELECT epoch, seq, type, payload FROM record WHERE node = ?1");
-    sqlite3_bind_int64(rows, 1, self->node_id);
-    while (rows != NULL && sqlite3_step(rows) == SQLITE_ROW) {
-        mm_position_t position = {(uint32_t)sqlite3_column_int64(rows, 0), (uint32_t)sqlite3_column_int64(rows, 1)};
-        take_row(self, position, (uint8_t)sqlite3_column_int(rows, 2), sqlite3_column_blob(rows, 3),
-                 (size_t)sqlite3_column_bytes(rows, 3));
-    }
-    sqlite3_finalize(rows);
+static void take_gap(void *context, const books_gap_t *gap) {
+    compare_t *self = context;
+    self->gaps = realloc(self->gaps, (self->gap_count + 1) * sizeof *self->gaps);
+    MM_ASSERT(self->gaps != NULL);
+    self->gaps[self->gap_count++] = *gap;
+    self->truth->gaps += (uint64_t)gap->last_seq - gap->first_seq + 1;
 }
 
-static void take_gaps(compare_t *self) {
-    sqlite3_stmt *rows = prepare(self, "SELECT epoch, first_seq, last_seq, reason, explained FROM gap WHERE node = ?1");
-    sqlite3_bind_int64(rows, 1, self->node_id);
-    while (rows != NULL && sqlite3_step(rows) == SQLITE_ROW) {
-        self->gaps = realloc(self->gaps, (self->gap_count + 1) * sizeof *self->gaps);
-        MM_ASSERT(self->gaps != NULL);
-        gap_t *gap = &self->gaps[self->gap_count++];
-        *gap = (gap_t){.epoch = (uint32_t)sqlite3_column_int64(rows, 0),
-                       .first_seq = (uint32_t)sqlite3_column_int64(rows, 1),
-                       .last_seq = (uint32_t)sqlite3_column_int64(rows, 2),
-                       .reason = sqlite3_column_int(rows, 3),
-                       .explained = sqlite3_column_int(rows, 4) != 0};
-        self->truth->gaps += (uint64_t)gap->last_seq - gap->first_seq + 1;
+static void take_month(void *context, const void *payload, size_t payload_bytes) {
+    compare_t *self = context;
+    mm_record_t record;
+    if (mm_record_decode(MM_RECORD_MONTH_CLOSING, payload, payload_bytes, &record) == MM_OK) {
+        self->month_pulses[record.month_closing.channel] += record.month_closing.month_pulses;
     }
-    sqlite3_finalize(rows);
+}
+
+static void take_snapshot(void *context, const void *bytes, size_t bytes_count) {
+    compare_t *self = context;
+    static mm_snapshot_t s_snapshot;
+    mm_frame_t frame;
+    mm_report_reader_t reader;
+    mm_record_view_t view;
+    self->has_snapshot = mm_frame_open(bytes, bytes_count, &frame) == MM_OK &&
+                         mm_report_open(&frame, &reader) == MM_OK &&
+                         mm_report_next(&reader, &s_snapshot, &view) == MM_REPORT_SNAPSHOT;
+    for (uint8_t channel = 0; channel < MM_CHANNELS && self->has_snapshot; channel++) {
+        self->snapshot_pulses[channel] = s_snapshot.meters[channel].life_pulses;
+    }
 }
 
 // --- the load profile
@@ -175,9 +162,9 @@ static bool is_represented(const compare_t *self, const truth_record_t *record) 
     return low > 0 && self->profile[low - 1].epoch == record->epoch && self->profile[low - 1].last_seq >= record->seq;
 }
 
-static const gap_t *find_gap(const compare_t *self, const truth_record_t *record) {
+static const books_gap_t *find_gap(const compare_t *self, const truth_record_t *record) {
     for (size_t i = 0; i < self->gap_count; i++) {
-        const gap_t *gap = &self->gaps[i];
+        const books_gap_t *gap = &self->gaps[i];
         if (gap->explained && gap->epoch == record->epoch && gap->first_seq <= record->seq &&
             record->seq <= gap->last_seq) {
             return gap;
@@ -192,7 +179,7 @@ static bool is_thinned_one_explained(const compare_t *self, const truth_record_t
         const truth_record_t *other = &self->device->records[i];
         if (other->epoch == record->epoch && other->thinned_first_seq > 0 && other->thinned_first_seq <= record->seq &&
             record->seq <= other->thinned_last_seq && !other->found) {
-            const gap_t *gap = find_gap(self, other);
+            const books_gap_t *gap = find_gap(self, other);
             if (gap != NULL && gap->reason != MM_GAP_THINNED) {
                 return true;
             }
@@ -210,7 +197,7 @@ static void account_for_records(compare_t *self) {
         if (record->found) {
             continue;
         }
-        const gap_t *gap = find_gap(self, record);
+        const books_gap_t *gap = find_gap(self, record);
         self->months_given_up = self->months_given_up || record->type == MM_RECORD_MONTH_CLOSING;
         if (gap == NULL) {
             truth->lost++;
@@ -266,29 +253,16 @@ static void compare_profile(compare_t *self) {
 
 // --- registers
 
-// HQ's newest snapshot has exactly the registers of the node, and its months add up to them.
+// HQ's newest snapshot has exactly the registers of the node.
 static void compare_snapshot(compare_t *self) {
     truth_t *truth = self->truth;
     const device_t *device = self->device->device;
-    static mm_snapshot_t s_snapshot;
-    bool found = false;
-    sqlite3_stmt *rows = prepare(self, "SELECT frame FROM snapshot WHERE node = ?1");
-    sqlite3_bind_int64(rows, 1, self->node_id);
-    if (rows != NULL && sqlite3_step(rows) == SQLITE_ROW) {
-        mm_frame_t frame;
-        mm_report_reader_t reader;
-        mm_record_view_t view;
-        found = mm_frame_open(sqlite3_column_blob(rows, 0), (size_t)sqlite3_column_bytes(rows, 0), &frame) == MM_OK &&
-                mm_report_open(&frame, &reader) == MM_OK &&
-                mm_report_next(&reader, &s_snapshot, &view) == MM_REPORT_SNAPSHOT;
-    }
-    sqlite3_finalize(rows);
-    if (!found) {
+    if (!self->has_snapshot) {
         truth_fail(truth, "HQ has no snapshot of node %d", device->index);
         return;
     }
     for (uint8_t channel = 0; channel < MM_CHANNELS; channel++) {
-        uint64_t hq_pulses = s_snapshot.meters[channel].life_pulses;
+        uint64_t hq_pulses = self->snapshot_pulses[channel];
         uint64_t pulses = self->device->life[channel];
         if (hq_pulses != pulses) {
             truth->wh_error += wh_of(device, channel, difference(hq_pulses, pulses));
@@ -302,20 +276,9 @@ static void compare_snapshot(compare_t *self) {
 // make up the register. A month whose closing record was given up is told by a gap record.
 static void compare_months(compare_t *self) {
     const device_t *device = self->device->device;
-    uint64_t sums[MM_CHANNELS] = {0};
-    sqlite3_stmt *rows = prepare(self, "SELECT payload FROM month WHERE node = ?1");
-    sqlite3_bind_int64(rows, 1, self->node_id);
-    while (rows != NULL && sqlite3_step(rows) == SQLITE_ROW) {
-        mm_record_t record;
-        if (mm_record_decode(MM_RECORD_MONTH_CLOSING, sqlite3_column_blob(rows, 0),
-                             (size_t)sqlite3_column_bytes(rows, 0), &record) == MM_OK) {
-            sums[record.month_closing.channel] += record.month_closing.month_pulses;
-        }
-    }
-    sqlite3_finalize(rows);
     for (uint8_t channel = 0; channel < MM_CHANNELS; channel++) {
         const mm_channel_registers_t *registers = &device->node.metering.registers.channels[channel];
-        uint64_t sum = sums[channel] + registers->month_pulses + registers->pending_pulses;
+        uint64_t sum = self->month_pulses[channel] + registers->month_pulses + registers->pending_pulses;
         if (sum != self->device->life[channel] && !self->months_given_up) {
             self->truth->wh_error += wh_of(device, channel, difference(sum, self->device->life[channel]));
             truth_fail(self->truth, "node %d channel %u: the months add up to %" PRIu64 ", the meter made %" PRIu64,
@@ -324,30 +287,14 @@ static void compare_months(compare_t *self) {
     }
 }
 
-static int64_t find_node_id(compare_t *self) {
-    int64_t id = -1;
-    mm_mac_t mac = mm_sim_mesh_mac(self->device->device->index);
-    sqlite3_stmt *rows = prepare(self, "SELECT id FROM node WHERE mac = ?1");
-    sqlite3_bind_blob(rows, 1, mac.bytes, sizeof mac.bytes, SQLITE_STATIC);
-    if (rows != NULL && sqlite3_step(rows) == SQLITE_ROW) {
-        id = sqlite3_column_int64(rows, 0);
-    }
-    sqlite3_finalize(rows);
-    return id;
-}
-
-void truth_compare(truth_t *self, sqlite3 *database) {
+void truth_compare(truth_t *self, books_t *books) {
     for (int i = 0; i < self->device_count; i++) {
-        compare_t compare = {.truth = self, .device = &self->devices[i], .database = database};
-        compare.node_id = find_node_id(&compare);
-        if (compare.node_id < 0) {
-            self->made += self->devices[i].record_count;
-            self->lost += self->devices[i].record_count;
-            truth_fail(self, "HQ does not know node %d", i);
-            continue;
+        compare_t compare = {.truth = self, .device = &self->devices[i]};
+        const books_reader_t reader = {take_record, take_gap, take_month, take_snapshot, &compare};
+        const char *problem = books_read(books, mm_sim_mesh_mac(i), &reader);
+        if (problem != NULL) {
+            truth_fail(self, "HQ's books of node %d: %s", i, problem);
         }
-        take_rows(&compare);
-        take_gaps(&compare);
         keep_outermost(&compare);
         account_for_records(&compare);
         compare_profile(&compare);

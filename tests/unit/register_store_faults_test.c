@@ -415,6 +415,32 @@ static void test_register_store_log_unreadable_sector(void **state) {
     assert_int_equal(f->image_no, 1);
 }
 
+// Found by the simulator (wear): a sector whose first entry was torn was erased once more before its turn. Each save
+// here is cut at another place; erases that were torn themselves have to be done again, and do not count.
+static void test_register_store_log_wears_evenly_through_power_cuts(void **state) {
+    (void)state;
+    store_fixture_t *f = begin(true);
+    uint32_t number = 1;
+    f->flash.erase_steps = 16;
+    for (uint64_t round = 0; round < 3000; round++) {
+        mm_sim_power_cut_after(&f->power, round * 37 % 1500);
+        (void)store_save(f, number++);
+        mm_sim_power_up(&f->power);
+        assert_int_equal(store_open(f), MM_OK);
+    }
+    uint32_t most = 0;
+    uint32_t least = UINT32_MAX;
+    for (uint32_t index = 0; index < STORE_SECTORS; index++) {
+        uint32_t whole_count = f->sectors[index].erase_count - f->sectors[index].torn_count;
+        most = whole_count > most ? whole_count : most;
+        least = whole_count < least ? whole_count : least;
+    }
+    print_message("register store: %u to %u whole erases\n", least, most);
+    assert_true(least > 20);
+    // Cuts inside of the mark, one step in a hundred here, repeat an erase; without the mending it was 18 to 403.
+    assert_true(most * 2 <= least * 3);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_register_store_open_with_every_fram_read_refused),
@@ -428,6 +454,7 @@ int main(void) {
         cmocka_unit_test(test_register_store_fram_number_of_a_damaged_slot),
         cmocka_unit_test(test_register_store_log_headers_of_nonsense),
         cmocka_unit_test(test_register_store_log_unreadable_sector),
+        cmocka_unit_test(test_register_store_log_wears_evenly_through_power_cuts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

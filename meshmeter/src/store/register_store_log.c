@@ -189,12 +189,15 @@ static mm_err_t used_end(const mm_register_store_t *self, uint32_t sector_index,
     return MM_OK;
 }
 
-static bool is_marked_blank(const mm_register_store_t *self, uint32_t sector_index) {
+static bool has_mark(const mm_register_store_t *self, uint32_t sector_index) {
     uint8_t mark[MARK_BYTES];
-    uint32_t end_bytes;
     return read_bytes(self, sector_index * MM_FLASH_SECTOR_BYTES, mark, sizeof mark) == MM_OK &&
-           memcmp(mark, erase_mark, sizeof mark) == 0 && used_end(self, sector_index, &end_bytes) == MM_OK &&
-           end_bytes == MARK_BYTES;
+           memcmp(mark, erase_mark, sizeof mark) == 0;
+}
+
+static bool is_marked_blank(const mm_register_store_t *self, uint32_t sector_index) {
+    uint32_t end_bytes;
+    return has_mark(self, sector_index) && used_end(self, sector_index, &end_bytes) == MM_OK && end_bytes == MARK_BYTES;
 }
 
 static mm_err_t erase(const mm_register_store_t *self, uint32_t sector_index) {
@@ -423,17 +426,44 @@ static mm_err_t load(const mm_register_store_t *self, uint32_t address, mmi_stor
 static bool answers(const mm_register_store_t *self) {
     for (uint32_t index = 0; index < self->log_sector_count; index++) {
         uint8_t byte;
-        if (!is_bad(self, index)) {
-            return read_bytes(self, index * MM_FLASH_SECTOR_BYTES, &byte, sizeof byte) == MM_OK;
+        if (!is_bad(self, index) && read_bytes(self, index * MM_FLASH_SECTOR_BYTES, &byte, sizeof byte) == MM_OK) {
+            return true;
         }
     }
     return false;
+}
+
+// The power failed inside of the first entry of a fresh sector: nothing good is in it, and behind the torn bytes it is
+// as good as it was. Returns where it goes on; 0 = it is not such a sector.
+static uint32_t begun_end(const mm_register_store_t *self, uint32_t sector_index) {
+    uint32_t end_bytes;
+    uint32_t offset_bytes = MARK_BYTES;
+    entry_state_t state = ENTRY_NONE;
+    if (!has_mark(self, sector_index) || used_end(self, sector_index, &end_bytes) != MM_OK || end_bytes == MARK_BYTES) {
+        return 0;
+    }
+    do {
+        uint32_t address;
+        mmi_store_header_t header;
+        if (next_entry(self, sector_index, end_bytes, &offset_bytes, &address, &header, &state) != MM_OK ||
+            state == ENTRY_VALID) {
+            return 0;
+        }
+    } while (state != ENTRY_NONE);
+    return end_bytes;
 }
 
 static void find_end(mm_register_store_t *self, const survey_t *survey) {
     self->log_sector_index = survey->end_sector_index;
     if (survey->end_seq == 0 || used_end(self, self->log_sector_index, &self->log_offset_bytes) != MM_OK) {
         self->log_offset_bytes = MM_FLASH_SECTOR_BYTES;
+    }
+    // Not erased once more before its turn: that would wear it more than the others at each such power cut.
+    uint32_t next_index = sector_ahead(self, 1);
+    uint32_t begun_bytes = survey->end_seq == 0 ? 0 : begun_end(self, next_index);
+    if (begun_bytes != 0) {
+        self->log_sector_index = next_index;
+        self->log_offset_bytes = begun_bytes;
     }
     while (self->log_erased_count < ERASED_AHEAD &&
            is_marked_blank(self, sector_ahead(self, self->log_erased_count + 1))) {

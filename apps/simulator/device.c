@@ -141,7 +141,6 @@ static void die(device_t *self) {
     self->alive = false;
     self->booting = false;
     self->in_erase = false;
-    self->ambush = DEVICE_AMBUSH_NONE;
     self->wake_no++;
     self->clock_no++;
     self->observer.died(self->observer.context, self->index);

@@ -113,7 +113,8 @@ void device_cut_in_write(device_t *self, uint64_t steps);
 void device_on_mesh_event(device_t *self, const mm_mesh_event_t *event);
 void device_on_mesh_frame(device_t *self, mm_mac_t from, const void *bytes, size_t bytes_count);
 void device_on_mqtt_event(device_t *self, const mm_mqtt_event_t *event);
-/// The power fails inside the next operation of this kind, whenever it comes: such moments are short and seldom.
+/// The power fails inside the next operation of this kind, whenever it comes, in this boot or a later one: such moments
+/// are short and seldom.
 void device_cut_in(device_t *self, device_ambush_t ambush, uint64_t steps);
 /// Its own source of time says what it has to say (if it works).
 void device_synchronise(device_t *self, mm_us_t begin_utc_us);

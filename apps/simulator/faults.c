@@ -70,7 +70,7 @@ static void cut_power(world_t *self, int index) {
     static const uint32_t reaches[] = {4, 64, 600, 2500, 8000};
     if (draw(self, 8) == 0) {
         device_cut_in(device, DEVICE_AMBUSH_ERASE, draw(self, 16));
-    } else if (draw(self, 8) == 0) {
+    } else if (draw(self, self->router_up ? 8 : 3) == 0) { // where thinning is to be expected
         device_cut_in(device, DEVICE_AMBUSH_THINNING, draw(self, 1500));
     } else if (draw(self, 3) == 0) {
         device_cut(device);

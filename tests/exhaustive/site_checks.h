@@ -10,6 +10,7 @@
 static struct {
     uint64_t pulses_lost_as_documented;
     uint64_t records_explained; ///< by gap records
+    uint64_t given_up;          ///< nodes of which such a record says that intervals are gone
     mm_us_t recovery_max_us;
 } site_totals;
 
@@ -85,20 +86,27 @@ static inline void site_check_node_at_hq(int index, uint32_t closings) {
     for (int c = 0; c < MM_CHANNELS; c++) {
         const mm_channel_registers_t *registers = &station->node.metering.registers.channels[c];
         site_totals.pulses_lost_as_documented += station->pulses[c] - registers->life_pulses;
+        // Given up when the journal was full, and said so: never the registers, but intervals.
         site_compare("pulses in intervals", index, hq->interval_pulses[c] + registers->interval_pulses,
-                     registers->life_pulses, 0);
+                     registers->life_pulses, hq->has_given_up ? registers->life_pulses : 0);
     }
     uint32_t next_seq = mm_journal_next(&station->node.journal).seq;
+    bool is_thinned = false;
     for (uint32_t seq = 1; seq < next_seq; seq++) {
+        is_thinned = is_thinned || hq->explained[seq] > 0;
         site_totals.records_explained += hq->stored[seq] == 0;
         site_compare("record", index, hq->stored[seq] > 0 || hq->explained[seq] > 0, 1, 0);
     }
-    if (hq->thinned_count == 0) { // else one record stands for several
+    if (!is_thinned) { // else one record stands for several, and others came under two seqs
         site_compare("intervals", index, hq->interval_count, hq->interval_no_high, 0);
+        MM_ASSERT(hq->event_counts[MM_EVENT_BOOT] <= station->starts);
     }
+    site_totals.given_up += hq->has_given_up;
     MM_ASSERT(station->node.metering.interval_no == hq->interval_no_high + 1);
     site_compare("month closings", index, hq->closing_count, closings, 0);
-    MM_ASSERT(hq->event_counts[MM_EVENT_BOOT] <= station->starts);
+    for (int c = 0; c < MM_CHANNELS; c++) {
+        MM_ASSERT(hq->closing_left_seqs[c] == 0 || hq->explained[hq->closing_left_seqs[c]] > 0);
+    }
 }
 
 static inline void site_check_hq(uint32_t closings) {

@@ -741,6 +741,53 @@ static void test_journal_random_power_cuts_for_a_long_time(void **state) {
     fixture_destroy(f);
 }
 
+// Flash that falls silent inside the opening: it is not known what stands in it, so no position is given out and
+// nothing is called damaged.
+static void test_journal_silent_inside_open(void **state) {
+    (void)state;
+    fixture_t *f = fixture_create(4);
+    fixture_append_made(f, 150);
+    uint64_t reads = f->flash.reads;
+    assert_int_equal(fixture_reopen(f), MM_OK);
+    reads = f->flash.reads - reads;
+    uint32_t refused = 0;
+    for (uint64_t good_calls = 0; good_calls < reads; good_calls++) {
+        mm_sim_flash_fail(&f->flash, MM_SIM_FAIL_READ, good_calls, UINT64_MAX);
+        mm_err_t err = fixture_reopen(f);
+        refused += err != MM_OK;
+        assert_int_equal(f->journal.read_only, err != MM_OK);
+        assert_int_equal(mm_journal_next(&f->journal).seq, err == MM_OK ? 151 : 0);
+        assert_int_equal(f->opening.damaged_count, 0);
+        mm_sim_flash_fail(&f->flash, 0, 0, 0);
+    }
+    assert_true(refused > reads / 2);
+    assert_int_equal(fixture_reopen(f), MM_OK);
+    assert_int_equal(mm_journal_next(&f->journal).seq, 151);
+    assert_int_equal(fixture_check(f, NULL).seen_count, 150);
+    fixture_destroy(f);
+}
+
+// Flash that falls silent while damage is looked for: only what is damaged is given up, not what was silent.
+static void test_journal_silent_while_damage_is_reported(void **state) {
+    (void)state;
+    for (uint64_t good_calls = 0; good_calls < 400; good_calls++) {
+        fixture_t *f = fixture_create(4);
+        fixture_append_made(f, 150);
+        f->gaps_are_allowed = true;
+        mm_sim_flash_flip_bit(&f->flash, (uint64_t)first_record_offset(f, 100) * 8 + 71);
+        assert_int_equal(fixture_reopen(f), MM_OK);
+        assert_int_equal(f->opening.damaged_count, 1);
+        mm_sim_flash_fail(&f->flash, MM_SIM_FAIL_READ, good_calls, UINT64_MAX);
+        (void)mm_journal_prepare(&f->journal);
+        mm_sim_flash_fail(&f->flash, 0, 0, 0);
+        assert_int_equal(fixture_reopen(f), MM_OK);
+        (void)mm_journal_prepare(&f->journal);
+        seen_t seen = fixture_check(f, NULL);
+        assert_int_equal(seen.gap_damaged_seqs, seen.gap_damaged_count); // one record each
+        fixture_destroy(f);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_journal_append_and_read_back),
@@ -770,6 +817,8 @@ int main(void) {
         cmocka_unit_test(test_journal_goes_on_around_bad_sectors),
         cmocka_unit_test(test_journal_nth_call_fails),
         cmocka_unit_test(test_journal_random_power_cuts_for_a_long_time),
+        cmocka_unit_test(test_journal_silent_inside_open),
+        cmocka_unit_test(test_journal_silent_while_damage_is_reported),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

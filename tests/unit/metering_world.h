@@ -14,10 +14,12 @@
 
 /// A node's surroundings for the metering tests: storage that can lose its power inside any operation or refuse any
 /// call, counters with a known truth, and an HQ that takes every record. Everything is in one struct, so that a state
-/// can be copied and gone on from again and again.
+/// can be copied and gone on from again and again. tests/exhaustive/ uses it, too.
 
 #define US INT64_C(1000000)
+#ifndef JOURNAL_SECTORS
 #define JOURNAL_SECTORS 6
+#endif
 #define NEVER UINT32_MAX
 
 typedef struct {
@@ -78,6 +80,17 @@ static uint32_t hq_capacity;
 
 // Storage: the emulated devices behind a gate that refuses calls by their number and notes where operations begin.
 
+typedef struct {
+    mm_sim_fram_t *fram;   ///< or NULL
+    mm_sim_flash_t *flash; ///< if fram is NULL
+    const void *bytes;     ///< to be written at address; NULL = erase the sector of that address
+    uint32_t address;
+    size_t bytes_count;
+} operation_t;
+
+static void (*before_operation)(const operation_t *operation); ///< or NULL
+static void (*before_count)(void);                             ///< or NULL; before each read of the counters
+
 static uint64_t *operation_begins; ///< in steps of the supply
 static uint32_t operation_count;
 static uint32_t operation_capacity;
@@ -94,7 +107,10 @@ static inline bool call_fails(bool spare) {
     return !spare && call >= world.fail_from_call && call < world.fail_to_call;
 }
 
-static inline bool operation_fails(bool spare) {
+static inline bool operation_fails(bool spare, const operation_t *operation) {
+    if (before_operation != NULL) {
+        before_operation(operation);
+    }
     if (operation_count == operation_capacity) {
         operation_capacity = operation_capacity * 2 + 1024;
         operation_begins = realloc(operation_begins, operation_capacity * sizeof *operation_begins);
@@ -112,7 +128,8 @@ static inline mm_err_t fram_read(void *context, uint32_t address, void *bytes, s
 
 static inline mm_err_t fram_write(void *context, uint32_t address, const void *bytes, size_t bytes_count) {
     mm_sim_fram_t *device = context;
-    return operation_fails(world.spare_registers)
+    const operation_t operation = {.fram = device, .bytes = bytes, .address = address, .bytes_count = bytes_count};
+    return operation_fails(world.spare_registers, &operation)
                ? MM_ERR_STORAGE
                : device->fram.write(device->fram.context, address, bytes, bytes_count);
 }
@@ -129,15 +146,17 @@ static inline mm_err_t flash_read(void *context, uint32_t address, void *bytes, 
 
 static inline mm_err_t flash_program(void *context, uint32_t address, const void *bytes, size_t bytes_count) {
     mm_sim_flash_t *device = context;
-    return operation_fails(is_spared(device))
+    const operation_t operation = {.flash = device, .bytes = bytes, .address = address, .bytes_count = bytes_count};
+    return operation_fails(is_spared(device), &operation)
                ? MM_ERR_STORAGE
                : device->flash.program(device->flash.context, address, bytes, bytes_count);
 }
 
 static inline mm_err_t flash_erase(void *context, uint32_t sector_index) {
     mm_sim_flash_t *device = context;
-    return operation_fails(is_spared(device)) ? MM_ERR_STORAGE
-                                              : device->flash.erase(device->flash.context, sector_index);
+    const operation_t operation = {.flash = device, .address = sector_index * MM_FLASH_SECTOR_BYTES};
+    return operation_fails(is_spared(device), &operation) ? MM_ERR_STORAGE
+                                                          : device->flash.erase(device->flash.context, sector_index);
 }
 
 // Pulses. The truth is a formula, so that every test can ask for it at any instant.
@@ -155,6 +174,9 @@ static inline mm_us_t mono(int64_t t_us) {
 
 static inline mm_err_t pulses_read(void *context, mm_us_t now, mm_pulse_counts_t *counts) {
     (void)context;
+    if (before_count != NULL) {
+        before_count();
+    }
     if (is_dead() || world.source_fails) {
         return MM_ERR_UNAVAILABLE;
     }
@@ -231,6 +253,24 @@ static inline mm_err_t world_open(void) {
 
 // HQ.
 
+static inline hq_record_t *hq_take(const mm_journal_entry_t *entry) {
+    if (world.hq_count == hq_capacity) {
+        hq_capacity = hq_capacity * 2 + 1024;
+        hq_records = realloc(hq_records, hq_capacity * sizeof *hq_records);
+        assert_non_null(hq_records);
+    }
+    hq_record_t *record = &hq_records[world.hq_count++];
+    memset(record, 0, sizeof *record);
+    record->position = entry->position;
+    record->type = entry->type;
+    record->boot_no = world.metering.boot_no;
+    record->payload_bytes = entry->payload_bytes;
+    memcpy(record->payload, entry->payload, entry->payload_bytes);
+    assert_int_equal(mm_record_decode(entry->type, entry->payload, entry->payload_bytes, &record->record), MM_OK);
+    world.hq_after = entry->position;
+    return record;
+}
+
 static inline void hq_collect(void) {
     mm_journal_hint_t hint = {0};
     mm_journal_entry_t entry;
@@ -241,20 +281,7 @@ static inline void hq_collect(void) {
     }
     world.faults_off = true; // HQ's reading is not what is tested
     while (!is_dead() && mm_journal_read_after(&world.journal, world.hq_after, &hint, &entry) == MM_OK) {
-        if (world.hq_count == hq_capacity) {
-            hq_capacity = hq_capacity * 2 + 1024;
-            hq_records = realloc(hq_records, hq_capacity * sizeof *hq_records);
-            assert_non_null(hq_records);
-        }
-        hq_record_t *record = &hq_records[world.hq_count++];
-        memset(record, 0, sizeof *record);
-        record->position = entry.position;
-        record->type = entry.type;
-        record->boot_no = world.metering.boot_no;
-        record->payload_bytes = entry.payload_bytes;
-        memcpy(record->payload, entry.payload, entry.payload_bytes);
-        assert_int_equal(mm_record_decode(entry.type, entry.payload, entry.payload_bytes, &record->record), MM_OK);
-        world.hq_after = entry.position;
+        (void)hq_take(&entry);
         any = true;
     }
     if (any) {

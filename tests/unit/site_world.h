@@ -60,14 +60,17 @@ typedef struct {
     uint32_t epoch;
     uint8_t stored[SITE_RECORDS_MAX]; ///< how often each seq came
     uint32_t digests[SITE_RECORDS_MAX];
-    uint8_t explained[SITE_RECORDS_MAX]; ///< a gap record says that it will not come
+    uint8_t explained[SITE_RECORDS_MAX]; ///< a gap record says that it will not come: the reason
+    bool has_given_up;                   ///< one says that the journal was full
     uint32_t watermark;
     uint16_t interval_of[SITE_RECORDS_MAX][MM_CHANNELS]; ///< pulses by seq, until a thinned record stands for them
     uint64_t interval_pulses[MM_CHANNELS];
     uint32_t interval_count; ///< not thinned
     uint32_t thinned_count;
     uint32_t interval_no_high;
-    uint32_t closing_count;
+    uint32_t closing_count;                  ///< of a month, each meter's once
+    uint32_t closing_seqs[MM_CHANNELS];      ///< under which it came last
+    uint32_t closing_left_seqs[MM_CHANNELS]; ///< under which it came before, when thinning carried it over
     uint32_t event_counts[MM_EVENT_HOLD + 1];
     mm_snapshot_t snapshot;
     bool has_snapshot;
@@ -421,6 +424,15 @@ static inline void hq_take_interval(site_hq_t *hq, uint32_t seq, const mm_interv
     }
 }
 
+// The same bytes under another seq: carried over by thinning, and then a gap record explains the seq before.
+static inline void hq_take_closing(site_hq_t *hq, uint32_t seq, uint8_t channel) {
+    uint32_t before_seq = hq->closing_seqs[channel];
+    MM_ASSERT(before_seq == 0 || hq->digests[before_seq] == hq->digests[seq]);
+    hq->closing_count += before_seq == 0 ? 1 : 0;
+    hq->closing_left_seqs[channel] = before_seq;
+    hq->closing_seqs[channel] = seq;
+}
+
 static inline void hq_take_record(site_hq_t *hq, const mm_record_view_t *view) {
     MM_ASSERT(view->position.seq > 0 && view->position.seq < SITE_RECORDS_MAX - 1);
     MM_ASSERT(hq->epoch == 0 || hq->epoch == view->position.epoch);
@@ -439,13 +451,14 @@ static inline void hq_take_record(site_hq_t *hq, const mm_record_view_t *view) {
     if (record.type == MM_RECORD_INTERVAL) {
         hq_take_interval(hq, seq, &record.interval);
     } else if (record.type == MM_RECORD_MONTH_CLOSING) {
-        hq->closing_count++;
+        hq_take_closing(hq, seq, record.month_closing.channel);
     } else if (record.type == MM_RECORD_EVENT) {
         MM_ASSERT(record.event.code <= MM_EVENT_HOLD);
         hq->event_counts[record.event.code]++;
     } else if (record.type == MM_RECORD_GAP) {
         MM_ASSERT(record.gap.epoch == hq->epoch && record.gap.last_seq < SITE_RECORDS_MAX - 1);
-        memset(hq->explained + record.gap.first_seq, 1, record.gap.last_seq - record.gap.first_seq + 1);
+        memset(hq->explained + record.gap.first_seq, record.gap.reason, record.gap.last_seq - record.gap.first_seq + 1);
+        hq->has_given_up = hq->has_given_up || record.gap.reason == MM_GAP_FULL;
     }
 }
 

@@ -135,6 +135,9 @@ typedef struct {
 mm_err_t mm_journal_read_after(const mm_journal_t *self, mm_position_t after, mm_journal_hint_t *hint,
                                mm_journal_entry_t *entry);
 
+/// False: not one sector can be read now. What was not found before this was asked may be there.
+bool mm_journal_answers(const mm_journal_t *self);
+
 /// HQ's statement "committed up to here". May move back (HQ restored from a backup): what is still readable is
 /// unreleased again. A watermark of another epoch or beyond the newest record is refused with MM_ERR_ARG.
 mm_err_t mm_journal_set_watermark(mm_journal_t *self, mm_position_t watermark);

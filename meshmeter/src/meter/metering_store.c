@@ -199,8 +199,9 @@ bool mmi_metering_is_pending(const mm_metering_t *self, const mm_journal_entry_t
            memcmp(entry->payload, self->pending_payload, entry->payload_bytes) == 0;
 }
 
-// A record that was pending at the start and not found then: it may stand where flash did not answer.
-static void drop_if_in_journal(mm_metering_t *self) {
+// A record that was pending at the start and not found then: it may stand where flash did not answer. False: flash does
+// not answer now either, so it must not be made.
+static bool drop_if_in_journal(mm_metering_t *self) {
     mm_position_t after = self->journal_next;
     after.seq -= after.seq > 0 ? 1 : 0;
     mm_journal_hint_t hint = {0};
@@ -212,6 +213,7 @@ static void drop_if_in_journal(mm_metering_t *self) {
             mmi_metering_drop_pending(self);
         }
     }
+    return mm_journal_answers(self->journal);
 }
 
 bool mmi_metering_settle(mm_metering_t *self, mm_us_t now) {
@@ -224,8 +226,9 @@ bool mmi_metering_settle(mm_metering_t *self, mm_us_t now) {
     if (self->journal->read_only) {
         mmi_metering_reopen_journal(self, now);
     }
-    if (self->pending_doubtful) {
-        drop_if_in_journal(self);
+    if (self->pending_doubtful && !drop_if_in_journal(self)) {
+        self->journal_retry_at = now + MM_METERING_RETRY_S * MM_US_PER_S;
+        return false;
     }
     if (self->pending_type == MM_RECORD_NONE) {
         return true;

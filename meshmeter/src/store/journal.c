@@ -205,7 +205,7 @@ static void report_damage(mm_journal_t *self) {
             self->gaps_due = false;
             return;
         }
-        if (mmi_journal_place_record(self, &record) != MM_OK) {
+        if (!mm_journal_answers(self) || mmi_journal_place_record(self, &record) != MM_OK) {
             return;
         }
         from_seq = record.gap.last_seq;

@@ -30,6 +30,16 @@ mm_err_t mmi_journal_read(const mm_journal_t *self, uint32_t sector_index, uint3
     return MM_ERR_STORAGE;
 }
 
+bool mm_journal_answers(const mm_journal_t *self) {
+    for (uint32_t index = 0; index < self->sector_count; index++) {
+        uint8_t byte;
+        if (mmi_journal_read(self, index, 0, &byte, sizeof byte) == MM_OK) {
+            return true;
+        }
+    }
+    return false;
+}
+
 mm_err_t mmi_journal_program(mm_journal_t *self, uint32_t sector_index, uint32_t offset_bytes, const void *bytes,
                              size_t bytes_count) {
     const mm_flash_t *flash = self->flash;

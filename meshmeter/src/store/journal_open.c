@@ -327,6 +327,12 @@ mm_err_t mm_journal_open(mm_journal_t *self, const mm_flash_t *flash, mm_counter
     scan(self);
     drop_replaced(self);
     opening->damaged_count = count_damaged(self);
+    if (!mm_journal_answers(self)) {
+        // It fell silent on the way: nobody knows what stands in it. Better opened again than gone on with.
+        memset(opening, 0, sizeof *opening);
+        self->read_only = true;
+        return MM_ERR_STORAGE;
+    }
     apply_expected(self, expected_next, opening);
     settle_last(self);
     if (self->thinning.active) {

@@ -422,6 +422,17 @@ static mm_err_t load(const mm_register_store_t *self, uint32_t address, mmi_stor
     return MM_OK;
 }
 
+// A device of which some sectors cannot be read answers for the others.
+static bool answers(const mm_register_store_t *self) {
+    for (uint32_t index = 0; index < self->log_sector_count; index++) {
+        uint8_t byte;
+        if (!is_bad(self, index) && read_bytes(self, index * MM_FLASH_SECTOR_BYTES, &byte, sizeof byte) == MM_OK) {
+            return true;
+        }
+    }
+    return false;
+}
+
 // The power failed inside of the first entry of a fresh sector: nothing good is in it, and behind the torn bytes it is
 // as good as it was. Returns where it goes on; 0 = it is not such a sector.
 static uint32_t begun_end(const mm_register_store_t *self, uint32_t sector_index) {
@@ -507,9 +518,6 @@ mm_err_t mmi_store_log_open(mm_register_store_t *self, mm_store_state_t *state, 
         survey.damaged_limit_seq = survey.end_seq + SEQ_PLAUSIBLE;
         survey_log(self, &survey);
     }
-    if (good_sector_count(self) == 0) {
-        return MM_ERR_STORAGE;
-    }
     bool fell_back = survey.unreadable;
     bool loaded = false;
     // An image that reads well once and badly now gives way to the one before; how often is bounded.
@@ -528,11 +536,15 @@ mm_err_t mmi_store_log_open(mm_register_store_t *self, mm_store_state_t *state, 
         self->seq_high = survey.damaged_image_seq > survey.end_seq ? survey.damaged_image_seq : survey.end_seq;
     }
     find_end(self, &survey);
+    bool is_newest = loaded && !fell_back && !is_newer_damaged(self);
+    if (!answers(self)) {
+        return MM_ERR_STORAGE; // it fell silent on the way, and may hold a newer image than what was found
+    }
     if (!loaded) {
         self->image_seq = 0;
         *state = survey.traced || survey.unreadable ? MM_STORE_LOST : MM_STORE_EMPTY;
     } else {
-        *state = fell_back || is_newer_damaged(self) ? MM_STORE_FELL_BACK : MM_STORE_LOADED;
+        *state = is_newest ? MM_STORE_LOADED : MM_STORE_FELL_BACK;
     }
     return MM_OK;
 }

@@ -10,11 +10,13 @@
 
 #define NODES_MIN 3
 #define DAYS_MIN 5
-// Faults come so many times as often as in the scenario, or there would be few in so short a time.
+// Faults come so many times as often as in the scenario, or there would be few in so short a time; but what comes every
+// few hours comes often enough.
 #define HASTE 6
+#define HASTE_MINUTES_MIN 120
 // A journal that is full after some days.
-#define SECTORS_MIN 5
-#define SECTORS_MAX 8
+#define SECTORS_MIN 4
+#define SECTORS_MAX 5
 
 _Noreturn void mm_assert_failed(const char *expression, const char *file, int line) {
     fflush(stdout);
@@ -23,7 +25,8 @@ _Noreturn void mm_assert_failed(const char *expression, const char *file, int li
 }
 
 static uint32_t hasten(uint32_t minutes) {
-    return minutes == 0 ? 0 : (minutes + HASTE - 1) / HASTE;
+    uint32_t hastened = minutes / HASTE > HASTE_MINUTES_MIN ? minutes / HASTE : HASTE_MINUTES_MIN;
+    return minutes < hastened ? minutes : hastened;
 }
 
 // The scenario of this seed, with its faults pressed into some days.
@@ -55,7 +58,10 @@ static bool run(uint64_t seed, FILE *trace_file, world_result_t *sum) {
                                      .days = days,
                                      .trace_file = trace_file};
     world_run(&options, &s_result);
-    printf("%" PRIu64 " %s %016" PRIx64 "\n", seed, scenario.name, s_result.trace_hash);
+    const uint64_t *faults = s_result.fault_counts;
+    bool disk_failed = faults[MM_SIM_FAULT_HQ_DISK_FULL] + faults[MM_SIM_FAULT_HQ_DISK_FAILED] > 0;
+    printf("%" PRIu64 " %s %016" PRIx64 "%s\n", seed, scenario.name, s_result.trace_hash,
+           disk_failed ? " disk_failed" : "");
     if (s_result.fault[0] != '\0') {
         printf("broken: seed %" PRIu64 ": %s\n", seed, s_result.fault);
     }
@@ -71,7 +77,8 @@ static bool run(uint64_t seed, FILE *trace_file, world_result_t *sum) {
 static int usage(void) {
     fputs("usage: trace_hashes FIRST_SEED LAST_SEED\n"
           "       trace_hashes --trace SEED FILE\n\n"
-          "One line per seed: seed, scenario, hash of the trace. The last line says what the worlds met.\n",
+          "One line per seed: seed, scenario, hash of the trace, and whether HQ's disk failed (the one thing that the\n"
+          "model of HQ's books does in another way than the real ones). The last line says what the worlds met.\n",
           stderr);
     return 2;
 }

@@ -230,6 +230,14 @@ static void check_time(truth_t *self, const truth_device_t *truth) {
     }
 }
 
+// No wait without a deadline: each state of a session, and the back-off, has one.
+static void check_waits(truth_t *self, const device_t *device) {
+    const mm_uplink_t *uplink = &device->node.root.uplink;
+    if (uplink->state >= MM_UPLINK_CONNECTING && uplink->deadline == MM_US_NEVER) {
+        truth_fail(self, "root %d waits for ever in state %s", device->index, mm_uplink_state_name(uplink->state));
+    }
+}
+
 void truth_on_settled(truth_t *self, const device_t *device) {
     truth_device_t *truth = &self->devices[device->index];
     bool records = follow_journal(self, truth);
@@ -239,6 +247,7 @@ void truth_on_settled(truth_t *self, const device_t *device) {
     }
     check_unsaved(self, truth);
     check_released(self, truth);
+    check_waits(self, device);
     if (device->node.metering.interval_no != truth->interval_no) {
         check_month(self, truth);
         check_time(self, truth);

@@ -307,11 +307,12 @@ static uint32_t session_bound(const world_t *self) {
 
 // Run until HQ has everything up to the targets; false if it takes longer than until.
 static bool deliver(world_t *self, const mm_position_t *targets, mm_us_t until) {
-    while (!is_broken(self) && mm_sim_now(&self->sim) < until) {
-        if (is_delivered(self, targets)) {
-            return true;
+    while (!is_broken(self) && !is_delivered(self, targets)) {
+        mm_us_t next_at = mm_sim_queue_next_at(self->sim.queue);
+        if (next_at > until) {
+            return false;
         }
-        run_until(self, mm_sim_now(&self->sim) + MM_US_PER_S < until ? mm_sim_queue_next_at(self->sim.queue) : until);
+        run_until(self, next_at);
     }
     return is_delivered(self, targets);
 }

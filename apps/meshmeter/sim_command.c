@@ -69,7 +69,8 @@ static void print_usage(FILE *out) {
         "  --days N          days until the faults stop, 1 to 20000; the scenario's number. With fewer days or nodes\n"
         "                    rare events that a run did not meet are no failure\n"
         "  --trace FILE      write everything that happens, one line each: seconds, node, what, values\n"
-        "  --soak MINUTES    new seeds until the time is over\n"
+        "  --soak MINUTES    one seed after the other, from --seed on, until the time is over; runs under way are "
+        "ended\n"
         "  --jobs N          runs at the same time; the number of processors\n"
         "  --json            one JSON object per run instead of a line\n"
         "  --verbose         faults and rare events by kind\n\n"
@@ -178,20 +179,27 @@ static void print_counts(const world_result_t *result) {
 
 static void print_json(const scenario_t *scenario, uint64_t seed, const report_t *report, bool good) {
     const world_result_t *r = &report->result;
-    printf("{\"scenario\":\"%s\",\"seed\":%" PRIu64 ",\"good\":%s,\"node_years\":%.3f,\"faults\":%" PRIu64
-           ",\"power_cuts\":%" PRIu64 ",\"attempted\":%" PRIu64 ",\"stored\":%" PRIu64 ",\"duplicated\":%" PRIu64
-           ",\"lost\":%" PRIu64 ",\"counted_twice\":%" PRIu64 ",\"gaps\":%" PRIu64 ",\"wh_error\":%" PRIu64
-           ",\"pulses\":%" PRIu64 ",\"pulses_lost\":%" PRIu64 ",\"sessions\":%" PRIu64
+    printf("{\"scenario\":\"%s\",\"seed\":%" PRIu64
+           ",\"good\":%s,\"compared\":%s,\"node_years\":%.3f,\"faults\":%" PRIu64 ",\"power_cuts\":%" PRIu64
+           ",\"attempted\":%" PRIu64 ",\"stored\":%" PRIu64 ",\"duplicated\":%" PRIu64 ",\"lost\":%" PRIu64
+           ",\"counted_twice\":%" PRIu64 ",\"gaps\":%" PRIu64 ",\"wh_error\":%" PRIu64 ",\"pulses\":%" PRIu64
+           ",\"pulses_lost\":%" PRIu64 ",\"sessions\":%" PRIu64
            ",\"recovery_s\":%lld,\"recovery_sessions\":%u,\"recovery_bound\":%u,\"erases_max\":%u,"
            "\"erases_spread\":%u,\"core_s\":%.2f,\"trace\":\"%016" PRIx64 "\"}\n",
-           scenario->name, seed, good ? "true" : "false", node_years(r), r->faults, r->power_cuts, r->attempted,
-           r->stored, r->duplicated, r->lost, r->counted_twice, r->gaps, r->wh_error, r->pulses, r->pulses_lost,
-           r->sessions, (long long)(r->recovery_us / MM_US_PER_S), r->recovery_sessions, r->recovery_bound,
-           r->erases_max, r->erases_spread, report->core_s, r->trace_hash);
+           scenario->name, seed, good ? "true" : "false", r->compared ? "true" : "false", node_years(r), r->faults,
+           r->power_cuts, r->attempted, r->stored, r->duplicated, r->lost, r->counted_twice, r->gaps, r->wh_error,
+           r->pulses, r->pulses_lost, r->sessions, (long long)(r->recovery_us / MM_US_PER_S), r->recovery_sessions,
+           r->recovery_bound, r->erases_max, r->erases_spread, report->core_s, r->trace_hash);
 }
 
 static void print_line(const scenario_t *scenario, uint64_t seed, const report_t *report) {
     const world_result_t *r = &report->result;
+    if (!r->compared) {
+        printf("sim: scenario=%s seed=%" PRIu64 " node_years=%.2f faults=%" PRIu64 " power_cuts=%" PRIu64
+               " attempted=%" PRIu64 " broken before the books were compared, trace=%016" PRIx64 "\n",
+               scenario->name, seed, node_years(r), r->faults, r->power_cuts, r->attempted, r->trace_hash);
+        return;
+    }
     printf("sim: scenario=%s seed=%" PRIu64 " node_years=%.2f faults=%" PRIu64 " power_cuts=%" PRIu64
            " attempted=%" PRIu64 " stored=%" PRIu64 " duplicated=%" PRIu64 " lost=%" PRIu64 " counted_twice=%" PRIu64
            " gaps=%" PRIu64 " wh_error=%" PRIu64 " pulses_lost=%" PRIu64 " recovery_s=%lld recovery_sessions=%u/%u"
@@ -244,12 +252,14 @@ static void take_report(const sim_options_t *options, total_t *total, const scen
                         const report_t *report, const char *ended_by) {
     total->runs++;
     const char *why = ended_by;
-    char text[sizeof report->result.fault + 32] = "";
+    char text[sizeof report->result.fault] = "";
     if (report != NULL) {
         const char *missed = missed_probe(options, scenario, &report->result);
         why = report->result.fault[0] != '\0' ? report->result.fault : NULL;
         if (why == NULL && missed != NULL) {
-            snprintf(text, sizeof text, "the rare event %s was never met", missed);
+            snprintf(text, sizeof text,
+                     "all guarantees held, but the rare event %s, for which this scenario is there, never happened",
+                     missed);
             why = text;
         }
         add_to_total(total, report);
@@ -476,13 +486,15 @@ static int parse_options(int argc, char **argv, sim_options_t *options) {
 }
 
 int command_sim(int argc, char **argv) {
-    if (argc == 2 && strcmp(argv[1], "--help") == 0) {
-        print_usage(stdout);
-        return APP_OK;
-    }
-    if (argc == 2 && strcmp(argv[1], "--list") == 0) {
-        print_scenarios();
-        return APP_OK;
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+            print_usage(stdout);
+            return APP_OK;
+        }
+        if (strcmp(argv[i], "--list") == 0) {
+            print_scenarios();
+            return APP_OK;
+        }
     }
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
     sim_options_t options = {.seed = 1,

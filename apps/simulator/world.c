@@ -453,6 +453,7 @@ void world_run(const world_options_t *options, world_result_t *result) {
     }
     if (!is_broken(self)) {
         compare_books(self);
+        result->compared = true;
     }
     account(self);
     deinit(self);

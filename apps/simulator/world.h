@@ -31,6 +31,7 @@ typedef struct {
     uint64_t attempted; ///< records handed to the broker, again and again
     uint64_t stored;
     uint64_t duplicated; ///< came again and were ignored
+    bool compared;       ///< the books were: otherwise lost, counted_twice, gaps, wh_error and stored mean nothing
     uint64_t lost;
     uint64_t counted_twice;
     uint64_t gaps;

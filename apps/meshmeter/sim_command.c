@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -44,6 +45,7 @@ typedef struct {
 typedef struct {
     uint64_t runs;
     uint64_t failed;
+    uint64_t refused; // by this machine: they say nothing about the code
     world_result_t sum;
     double core_s;
 } total_t;
@@ -126,13 +128,23 @@ static bool run_here(const sim_options_t *options, const scenario_t *scenario, u
             return false;
         }
     }
+    if (world.trace_file != NULL) {
+        (void)setvbuf(world.trace_file, NULL, _IOLBF, 0); // those before an assertion are the ones that matter
+    }
     mm_hq_log_set_sink(discard_log, NULL); // thousands of crashes would fill the terminal
     double began_s = core_seconds();
     world_run(&world, &report->result);
     report->core_s = core_seconds() - began_s;
-    if (world.trace_file != NULL && fclose(world.trace_file) != 0) {
-        fprintf(stderr, "meshmeter sim: %s: %s\n", options->trace_path, strerror(errno));
-        return false;
+    if (progress.shown_at != 0) {
+        fputs("\r\033[K", stderr); // the result takes its place
+    }
+    if (world.trace_file != NULL) {
+        bool written = ferror(world.trace_file) == 0;
+        if (fclose(world.trace_file) != 0 || !written) {
+            fprintf(stderr, "meshmeter sim: %s: the trace could not be written: %s\n", options->trace_path,
+                    strerror(errno));
+            return false;
+        }
     }
     return true;
 }
@@ -229,9 +241,9 @@ static void add_to_total(total_t *total, const report_t *report) {
 
 // A run is over. report NULL: it ended by an assertion, or was killed.
 static void take_report(const sim_options_t *options, total_t *total, const scenario_t *scenario, uint64_t seed,
-                        const report_t *report) {
+                        const report_t *report, const char *ended_by) {
     total->runs++;
-    const char *why = "the run did not come to its end (an assertion, see above, or its limit of processor time)";
+    const char *why = ended_by;
     char text[sizeof report->result.fault + 32] = "";
     if (report != NULL) {
         const char *missed = missed_probe(options, scenario, &report->result);
@@ -275,6 +287,7 @@ static bool start_job(const sim_options_t *options, job_t *job, const scenario_t
         return false;
     }
     fflush(NULL);
+    pid_t parent = getpid();
     pid_t pid = fork();
     if (pid < 0) {
         close(ends[0]);
@@ -283,6 +296,11 @@ static bool start_job(const sim_options_t *options, job_t *job, const scenario_t
     }
     if (pid == 0) {
         static report_t s_report;
+        // Whoever ends the command (a signal, a closed pipe) ends its runs.
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (getppid() != parent) {
+            _exit(APP_ENVIRONMENT);
+        }
         close(ends[0]);
         limit_processor_time(options, scenario);
         // wait: room in the pipe | until RUN_LIMIT_S as for the run; the report fits a pipe's buffer | then it is over
@@ -293,6 +311,19 @@ static bool start_job(const sim_options_t *options, job_t *job, const scenario_t
     close(ends[1]);
     *job = (job_t){.pid = pid, .pipe = ends[0], .scenario = scenario, .seed = seed};
     return true;
+}
+
+// What ended a run that left no report.
+static void describe_end(int status, char *text, size_t text_bytes) {
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT) {
+        snprintf(text, text_bytes, "an assertion failed, see above");
+    } else if (WIFSIGNALED(status)) {
+        snprintf(text, text_bytes, "the run was ended by signal %d (%s)", WTERMSIG(status),
+                 WTERMSIG(status) == SIGKILL ? "limit of processor time, or too little memory"
+                                             : strsignal(WTERMSIG(status)));
+    } else {
+        snprintf(text, text_bytes, "the run ended with exit code %d", WEXITSTATUS(status));
+    }
 }
 
 static void end_job(const sim_options_t *options, total_t *total, job_t *job) {
@@ -310,8 +341,14 @@ static void end_job(const sim_options_t *options, total_t *total, job_t *job) {
     // wait: the end of a process that has closed its pipe | until RUN_LIMIT_S as above | then it is over
     while (waitpid(job->pid, &status, 0) < 0 && errno == EINTR) {
     }
-    take_report(options, total, job->scenario, job->seed, got == sizeof s_report ? &s_report : NULL);
     job->pid = 0;
+    if (got != sizeof s_report && WIFEXITED(status) && WEXITSTATUS(status) == APP_ENVIRONMENT) {
+        total->refused++; // it has said why
+        return;
+    }
+    char ended_by[80];
+    describe_end(status, ended_by, sizeof ended_by);
+    take_report(options, total, job->scenario, job->seed, got == sizeof s_report ? &s_report : NULL, ended_by);
 }
 
 // Which runs there are: scenario by scenario within a seed.
@@ -459,14 +496,17 @@ int command_sim(int argc, char **argv) {
     }
     static total_t s_total;
     code = run_jobs(&options, &s_total);
-    if (isatty(STDERR_FILENO) && options.jobs == 1) {
-        fputc('\n', stderr);
-    }
     if (code != APP_OK) {
         return code;
     }
     if (s_total.runs > 1 && !options.json) {
         print_total(&s_total);
+    }
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        return app_error(APP_ENVIRONMENT, "sim", "cannot write the results: %s", strerror(errno));
+    }
+    if (s_total.refused > 0 && s_total.failed == 0) {
+        return APP_ENVIRONMENT;
     }
     return s_total.failed == 0 ? APP_OK : APP_CHECK_FAILED;
 }

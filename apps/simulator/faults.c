@@ -288,7 +288,10 @@ static void back_up(world_t *self, int device) {
 
 static void strike_hq_restore(world_t *self, int device) {
     (void)device;
-    (void)headquarters_restore(&self->hq);
+    if (books_have_backup(self->hq.books)) {
+        truth_on_restore(&self->truth);
+        (void)headquarters_restore(&self->hq);
+    }
 }
 
 // --- time

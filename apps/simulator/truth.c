@@ -97,6 +97,8 @@ static void note_record(truth_t *self, truth_device_t *truth, const mm_journal_e
         note_interval(truth, &record.interval, noted);
         break;
     case MM_RECORD_MONTH_CLOSING:
+        truth->closed_months[record.month_closing.year_month / 8] |=
+            (uint8_t)(1u << record.month_closing.year_month % 8);
         mm_sim_probe(self->sim, MM_SIM_PROBE_MONTH_CLOSED, device);
         mm_sim_note(self->sim, device, "month_closed_as", record.month_closing.year_month,
                     ((uint64_t)record.month_closing.channel << 32) | record.month_closing.month_pulses);
@@ -190,6 +192,52 @@ static void check_unsaved(truth_t *self, const truth_device_t *truth) {
     }
 }
 
+// Only HQ's word releases a record.
+static void check_released(truth_t *self, const truth_device_t *truth) {
+    mm_position_t released = truth->device->node.metering.watermark;
+    if (released.seq > 0 && mm_position_compare(released, truth->acknowledged_ever) > 0) {
+        truth_fail(self, "node %d has released %u/%u, HQ has acknowledged up to %u/%u only", truth->device->index,
+                   released.epoch, released.seq, truth->acknowledged_ever.epoch, truth->acknowledged_ever.seq);
+    }
+}
+
+// What is counted now goes into the month that the node's clock shows, unless that one is closed (a clock set back).
+static void check_month(truth_t *self, const truth_device_t *truth) {
+    const mm_metering_t *metering = &truth->device->node.metering;
+    mm_time_t time = mm_metering_time(metering, device_local_now(truth->device));
+    int64_t utc_s = time.utc.us / MM_US_PER_S;
+    if (time.trust == MM_TRUST_UNSET || metering->hour == MM_HOUR_UNKNOWN || utc_s >= metering->next_hour_s) {
+        return;
+    }
+    mm_local_t local = mm_local_from_utc(&metering->tz, utc_s);
+    uint16_t year_month = mm_local_year_month(&local);
+    bool closed = year_month == metering->closing_year_month ||
+                  (truth->closed_months[year_month / 8] & (1u << year_month % 8)) != 0;
+    if (metering->registers.year_month != year_month && !closed) {
+        truth_fail(self, "node %d counts in month %u, and its clock shows %u", truth->device->index,
+                   metering->registers.year_month, year_month);
+    }
+}
+
+// Who calls a time synchronised must have heard it lately.
+static void check_time(truth_t *self, const truth_device_t *truth) {
+    mm_time_t time = mm_metering_time(&truth->device->node.metering, device_local_now(truth->device));
+    mm_us_t error_us = time.utc.us - (self->begin_utc_us + mm_sim_now(self->sim));
+    if (self->time_error_max_us > 0 && time.trust == MM_TRUST_SYNCED &&
+        (error_us > self->time_error_max_us || error_us < -self->time_error_max_us)) {
+        truth_fail(self, "node %d calls its time synchronised, and it is %lld ms wrong", truth->device->index,
+                   (long long)(error_us / 1000));
+    }
+}
+
+// No wait without a deadline: each state of a session, and the back-off, has one.
+static void check_waits(truth_t *self, const device_t *device) {
+    const mm_uplink_t *uplink = &device->node.root.uplink;
+    if (uplink->state >= MM_UPLINK_CONNECTING && uplink->deadline == MM_US_NEVER) {
+        truth_fail(self, "root %d waits for ever in state %s", device->index, mm_uplink_state_name(uplink->state));
+    }
+}
+
 void truth_on_settled(truth_t *self, const device_t *device) {
     truth_device_t *truth = &self->devices[device->index];
     bool records = follow_journal(self, truth);
@@ -198,7 +246,11 @@ void truth_on_settled(truth_t *self, const device_t *device) {
         check_intervals(self, truth);
     }
     check_unsaved(self, truth);
+    check_released(self, truth);
+    check_waits(self, device);
     if (device->node.metering.interval_no != truth->interval_no) {
+        check_month(self, truth);
+        check_time(self, truth);
         truth->interval_no = device->node.metering.interval_no;
         memcpy(truth->older_life, truth->old_life, sizeof truth->old_life);
         memcpy(truth->old_life, truth->life, sizeof truth->life);
@@ -270,6 +322,68 @@ void truth_on_ack(truth_t *self, const mm_ack_t *ack) {
         if (watermark.seq > 0 && mm_position_compare(watermark, next) >= 0) {
             truth_fail(self, "HQ acknowledges %u/%u of node %d, which has made records up to %u/%u only",
                        watermark.epoch, watermark.seq, index, next.epoch, next.seq - 1);
+        }
+        truth_device_t *truth = &self->devices[index];
+        if (mm_position_compare(watermark, truth->acknowledged) < 0) {
+            truth_fail(self, "HQ takes back what it had acknowledged of node %d: %u/%u, now %u/%u", index,
+                       truth->acknowledged.epoch, truth->acknowledged.seq, watermark.epoch, watermark.seq);
+        }
+        truth->acknowledged = watermark;
+        if (mm_position_compare(watermark, truth->acknowledged_ever) > 0) {
+            truth->acknowledged_ever = watermark;
+        }
+    }
+}
+
+void truth_on_restore(truth_t *self) {
+    for (int i = 0; i < self->device_count; i++) {
+        self->devices[i].acknowledged = (mm_position_t){0, 0};
+    }
+}
+
+// --- confirmations
+
+// Records that follow those which the cursor has passed. Where nothing is known of the node, any may be the first.
+static bool continues(const mm_cursor_t *cursor, const mm_receipt_t *receipt) {
+    mm_position_t after = mm_cursor_after(cursor);
+    return receipt->after.seq == 0 || after.epoch == 0 || mm_position_compare(receipt->after, after) <= 0;
+}
+
+static bool is_confirmed_by(const mm_root_t *root, const mm_mqtt_event_t *event, const mm_cursor_t *cursor) {
+    const mm_uplink_t *uplink = &root->uplink;
+    for (size_t slot = 0; slot < MM_SESSION_WINDOW; slot++) {
+        const mm_uplink_inflight_t *inflight = &uplink->inflight[slot];
+        if (inflight->packet_id == 0 || inflight->packet_id != event->packet_id || event->session != uplink->session) {
+            continue;
+        }
+        for (size_t i = 0; i < MM_RECEIPTS_MAX; i++) {
+            const mm_receipt_t *receipt = &root->receipts[i];
+            if (receipt->token == inflight->token && mm_mac_equal(receipt->mac, cursor->mac) &&
+                continues(cursor, receipt)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+void truth_before_uplink_event(truth_t *self, const device_t *device, const mm_mqtt_event_t *event) {
+    const mm_root_t *root = &device->node.root;
+    for (size_t i = 0; i < MM_NODES_MAX; i++) {
+        const mm_cursor_t *cursor = &root->cursors.cursors[i];
+        self->confirmed[i] = cursor->confirmed;
+        self->may_confirm[i] = cursor->used && event->kind == MM_MQTT_PUBLISHED && event->reason == 0 &&
+                               is_confirmed_by(root, event, cursor);
+    }
+}
+
+void truth_after_uplink_event(truth_t *self, const device_t *device) {
+    for (size_t i = 0; i < MM_NODES_MAX; i++) {
+        mm_position_t confirmed = device->node.root.cursors.cursors[i].confirmed;
+        if (!self->may_confirm[i] && mm_position_compare(confirmed, self->confirmed[i]) > 0) {
+            truth_fail(
+                self, "root %d takes %u/%u of node %d for confirmed, which the broker has not, or not all before",
+                device->index, confirmed.epoch, confirmed.seq, device->node.root.cursors.cursors[i].mac.bytes[5] - 1);
         }
     }
 }

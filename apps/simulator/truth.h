@@ -42,6 +42,9 @@ typedef struct {
     uint64_t intervals[MM_CHANNELS]; ///< sum of all interval records
     bool memory_damaged;             ///< a copy of the registers was damaged since the last boot
     bool booted_once;
+    mm_position_t acknowledged;      ///< by HQ, the last time
+    mm_position_t acknowledged_ever; ///< by any database that HQ has had
+    uint8_t closed_months[1 << 13];  ///< a bit for each year_month that has a closing record
     // Deaths.
     uint64_t life_at_death[MM_CHANNELS];
     uint64_t pulses_lost; ///< read and not kept
@@ -52,6 +55,12 @@ typedef struct {
     truth_device_t *devices;
     int device_count;
     bool router_off; ///< for the probe
+    int64_t begin_utc_us;
+    mm_us_t time_error_max_us; ///< of a time that is called synchronised; 0 = clocks, or the frames that carry time,
+                               ///< are late on purpose
+    // Between the two looks at an event of an uplink.
+    mm_position_t confirmed[MM_NODES_MAX];
+    bool may_confirm[MM_NODES_MAX]; ///< the broker confirms something of this node's
     /// First thing that was wrong; "" = nothing.
     char fault[256];
     // The account, filled by truth_compare.
@@ -74,8 +83,14 @@ void truth_on_settled(truth_t *self, const device_t *device);
 void truth_on_died(truth_t *self, const device_t *device);
 /// A copy of the registers of this device is about to be damaged: the other one is allowed to be older.
 void truth_allow_older(truth_t *self, int device);
-/// HQ says so: it may not speak of records that were never made.
+/// HQ says so: it may not speak of records that were never made, nor take anything back.
 void truth_on_ack(truth_t *self, const mm_ack_t *ack);
+/// A backup becomes HQ's database: what was acknowledged since is not there any more.
+void truth_on_restore(truth_t *self);
+/// A PUBACK moves the cursors of what was in its message, not over records that were in none, and nothing else moves
+/// any: look before an event of a root's uplink, and after it.
+void truth_before_uplink_event(truth_t *self, const device_t *device, const mm_mqtt_event_t *event);
+void truth_after_uplink_event(truth_t *self, const device_t *device);
 
 /// Compare everything with HQ's books. Every device must be alive and held, everything delivered, and HQ down.
 void truth_compare(truth_t *self, books_t *books);

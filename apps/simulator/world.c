@@ -10,6 +10,9 @@
 // Of a report, with its frame and section heads, when it carries no snapshot.
 #define REPORT_RECORDS_BYTES 1300
 #define RECORD_HEAD_BYTES 4
+// Of a time that came through so many roots, each with its crystal, since somebody had a source; and some for the way.
+#define TIME_HOPS 4
+#define TIME_ERROR_US (2 * MM_US_PER_S)
 // Waits that may still run when the last fault is over: the back-off, and the hold of what a broker lost.
 #define WAITS_US (mm_us_t)((1 + 4 + 1) * 3600 * MM_US_PER_S)
 
@@ -107,7 +110,9 @@ static void to_gateway(void *context, int index, const mm_mqtt_event_t *event) {
             mm_sim_probe(&self->sim, MM_SIM_PROBE_STALE_ACK_IGNORED, index);
         }
     }
+    truth_before_uplink_event(&self->truth, device, event);
     device_on_mqtt_event(device, event);
+    truth_after_uplink_event(&self->truth, device);
 }
 
 static void to_hq(void *context, const char *topic, const void *bytes, size_t bytes_count) {
@@ -187,6 +192,10 @@ static void init(world_t *self, const world_options_t *options, world_result_t *
     self->sim.trace_file = options->trace_file;
     truth_init(&self->truth, &self->sim, self->node_count);
     make_devices(self);
+    self->truth.begin_utc_us = self->begin_utc_us;
+    if (self->scenario->minutes_clock == 0 && self->scenario->radio.delayed == 0) {
+        self->truth.time_error_max_us = TIME_ERROR_US + TIME_HOPS * self->scenario->drift_ppm_max * (DAY_US / 1000000);
+    }
     const mm_sim_mesh_receivers_t mesh = {on_mesh_event, on_mesh_frame, self};
     const mm_sim_broker_receivers_t broker = {to_gateway, to_hq, self};
     self->mesh = mm_sim_mesh_create(&self->sim, self->node_count, &self->scenario->radio, &mesh);
@@ -298,11 +307,12 @@ static uint32_t session_bound(const world_t *self) {
 
 // Run until HQ has everything up to the targets; false if it takes longer than until.
 static bool deliver(world_t *self, const mm_position_t *targets, mm_us_t until) {
-    while (!is_broken(self) && mm_sim_now(&self->sim) < until) {
-        if (is_delivered(self, targets)) {
-            return true;
+    while (!is_broken(self) && !is_delivered(self, targets)) {
+        mm_us_t next_at = mm_sim_queue_next_at(self->sim.queue);
+        if (next_at > until) {
+            return false;
         }
-        run_until(self, mm_sim_now(&self->sim) + MM_US_PER_S < until ? mm_sim_queue_next_at(self->sim.queue) : until);
+        run_until(self, next_at);
     }
     return is_delivered(self, targets);
 }

@@ -459,6 +459,39 @@ static void test_cursor_backlog_at_the_limits(void **state) {
     expect_backlog(&fixture, expected, 1);
 }
 
+// Found by the simulator (restore, seed 17): HQ had been away for a day, the hold had doubled, and when it was back it
+// did not have what the broker had confirmed last; the backlog took two sessions more than guarantee I8 allows.
+static void test_cursor_news_from_hq_shortens_a_doubled_hold(void **state) {
+    (void)state;
+    fixture_t fixture;
+    set_up(&fixture);
+    mm_cursor_t *cursor = attach(&fixture, 1, 0);
+    assert_int_equal(apply(&fixture, 1, 5, 1, at(1, 10), 0), MM_OK);
+    mm_us_t now = 0;
+    for (int doublings = 0; doublings < 3; doublings++) {
+        confirm(&fixture, 1, at(1, 20), now);
+        now = cursor->resend_at;
+        mm_cursor_poll(&fixture.table, now);
+    }
+    confirm(&fixture, 1, at(1, 20), now);
+    mm_us_t doubled_at = cursor->resend_at;
+    assert_true(doubled_at >= now + 4 * HOLD_US);
+    // The retained acknowledgement that it had before tells nothing.
+    assert_int_equal(apply(&fixture, 1, 5, 1, at(1, 10), now + 1), MM_OK);
+    assert_int_equal(cursor->resend_at, doubled_at);
+    // Another one does, though this node's watermark stands.
+    assert_int_equal(apply(&fixture, 1, 6, 1, at(1, 10), now + 2), MM_OK);
+    assert_int_equal(cursor->resend_at, now + 2 + HOLD_US / 2);
+    expect_after(cursor, 1, 20);
+    mm_cursor_poll(&fixture.table, now + 2 + HOLD_US / 2);
+    expect_after(cursor, 1, 10);
+    // It never puts off what is due earlier.
+    confirm(&fixture, 1, at(1, 20), now + 2 * HOLD_US);
+    mm_us_t due_at = cursor->resend_at;
+    assert_int_equal(apply(&fixture, 1, 7, 1, at(1, 10), due_at - 1), MM_OK);
+    assert_int_equal(cursor->resend_at, due_at);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cursor_new_node_is_unknown),
@@ -481,6 +514,7 @@ int main(void) {
         cmocka_unit_test(test_cursor_select_backlog_largest_first),
         cmocka_unit_test(test_cursor_confirmed_is_no_backlog_until_the_hold_is_over),
         cmocka_unit_test(test_cursor_backlog_at_the_limits),
+        cmocka_unit_test(test_cursor_news_from_hq_shortens_a_doubled_hold),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,7 +15,9 @@
 /// continues. What was confirmed but not committed is held back for `hold_us`, counted from the first confirmation
 /// behind the watermark (or from the watermark's last move), so that later confirmations cannot put off the resend of
 /// one lost message for ever. Each time that the hold passes without the watermark moving it doubles, up to
-/// hold_max_us: an HQ that is down for a week must not fill the broker.
+/// hold_max_us: an HQ that is down for a week must not fill the broker. An acknowledgement that is news (another
+/// revision) tells that HQ is at work again: what is held then waits for hold_us at most, whether its own watermark
+/// moved or not.
 
 typedef struct {
     mm_mac_t mac;

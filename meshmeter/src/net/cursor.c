@@ -99,10 +99,24 @@ void mm_cursor_poll(mm_cursor_table_t *self, mm_us_t now) {
     }
 }
 
-static void set_watermark(mm_cursor_table_t *self, mm_cursor_t *cursor, mm_position_t watermark, mm_us_t now) {
+// HQ is at work, and what the broker confirmed is not there: what is on its way still has half of the first hold, one
+// cycle in the field.
+static void shorten_hold(const mm_cursor_table_t *self, mm_cursor_t *cursor, mm_us_t now) {
+    mm_us_t resend_at = now + self->hold_us / 2;
+    cursor->hold_doublings = 0;
+    if (resend_at < cursor->resend_at && cursor->resend_at != MM_US_NEVER) {
+        cursor->resend_at = resend_at;
+    }
+}
+
+static void set_watermark(mm_cursor_table_t *self, mm_cursor_t *cursor, mm_position_t watermark, bool is_news,
+                          mm_us_t now) {
     int order = cursor->has_watermark ? mm_position_compare(watermark, cursor->watermark) : 1;
     cursor->has_watermark = true;
     if (order == 0) {
+        if (is_news) {
+            shorten_hold(self, cursor, now);
+        }
         return;
     }
     cursor->watermark = watermark;
@@ -153,12 +167,14 @@ mm_err_t mm_cursor_apply_ack(mm_cursor_table_t *self, const mm_ack_t *ack, mm_us
     if (!same_database && !is_first) {
         change_database(self, ack);
     }
+    // The same one again, retained at the broker, says nothing about HQ now.
+    bool is_news = !is_first && (!same_database || ack->revision != self->ack_revision);
     self->ack_database_id = ack->database_id;
     self->ack_revision = ack->revision;
     for (uint8_t i = 0; i < ack->entry_count; i++) {
         mm_cursor_t *cursor = mm_cursor_find(self, ack->entries[i].node);
         if (cursor != NULL) {
-            set_watermark(self, cursor, ack->entries[i].watermark, now);
+            set_watermark(self, cursor, ack->entries[i].watermark, is_news, now);
         }
     }
     return MM_OK;

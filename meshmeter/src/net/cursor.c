@@ -102,6 +102,7 @@ void mm_cursor_poll(mm_cursor_table_t *self, mm_us_t now) {
 // HQ is at work, and what the broker confirmed is not there: what is on its way still has half of the first hold, one
 // cycle in the field.
 static void shorten_hold(const mm_cursor_table_t *self, mm_cursor_t *cursor, mm_us_t now) {
+    // no wait: what may become that of the cursor
     mm_us_t resend_at = now + self->hold_us / 2;
     cursor->hold_doublings = 0;
     if (resend_at < cursor->resend_at && cursor->resend_at != MM_US_NEVER) {

@@ -10,8 +10,8 @@
 #include <stdint.h>
 
 /// HQ's connection to the MQTT broker: a persistent session, its own reconnect with back-off and jitter, the messages
-/// of the nodes in, the acknowledgements out. Single-threaded, driven by the owner's poll loop; uses SIGALRM and the real
-/// timer while it connects, so other threads block that signal.
+/// of the nodes in, the acknowledgements out. Single-threaded, driven by the owner's poll loop; uses SIGALRM and the
+/// real timer while it connects, so other threads block that signal.
 ///
 /// The broker confirms a message to its sender before HQ has it (and libmosquitto confirms it to the broker before it
 /// is committed): neither is relied upon, the acknowledgement with the watermarks is.

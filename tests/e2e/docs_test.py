@@ -51,7 +51,7 @@ def check_readme_commands():
     for block in blocks(text, ""):
         if block.startswith("summary: "):
             pattern = re.escape(block.strip()).replace("…", r"\d+")
-    commands = list(commands_of(text))
+    commands = [arguments for arguments in commands_of(text) if arguments[0] != "sim"]
     if not commands or pattern is None:
         fail("README.md has no command to run, or no summary")
     for arguments in commands:
@@ -61,9 +61,25 @@ def check_readme_commands():
         print("ok   README.md:", shlex.join(arguments))
 
 
+def check_simulator_commands():
+    for path in ("README.md", "docs/guide/simulator.md"):
+        commands = [arguments for arguments in commands_of(read(path)) if arguments[0] == "sim"]
+        if not commands:
+            fail(f"{path} has no simulation to run")
+        for arguments in commands:
+            done = subprocess.run([PROGRAM, *arguments], capture_output=True, text=True, timeout=250, check=False)
+            is_run = "--list" not in arguments
+            if done.returncode != 0 or (is_run and not re.search("^sim: .* lost=0 .* wh_error=0 ", done.stdout)):
+                fail(f"{path}: {shlex.join(arguments)}: exit code {done.returncode}\n{done.stdout}{done.stderr}")
+            print(f"ok   {path}:", shlex.join(arguments))
+
+
 def check_options():
-    help_text = subprocess.run([PROGRAM, "demo", "--help"], capture_output=True, text=True, check=True).stdout
-    text = read("docs/guide/demo.md") + read("README.md")
+    help_text = "".join(
+        subprocess.run([PROGRAM, command, "--help"], capture_output=True, text=True, check=True).stdout
+        for command in ("demo", "sim")
+    )
+    text = read("docs/guide/demo.md") + read("docs/guide/simulator.md") + read("README.md")
     known = set(re.findall(r"--[a-z-]+", help_text)) | {"--build-only", "--node", "--state", "--fast", "--help"}
     used = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text))
     if not used or used - known:
@@ -124,3 +140,4 @@ check_links()
 check_keys()
 check_options()
 check_readme_commands()
+check_simulator_commands()

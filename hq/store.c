@@ -253,10 +253,10 @@ static bool is_wal(mm_store_t *self) {
 // If a sync failed and HQ was started again, the WAL may hold transactions that stand in the operating system's cache
 // only: later syncs do not write them, and a power cut would take them with everything that was committed behind them.
 // So nothing is committed behind what was found here: it goes into the database, and the WAL begins anew. A reader that
-// holds the WAL for longer than the busy time-out leaves only that danger.
+// holds the WAL for longer than the busy time-out, or a full disk, leaves only that danger.
 static bool begin_wal_anew(mm_store_t *self) {
     int code = sqlite3_wal_checkpoint_v2(self->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
-    return code == SQLITE_OK || (code & 0xFF) == SQLITE_BUSY;
+    return code == SQLITE_OK || (code & 0xFF) == SQLITE_BUSY || (code & 0xFF) == SQLITE_FULL;
 }
 
 static bool open_database(mm_store_t *self, const char *path, const mm_store_options_t *options, mm_hq_error_t *error) {

@@ -79,6 +79,22 @@ static void probe_event(truth_t *self, const mm_event_record_t *event, int devic
     }
 }
 
+// A month's hours are all of it, and its register is one that the meter has passed.
+static void check_closing(truth_t *self, const truth_device_t *truth, const mm_month_closing_record_t *closing) {
+    uint64_t hours = 0;
+    for (uint8_t hour = 0; hour < MM_HOURS_OF_DAY; hour++) {
+        hours += closing->hours_pulses[hour];
+    }
+    const mm_channel_registers_t *registers = &truth->device->node.metering.registers.channels[closing->channel];
+    if (hours != closing->month_pulses || closing->life_pulses < closing->month_pulses ||
+        closing->life_pulses > registers->life_pulses) {
+        truth_fail(self,
+                   "node %d channel %u closes month %u with %u pulses, %" PRIu64 " in its hours, register %" PRIu64,
+                   truth->device->index, closing->channel, closing->year_month, closing->month_pulses, hours,
+                   closing->life_pulses);
+    }
+}
+
 static void note_record(truth_t *self, truth_device_t *truth, const mm_journal_entry_t *entry) {
     truth_record_t *noted = add_record(truth);
     *noted = (truth_record_t){.epoch = entry->position.epoch,
@@ -97,6 +113,7 @@ static void note_record(truth_t *self, truth_device_t *truth, const mm_journal_e
         note_interval(truth, &record.interval, noted);
         break;
     case MM_RECORD_MONTH_CLOSING:
+        check_closing(self, truth, &record.month_closing);
         truth->closed_months[record.month_closing.year_month / 8] |=
             (uint8_t)(1u << record.month_closing.year_month % 8);
         mm_sim_probe(self->sim, MM_SIM_PROBE_MONTH_CLOSED, device);

@@ -174,6 +174,38 @@ static void test_hq_commits_nothing_behind_a_failed_sync(void **state) {
     }
 }
 
+#define SHARED_MEMORY_BYTES 40000 // for the WAL's index, which every start needs
+
+// A full disk after a crash: the WAL cannot go into the database now. HQ starts all the same, serves what it has, and
+// takes messages when there is room again.
+static void test_hq_starts_on_a_full_disk(void **state) {
+    (void)state;
+    mm_hq_error_t error;
+    mm_sim_disk_t *disk = mm_sim_disk_create("full", 5);
+    const mm_store_options_t options = {.vfs = mm_sim_disk_vfs_name(disk), .database_id = 7, .busy_timeout_ms = 1};
+    mm_store_t *store = mm_store_open("/hq.db", &options, &error);
+    assert_non_null(store);
+    hq_batch_t batch;
+    for (uint32_t first = 1; first < 4000; first += 50) {
+        hq_batch_intervals(&batch, hq_mac(1), 1, first, first + 49);
+        hq_commit(store, &batch);
+    }
+    mm_sim_disk_crash(disk);
+    mm_store_close(store);
+    mm_sim_disk_set_full(disk, SHARED_MEMORY_BYTES);
+    store = mm_store_open("/hq.db", &options, &error);
+    if (store == NULL) {
+        fail_msg("%s", error.text);
+    }
+    hq_assert_watermark(store, hq_mac(1), 1, 4000);
+    mm_sim_disk_set_full(disk, -1);
+    hq_batch_intervals(&batch, hq_mac(1), 1, 4001, 4010);
+    hq_commit(store, &batch);
+    hq_assert_watermark(store, hq_mac(1), 1, 4010);
+    mm_store_close(store);
+    mm_sim_disk_destroy(disk);
+}
+
 static void test_hq_opens_nothing_without_memory(void **state) {
     (void)state;
     mm_hq_error_t error = {{0}};
@@ -195,6 +227,7 @@ int main(void) {
         cmocka_unit_test(test_hq_log_goes_where_it_is_sent),
         cmocka_unit_test(test_hq_reads_on_the_same_disk),
         cmocka_unit_test(test_hq_commits_nothing_behind_a_failed_sync),
+        cmocka_unit_test(test_hq_starts_on_a_full_disk),
         cmocka_unit_test(test_hq_opens_nothing_without_memory),
     };
     return cmocka_run_group_tests_name("hq on a disk", tests, NULL, NULL);

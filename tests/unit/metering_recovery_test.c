@@ -793,6 +793,35 @@ static void test_metering_boundary_before_the_interval_began(void **state) {
     assert_life_is_truth();
 }
 
+// Registers and journal share a chip that is silent at one start and answers again a moment later: the node looked
+// virgin, and its journal has everything. What its counter with a battery shows is in there already.
+static void test_metering_registers_and_journal_silent_at_one_start(void **state) {
+    (void)state;
+    for (int with_fram = 0; with_fram < 2; with_fram++) {
+        world_init(utc(2024, 6, 10, 21, 50, 0), with_fram == 1);
+        open_and_sync();
+        for (int day = 0; day < 5; day++) {
+            run_s(S_PER_DAY);
+            sync_again();
+        }
+        refuse_all(false, false);
+        world.t_us += US;
+        assert_int_equal(world_open(), MM_OK);
+        refuse_nothing();
+        assert_true(world.journal.read_only);
+        sync_again();
+        run_s(3600);
+        world_reboot(US, true);
+        sync_again();
+        run_s(3600);
+        hq_collect();
+        for (uint8_t channel = 0; channel < MM_CHANNELS; channel++) {
+            uint64_t made = world.options.meters[channel].id[0] == '\0' ? 0 : truth_at(channel, world.t_us);
+            assert_true(hq_interval_pulses(channel) + registers(channel)->interval_pulses <= made);
+        }
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_metering_leaves_a_silent_store_alone, setup),
@@ -821,6 +850,7 @@ int main(void) {
         cmocka_unit_test_setup(test_metering_stuck_month_begins_at_the_hour, setup),
         cmocka_unit_test_setup(test_metering_hours_of_an_odd_zone, setup),
         cmocka_unit_test_setup(test_metering_boundary_before_the_interval_began, setup),
+        cmocka_unit_test_setup(test_metering_registers_and_journal_silent_at_one_start, setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

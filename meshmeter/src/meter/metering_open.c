@@ -207,7 +207,7 @@ static void catch_up(mm_metering_t *self, bool image_found) {
 }
 
 void mmi_metering_reopen_journal(mm_metering_t *self, mm_us_t now) {
-    opening_t opening = {.image_found = true};
+    opening_t opening = {.image_found = self->image_exists};
     open_journal(self, self->journal->flash, self->journal->sector_count, &opening);
     if (self->journal->read_only) {
         return;
@@ -216,7 +216,15 @@ void mmi_metering_reopen_journal(mm_metering_t *self, mm_us_t now) {
         leave_to_old_journal(self, &opening);
         report_restart(self, &opening, now);
     }
-    catch_up(self, true);
+    // Neither had answered at the start, so this node looked virgin. What it has counted since is all that its counters
+    // have, and is in the journal's records: as if the registers were lost.
+    if (!self->image_exists && mm_journal_next(self->journal).seq > 1) {
+        mmi_metering_drop_pending(self);
+        memset(self->registers.channels, 0, sizeof self->registers.channels);
+        self->baseline_due = true;
+        mmi_metering_take_baseline(self, now);
+    }
+    catch_up(self, self->image_exists);
 }
 
 static bool is_same_meter(const mm_meter_config_t *left, const mm_meter_config_t *right) {

@@ -233,8 +233,12 @@ bool mmi_metering_settle(mm_metering_t *self, mm_us_t now) {
     if (self->pending_type == MM_RECORD_NONE) {
         return true;
     }
-    // Making room may take positions. That does not matter: open looks for the record from the image's position on.
-    mm_err_t err = mm_journal_prepare(self->journal);
+    // Making room may take positions. That does not matter: open looks for the record from the image's position on. A
+    // record that a silent sector may hold already goes to the very position that it has there: HQ takes it once, and
+    // gap records come after it.
+    bool in_place =
+        self->pending_doubtful && mm_position_compare(mm_journal_next(self->journal), self->journal_next) == 0;
+    mm_err_t err = in_place ? MM_OK : mm_journal_prepare(self->journal);
     if (err == MM_OK) {
         err = append_pending(self);
     }

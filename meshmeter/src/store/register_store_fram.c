@@ -248,11 +248,17 @@ mm_err_t mmi_store_fram_open(mm_register_store_t *self, mm_store_state_t *state,
     return MM_OK;
 }
 
-// True if the newest image can be read no more. FRAM that does not answer now is not judged.
+// True if the newest image can be read no more. A bus that disturbs one read is no damage: it is asked twice, and FRAM
+// that does not answer is not judged.
 static bool is_newest_damaged(const mm_register_store_t *self) {
     slot_t slot;
-    return self->image_seq != 0 &&
-           read_slot(self, image_address(self->image_slot), MMI_STORE_TAG_IMAGE, &slot, NULL) == MM_OK && !slot.valid;
+    for (int attempt = 0; attempt < 2; attempt++) {
+        if (self->image_seq == 0 ||
+            read_slot(self, image_address(self->image_slot), MMI_STORE_TAG_IMAGE, &slot, NULL) != MM_OK || slot.valid) {
+            return false;
+        }
+    }
+    return true;
 }
 
 mm_err_t mmi_store_fram_save(mm_register_store_t *self, const void *image, size_t image_bytes) {

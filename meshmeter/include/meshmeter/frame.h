@@ -128,6 +128,8 @@ typedef struct {
     mm_position_t run_next; ///< of the run being read
     uint8_t run_left;
     bool snapshot_seen;
+    mm_reader_t control; ///< content of the control section (command.h)
+    bool control_seen;
 } mm_report_reader_t;
 
 typedef enum {
@@ -135,6 +137,7 @@ typedef enum {
     MM_REPORT_SNAPSHOT, ///< *snapshot was filled
     MM_REPORT_RECORD,   ///< *record is valid
     MM_REPORT_CORRUPT,  ///< stop; what was read before is good
+    MM_REPORT_CONTROL,  ///< the reader's `control` is the content, see mm_control_report_read
 } mm_report_item_t;
 
 mm_err_t mm_report_open(const mm_frame_t *frame, mm_report_reader_t *self);

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef MM_CONTROL_H
+#define MM_CONTROL_H
+
+#include "meshmeter/base.h"
+#include "meshmeter/command.h"
+#include "meshmeter/counters.h"
+#include "meshmeter/credit.h"
+#include "meshmeter/metering.h"
+#include "meshmeter/port/actions.h"
+#include "meshmeter/port/crypto.h"
+#include "meshmeter/port/log.h"
+#include "meshmeter/port/relay.h"
+#include "meshmeter/slot.h"
+
+/// What a node is told to do: takes commands and tokens, keeps credit, moves relays.
+///
+/// At most once. A command is taken in one transaction of the register image (metering.h): counter, effect and the
+/// record that answers it. After any power cut either all of it happened or nothing. Only then the relay moves or the
+/// platform acts. A command whose counter is not above the stored one was taken before, or passed over; it is counted
+/// and not answered again (its record reaches HQ by itself).
+///
+/// Era. The counter, the used tokens and the balances belong to an era, a random number made when there is no state (a
+/// new node, or one whose register image was lost as a whole). Commands are sealed for an era and token series are
+/// derived from it, so nothing that was used before the loss works again. If only the newest image was lost, the
+/// records in the journal behind the older one bring the state back (mm_control_open).
+///
+/// Order of checks, each with its counter or answer: decodes, for this node, of this era, tag, counter, then expiry,
+/// channel, body. What fails before the tag is good, or with it, is counted and changes nothing; what fails later takes
+/// the counter and is answered.
+///
+/// Expiry is judged with a clock that is known (trust HELD or SYNCED); without one a command that expires waits: it is
+/// not taken, and the root brings it again.
+///
+/// Relays. The reasons (credit.h) are journalled, with the register and the balance, in the event that changes them;
+/// then the relay moves. Supply is on when there is no reason. At open the relays are set to what was stored.
+
+typedef enum {
+    MM_RESULT_DONE = 0,
+    MM_RESULT_EXPIRED = 1,
+    MM_RESULT_BAD_CHANNEL = 2, ///< no meter there
+    MM_RESULT_BAD_BODY = 3,    ///< values out of range
+    MM_RESULT_UNSUPPORTED = 4, ///< this kind, or on this platform
+    MM_RESULT_STATE = 5,       ///< not legal now (postpaid meter, no code asked for, …)
+    MM_RESULT_ALREADY = 6,     ///< this purchase was applied before, by the other way
+    MM_RESULT_OVERFLOW = 7,    ///< the balance would be impossible
+    MM_RESULT_FAILED = 8,      ///< the platform refused or the staged configuration did not work
+    MM_RESULT_TRYING = 9,      ///< staged; another answer follows
+    MM_RESULT_TOO_OLD = 10,    ///< count too far back to know: HQ must sell again
+    MM_RESULT_COUNT,
+} mm_result_status_t;
+
+const char *mm_result_status_name(uint8_t status);
+
+/// Answer to typed digits.
+typedef enum {
+    MM_TYPED_ACCEPTED = 0,
+    MM_TYPED_WRONG,
+    MM_TYPED_USED,
+    MM_TYPED_NO_FORM,
+    MM_TYPED_LOCKED_OUT, ///< wait_s says how long
+    MM_TYPED_REFUSED,    ///< postpaid meter, or impossible balance
+    MM_TYPED_NO_METER,
+    MM_TYPED_NO_KEY,
+    MM_TYPED_STORAGE, ///< could not be stored; nothing happened, the token can be typed again
+} mm_typed_verdict_t;
+
+const char *mm_typed_verdict_name(mm_typed_verdict_t verdict);
+
+typedef struct {
+    mm_typed_verdict_t verdict;
+    uint32_t wait_s;    ///< LOCKED_OUT, and after WRONG: until the next try
+    int64_t credit_wh;  ///< ACCEPTED: what was added
+    int64_t balance_wh; ///< afterwards, if prepaid
+} mm_typed_answer_t;
+
+typedef struct {
+    mm_mac_t mac;
+    uint32_t token_unit_wh;        ///< one unit of a token; 1000
+    uint32_t new_era;              ///< random, not 0: used if there is no state
+    bool tamper_open[MM_CHANNELS]; ///< a tamper contact opens the relay (else it is only reported)
+} mm_control_options_t;
+
+/// How long a staged configuration is tried, in seconds.
+#define MM_CONTROL_TRIAL_S 1800
+/// How long the code of a format command is good, in seconds.
+#define MM_CONTROL_FORMAT_S 3600
+/// Attempts at a relay or at a record that storage refused are this far apart.
+#define MM_CONTROL_RETRY_S 10
+
+typedef struct {
+    mm_control_options_t options;
+    mm_metering_t *metering;
+    const mm_crypto_t *crypto;
+    const mm_relay_t *relay;
+    const mm_actions_t *actions;
+    mm_counters_t *counters;
+    const mm_log_t *log;
+
+    // In the register image.
+    uint32_t era;
+    uint32_t counter;
+    bool signed_only;
+    mm_slot_plan_t slots; ///< slot_count 0: none was ordered
+    mm_credit_t credits[MM_CHANNELS];
+    mm_staged_kind_t staged; ///< being tried
+    uint64_t staged_command_id;
+
+    // Not in the image.
+    bool usable;          ///< there is a state and it can be stored
+    uint8_t relay_set;    ///< bit per channel: the port was told what is stored
+    uint8_t relay_closed; ///< bit per channel: as told
+    uint8_t tampered;
+    // wait: a relay or a record that was refused works again | until MM_CONTROL_RETRY_S | then it is tried again
+    mm_us_t retry_at;
+    // wait: the customer may type a token again | until mm_credit_lock_out_s, counted anew after a restart | then it is
+    // judged
+    mm_us_t locked_until[MM_CHANNELS];
+    // wait: a session with the staged configuration succeeds | until MM_CONTROL_TRIAL_S | then the one before is used
+    // again
+    mm_us_t trial_until;
+    // wait: HQ confirms a format with its code | until MM_CONTROL_FORMAT_S | then the code is void
+    mm_us_t format_until;
+    uint32_t format_code; ///< 0 = none
+    bool reboot_due;
+    bool send_now;     ///< the owner plans a session and clears it
+    bool plan_changed; ///< the owner takes slots and clears it
+} mm_control_t;
+
+/// After mm_metering_open: restore the state from the image's extension and from journal records behind it, or begin an
+/// era; set the relays. ports are borrowed; crypto, relay and actions may be NULL (then what needs them is refused, and
+/// relay reasons are kept all the same). Never fails: without storage nothing is taken.
+void mm_control_open(mm_control_t *self, const mm_control_options_t *options, mm_metering_t *metering,
+                     const mm_crypto_t *crypto, const mm_relay_t *relay, const mm_actions_t *actions,
+                     mm_counters_t *counters, const mm_log_t *log, mm_us_t now);
+/// One sealed command. MM_OK: taken (its answer is a record), or passed over because it is not new. MM_ERR_BUSY: not
+/// now (clock or storage): bring it again. Others: refused and counted, nothing changed.
+mm_err_t mm_control_take(mm_control_t *self, const void *bytes, size_t bytes_count, mm_us_t now);
+/// Digits typed for a meter.
+mm_typed_answer_t mm_control_type_token(mm_control_t *self, uint8_t channel, const char *digits, mm_us_t now);
+/// The customer takes emergency credit. MM_ERR_STATE, MM_ERR_STORAGE, MM_ERR_ARG (no such meter).
+mm_err_t mm_control_take_emergency(mm_control_t *self, uint8_t channel, mm_us_t now);
+/// The tamper contact of a meter has changed.
+void mm_control_set_tamper(mm_control_t *self, uint8_t channel, bool tampered, mm_us_t now);
+/// A broker session has ended; clean: a staged configuration has proved itself.
+void mm_control_on_session(mm_control_t *self, bool clean, mm_us_t now);
+/// Follow the registers: warnings, cuts, restorations; end trials. After every mm_metering_poll. Returns the deadline;
+/// otherwise call when pulses came.
+mm_us_t mm_control_poll(mm_control_t *self, mm_us_t now);
+void mm_control_report(const mm_control_t *self, mm_us_t now, mm_control_report_t *report);
+/// The token series of a meter: HQ derives the same from the device's key (first 16 bytes of HMAC over "meshmeter token
+/// 1", era u32, channel u8). MM_ERR_UNAVAILABLE: no key.
+mm_err_t mm_control_token_series(const mm_crypto_t *crypto, uint32_t era, uint8_t channel, mm_token_series_t *series);
+
+#endif

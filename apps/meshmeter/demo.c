@@ -429,8 +429,9 @@ static int run(demo_t *demo) {
     if (code == APP_OK && !ended && demo->options.for_s > 0) {
         code = finish(demo, parts);
     }
-    demo_state_remember_clock(demo);
     supervisor_stop(parts, STOP_GRACE_US);
+    // Only now: a part that took its time to end has lived on, and the next run's clocks must not begin before that.
+    demo_state_remember_clock(demo);
     free(parts);
     if (code == APP_OK) {
         demo_state_remove(demo);

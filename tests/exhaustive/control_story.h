@@ -29,8 +29,8 @@
 typedef struct {
     world_t world;
     mm_control_t control;
-    uint64_t life_begin; ///< of the meter, when prepayment began
-    bool relay_closed;   ///< of the meter, as the port was told
+    uint64_t life_begin;          ///< of the meter, when prepayment began
+    bool relay_closed;            ///< of the meter, as the port was told
     uint32_t finds[COMMANDS_MAX]; ///< calls for each command, which says its number as seconds
     uint32_t reboots;
     bool reboot_asked;
@@ -107,8 +107,7 @@ static inline void story_seal(uint32_t counter, uint8_t kind, uint8_t channel, c
 }
 
 static inline void story_seal_credit(uint32_t counter, uint8_t kind, uint32_t count, int64_t amount_wh) {
-    const mm_command_body_t body = {
-        .credit = {.purchase_id = 1000 + count, .count = count, .amount_wh = amount_wh}};
+    const mm_command_body_t body = {.credit = {.purchase_id = 1000 + count, .count = count, .amount_wh = amount_wh}};
     story_seal(counter, kind, METER, &body);
 }
 

@@ -20,7 +20,8 @@
 #define COMMAND_FIRST 2
 #define COMMAND_LAST 10
 #define FULL_ENDS_EVENTS 6
-#define END_STRIDE 4
+#define END_STRIDE 2
+#define OPERATIONS_USUAL 14
 
 static const char letters[] = "DNOCR";
 
@@ -301,41 +302,32 @@ static bool enters(unsigned depth, uint64_t index) {
 }
 
 static void go_on(unsigned depth, unsigned restarts, uint64_t index) {
-    if (depth == EVENTS_MAX) {
-        return;
-    }
     branch_t *here = &branches[depth];
     save_branch(here);
-    for (uint64_t choice = 0; choice < sizeof letters - 1; choice++) {
+    bool takes = depth > 0 && enumeration_takes("%s", label);
+    if (takes && (depth <= FULL_ENDS_EVENTS || index % END_STRIDE == 0)) {
+        (void)succeeds(run_end, NULL);
+        end_count++;
+    }
+    for (uint64_t choice = 0; depth < EVENTS_MAX && choice < sizeof letters - 1; choice++) {
         uint64_t next_index = index * (sizeof letters - 1) + choice;
         label[depth] = letters[choice];
         label[depth + 1] = '\0';
-        if (!enters(depth + 1, next_index) || !(is_wanted() || strchr(enumeration.only, '/') != NULL)) {
+        if (!enters(depth + 1, next_index) || !is_wanted()) {
             continue;
         }
         restore_branch(here);
         if (hq.armed && restarts == 1 && letters[choice] != 'R') {
             try_every_place(depth + 1, letters[choice]);
         }
-        uint64_t chosen = mixed(next_index + depth);
-        const step_t step = {
-            letters[choice],
-            {.operation = (uint32_t)(chosen % 14), .inside = (chosen >> 8) % 2 != 0, .byte = (uint32_t)(chosen >> 16)}};
-        if (!succeeds(run_step, &step)) {
-            continue;
-        }
-        schedule_count++;
-        unsigned restarts_now = restarts + (step.letter == 'R' ? 1 : 0);
-        if (!enumeration_takes("%s", label) && enumeration.only == NULL) {
-            continue;
-        }
-        go_on(depth + 1, restarts_now, next_index);
-        if (depth + 1 <= FULL_ENDS_EVENTS || next_index % END_STRIDE == depth % END_STRIDE) {
-            // Below it the state was changed.
-            restore_branch(here);
-            if (succeeds(run_step, &step) && succeeds(run_end, NULL)) {
-                end_count++;
-            }
+        uint64_t chosen = mixed(next_index * EVENTS_MAX + depth);
+        const step_t step = {letters[choice],
+                             {.operation = (uint32_t)(chosen % OPERATIONS_USUAL),
+                              .inside = (chosen >> 8) % 2 != 0,
+                              .byte = (uint32_t)(chosen >> 16)}};
+        if (succeeds(run_step, &step)) {
+            schedule_count++;
+            go_on(depth + 1, restarts + (step.letter == 'R' ? 1 : 0), next_index);
         }
     }
     label[depth] = '\0';

@@ -378,7 +378,7 @@ static void test_root_takes_watermarks_of_this_session_only(void **state) {
     assert_int_equal(counted(MM_COUNTER_DOWNLINK_TOO_LARGE), 1);
     downlink(topic, s_site.session, bytes, size - 1);
     assert_int_equal(counted(MM_COUNTER_DOWNLINK_CORRUPT), 1);
-    downlink("meter/house-1/cmd", s_site.session, bytes, size);
+    downlink("meter/house-1/other", s_site.session, bytes, size);
     assert_int_equal(counted(MM_COUNTER_FRAME_UNKNOWN), 1);
     assert_false(child->has_watermark);
     downlink(topic, s_site.session, bytes, size);

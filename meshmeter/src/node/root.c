@@ -82,7 +82,6 @@ static mm_err_t examine_report(const mm_frame_t *frame, report_content_t *conten
     *content = (report_content_t){.round_id = reader.round_id};
     for (;;) {
         mm_snapshot_t snapshot;
-        mm_control_report_t control;
         mm_record_view_t record;
         switch (mm_report_next(&reader, &snapshot, &record)) {
         case MM_REPORT_SNAPSHOT:
@@ -97,10 +96,7 @@ static mm_err_t examine_report(const mm_frame_t *frame, report_content_t *conten
             content->through = record.position;
             break;
         case MM_REPORT_CONTROL:
-            if (mm_control_report_read(&reader.control, &control) != MM_OK) {
-                return MM_ERR_CORRUPT;
-            }
-            break;
+            break; // HQ's business
         case MM_REPORT_END:
             return MM_OK;
         case MM_REPORT_CORRUPT:
@@ -605,6 +601,8 @@ static void follow_control(mm_root_t *self, mm_us_t now) {
         return;
     }
     self->control->send_now = false;
+    // wait: the live round before a session outside of the slot | until round_us | then the session begins without
+    // those who did not answer
     mm_us_t session_at = now + self->timing->round_us;
     if (session_at >= self->session_at) {
         return; // the slot is as near, and costs nothing

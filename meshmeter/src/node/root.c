@@ -137,11 +137,16 @@ static void take_report(mm_root_t *self, const mm_frame_t *frame, const void *by
     }
 }
 
-// Whatever becomes of one is counted there, or brought again by the next round.
+// In their order: one that is not taken now must not be passed over by a later one. The next round brings them again;
+// what is refused is counted there.
 static void take_own_commands(mm_root_t *self, const mm_command_batch_t *commands, mm_us_t now) {
-    for (uint8_t i = 0; commands != NULL && self->control != NULL && i < commands->count; i++) {
+    if (commands == NULL || self->control == NULL) {
+        return;
+    }
+    mm_err_t err = MM_OK;
+    for (uint8_t i = 0; i < commands->count && err != MM_ERR_BUSY; i++) {
         if (mm_mac_equal(commands->commands[i].node, self->mac)) {
-            (void)mm_control_take(self->control, commands->commands[i].bytes, commands->commands[i].bytes_count, now);
+            err = mm_control_take(self->control, commands->commands[i].bytes, commands->commands[i].bytes_count, now);
         }
     }
 }

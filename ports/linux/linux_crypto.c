@@ -12,8 +12,7 @@
 #include "linux_file.h"
 
 #define KEY_DIGITS ((size_t)2 * MM_LINUX_DEVICE_KEY_BYTES)
-// The digits and a line end of either kind.
-#define KEY_FILE_BYTES_MAX (KEY_DIGITS + 2)
+#define SECRET_BYTES_MAX 512
 
 static mm_err_t device_hmac(void *context, const void *bytes, size_t bytes_count, uint8_t mac[MM_HMAC_BYTES]) {
     const mm_linux_crypto_t *self = context;
@@ -44,8 +43,8 @@ static int digit_of(char character) {
                                                   : -1;
 }
 
-static bool parse_key(const char *text, size_t text_bytes, uint8_t key[MM_LINUX_DEVICE_KEY_BYTES]) {
-    if (text_bytes < KEY_DIGITS) {
+static bool parse_key(const char *text, uint8_t key[MM_LINUX_DEVICE_KEY_BYTES]) {
+    if (strlen(text) != KEY_DIGITS) {
         return false;
     }
     for (size_t i = 0; i < MM_LINUX_DEVICE_KEY_BYTES; i++) {
@@ -56,35 +55,29 @@ static bool parse_key(const char *text, size_t text_bytes, uint8_t key[MM_LINUX_
         }
         key[i] = (uint8_t)(high << 4 | low);
     }
-    for (size_t i = KEY_DIGITS; i < text_bytes; i++) {
-        if (text[i] != '\r' && text[i] != '\n') {
-            return false;
-        }
-    }
     return true;
 }
 
 static mm_err_t check_file(const char *path, const struct stat *status, mm_linux_message_t *message) {
     if (!S_ISREG(status->st_mode)) {
-        mm_linux_message_set(message, "%s: the device's key must be a file", path);
+        mm_linux_message_set(message, "%s: a secret must be in a file", path);
         return MM_ERR_ARG;
     }
     if ((status->st_mode & 077) != 0) {
-        mm_linux_message_set(message, "%s: others may read the device's key (mode %04o); make it private: chmod 600 %s",
+        mm_linux_message_set(message, "%s: others may read this secret (mode %04o); make it private: chmod 600 %s",
                              path, (unsigned)(status->st_mode & 07777), path);
         return MM_ERR_ARG;
     }
     if (status->st_uid != geteuid() && status->st_uid != 0) {
-        mm_linux_message_set(message, "%s: the device's key belongs to another user (%u), who may read and change it",
-                             path, (unsigned)status->st_uid);
+        mm_linux_message_set(message, "%s: this secret belongs to another user (%u), who may read and change it", path,
+                             (unsigned)status->st_uid);
         return MM_ERR_ARG;
     }
     return MM_OK;
 }
 
-static mm_err_t read_key(mm_linux_crypto_t *self, const char *path, int file, mm_linux_message_t *message) {
+static mm_err_t read_line(int file, const char *path, char *text, size_t capacity_bytes, mm_linux_message_t *message) {
     struct stat status;
-    char text[KEY_FILE_BYTES_MAX + 1];
     if (fstat(file, &status) != 0) {
         mm_linux_message_set(message, "%s: cannot be read: %s", path, strerror(errno));
         return MM_ERR_STORAGE;
@@ -93,16 +86,38 @@ static mm_err_t read_key(mm_linux_crypto_t *self, const char *path, int file, mm
     if (err != MM_OK) {
         return err;
     }
+    char bytes[SECRET_BYTES_MAX];
     size_t size = (size_t)status.st_size;
-    bool good = size <= KEY_FILE_BYTES_MAX && mm_linux_file_read(file, 0, text, size) == MM_OK &&
-                parse_key(text, size, self->key);
-    explicit_bzero(text, sizeof text);
-    if (!good) {
-        mm_linux_message_set(message, "%s: is not one line of %zu hexadecimal digits", path, KEY_DIGITS);
-        return MM_ERR_ARG;
+    bool good = size <= sizeof bytes && mm_linux_file_read(file, 0, bytes, size) == MM_OK;
+    size_t chars = 0;
+    while (good && chars < size && bytes[chars] != '\n' && bytes[chars] != '\r') {
+        chars++;
     }
-    self->has_key = true;
-    return MM_OK;
+    // One line end of either kind may follow.
+    size_t rest = size - chars;
+    good = good && (rest == 0 || (rest == 1 && bytes[chars] == '\n') || (rest == 2 && bytes[chars + 1] == '\n')) &&
+           memchr(bytes, '\0', chars) == NULL && chars < capacity_bytes;
+    if (good) {
+        memcpy(text, bytes, chars);
+        text[chars] = '\0';
+    }
+    explicit_bzero(bytes, sizeof bytes);
+    if (!good) {
+        mm_linux_message_set(message, "%s: is not one line of at most %zu characters", path, capacity_bytes - 1);
+    }
+    return good ? MM_OK : MM_ERR_ARG;
+}
+
+mm_err_t mm_linux_secret_read(const char *path, char *text, size_t capacity_bytes, mm_linux_message_t *message) {
+    // Not to be held up by a pipe that was put there.
+    int file = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    if (file < 0) {
+        mm_linux_message_set(message, "%s: cannot be read: %s", path, strerror(errno));
+        return MM_ERR_STORAGE;
+    }
+    mm_err_t err = read_line(file, path, text, capacity_bytes, message);
+    (void)close(file);
+    return err;
 }
 
 mm_err_t mm_linux_crypto_open(mm_linux_crypto_t *self, const char *path, mm_linux_message_t *message) {
@@ -111,18 +126,20 @@ mm_err_t mm_linux_crypto_open(mm_linux_crypto_t *self, const char *path, mm_linu
     if (path == NULL) {
         return MM_OK;
     }
-    // Not to be held up by a pipe that was put there.
-    int file = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-    if (file < 0) {
-        mm_linux_message_set(message, "%s: the device's key cannot be read: %s", path, strerror(errno));
-        return MM_ERR_STORAGE;
-    }
-    mm_err_t err = read_key(self, path, file, message);
-    (void)close(file);
+    char text[KEY_DIGITS + 1];
+    mm_err_t err = mm_linux_secret_read(path, text, sizeof text, message);
     if (err != MM_OK) {
-        explicit_bzero(self->key, sizeof self->key);
+        return err;
     }
-    return err;
+    self->has_key = parse_key(text, self->key);
+    explicit_bzero(text, sizeof text);
+    if (!self->has_key) {
+        explicit_bzero(self->key, sizeof self->key);
+        mm_linux_message_set(message, "%s: the device's key must be one line of %zu hexadecimal digits", path,
+                             KEY_DIGITS);
+        return MM_ERR_ARG;
+    }
+    return MM_OK;
 }
 
 void mm_linux_crypto_close(mm_linux_crypto_t *self) {

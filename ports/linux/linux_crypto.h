@@ -23,4 +23,8 @@ mm_err_t mm_linux_crypto_open(mm_linux_crypto_t *self, const char *path, mm_linu
 /// Wipe the key. Also after a failed open.
 void mm_linux_crypto_close(mm_linux_crypto_t *self);
 
+/// The one line of a private file (mode 0600 or 0400, owned by this user or by root) without its end, zero-terminated,
+/// at most capacity_bytes - 1 characters. Errors as above. Wipe it after use.
+mm_err_t mm_linux_secret_read(const char *path, char *text, size_t capacity_bytes, mm_linux_message_t *message);
+
 #endif

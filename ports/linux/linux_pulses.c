@@ -57,7 +57,8 @@ uint64_t mm_linux_pulses_expected(const mm_linux_pulses_t *self, uint8_t channel
             withheld += missed(self, channel);
         }
     }
-    return count_with_supply(self, channel, utc) - withheld;
+    uint64_t count = count_with_supply(self, channel, utc);
+    return count > withheld ? count - withheld : 0;
 }
 
 bool mm_linux_pulses_has_supply(const mm_linux_pulses_t *self, uint8_t channel) {

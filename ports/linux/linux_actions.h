@@ -16,7 +16,7 @@
 /// broker again removes `broker.conf`.
 
 #define MM_LINUX_BROKER_URL_CHARS_MAX 127
-#define MM_LINUX_BROKER_WORD_CHARS_MAX 63
+#define MM_LINUX_BROKER_WORD_CHARS_MAX 64
 #define MM_LINUX_OTA_URL_CHARS_MAX 200
 
 /// Empty user: no credentials.

@@ -106,7 +106,7 @@ static void test_linux_actions_broker_refused(void **state) {
         "mqtt://broker\nuser\npassword\nmore",
         "mqtt://broker\n\npassword", // of whom?
         "mqtt://broker\nus\ter\npassword",
-        "mqtt://broker\n0123456789012345678901234567890123456789012345678901234567890123\n", // 64 characters
+        "mqtt://broker\n01234567890123456789012345678901234567890123456789012345678901234\n", // 65 characters
     };
     assert_int_equal(open_actions(), MM_OK);
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {

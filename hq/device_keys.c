@@ -3,6 +3,7 @@
 
 #include "operators.h"
 #include "sql.h"
+#include "store_query.h"
 
 #include <mbedtls/aes.h>
 #include <mbedtls/constant_time.h>
@@ -87,11 +88,6 @@ static const char *parse_line(const char *line, mm_mac_t *mac, uint8_t key[MM_DE
 
 // --- the table
 
-static void format_mac(mm_mac_t mac, char text[18]) {
-    const uint8_t *b = mac.bytes;
-    snprintf(text, 18, "%02x:%02x:%02x:%02x:%02x:%02x", b[0], b[1], b[2], b[3], b[4], b[5]);
-}
-
 // Inside of a transaction. *added: it was not there.
 static mm_desk_result_t add_key(mm_desk_t *desk, mm_mac_t mac, const uint8_t key[MM_DEVICE_KEY_BYTES], int64_t now_us,
                                 bool *added, mm_hq_error_t *error) {
@@ -105,8 +101,8 @@ static mm_desk_result_t add_key(mm_desk_t *desk, mm_mac_t mac, const uint8_t key
         return mmi_desk_fail(desk, error);
     }
     if (found && !same) {
-        char text[18];
-        format_mac(mac, text);
+        char text[MM_MAC_TEXT_BYTES];
+        mm_mac_print(mac, text);
         mm_hq_error_set(error, "%s has another key already; if the device was made anew, remove the old one first",
                         text);
         return MM_DESK_REFUSED;
@@ -124,8 +120,8 @@ static mm_desk_result_t add_key(mm_desk_t *desk, mm_mac_t mac, const uint8_t key
 mm_desk_result_t mm_device_keys_add(mm_desk_t *desk, mm_mac_t mac, const uint8_t key[MM_DEVICE_KEY_BYTES],
                                     int64_t now_us, mm_hq_error_t *error) {
     bool added;
-    char text[18];
-    format_mac(mac, text);
+    char text[MM_MAC_TEXT_BYTES];
+    mm_mac_print(mac, text);
     mm_desk_result_t result = mmi_desk_begin(desk, error);
     if (result == MM_DESK_OK) {
         result = add_key(desk, mac, key, now_us, &added, error);
@@ -198,8 +194,8 @@ mm_desk_result_t mm_device_keys_import(mm_desk_t *desk, const char *csv, int64_t
 }
 
 mm_desk_result_t mm_device_keys_remove(mm_desk_t *desk, mm_mac_t mac, int64_t now_us, mm_hq_error_t *error) {
-    char text[18];
-    format_mac(mac, text);
+    char text[MM_MAC_TEXT_BYTES];
+    mm_mac_print(mac, text);
     mm_desk_result_t result = mmi_desk_begin(desk, error);
     if (result != MM_DESK_OK) {
         return result;

@@ -519,7 +519,7 @@ static void put_report(putting_t *self, const mm_frame_t *frame, const uint8_t *
             put_snapshot(self, &snapshot, bytes, bytes_count);
         } else if (item == MM_REPORT_RECORD) {
             put_record(self, &view);
-        } else {
+        } else if (item != MM_REPORT_CONTROL) {
             if (item == MM_REPORT_CORRUPT) {
                 quarantine(self, bytes, bytes_count,
                            "report that cannot be decoded to its end; what came before is kept");

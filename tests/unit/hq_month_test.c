@@ -73,6 +73,9 @@ static void test_store_month_closed_in_parts_is_their_sum(void **state) {
         execute(*state, "DROP TABLE month; CREATE TABLE month (node INTEGER NOT NULL, channel INTEGER NOT NULL,"
                         " year_month INTEGER NOT NULL, epoch INTEGER NOT NULL, seq INTEGER NOT NULL,"
                         " payload BLOB NOT NULL, PRIMARY KEY (node, channel, year_month)) WITHOUT ROWID;"
+                        // What came after it.
+                        "DROP TABLE device_key; DROP TABLE operator; DROP TABLE audit; DROP TABLE command_order;"
+                        "DROP TABLE command; DROP TABLE control; DROP TABLE meter_credit; DROP TABLE gateway_batch;"
                         "PRAGMA user_version = 2;");
         mm_store_close(hq_open(*state));
         months = query_months(*state);

@@ -60,7 +60,7 @@ typedef struct {
     mm_mac_t node;
     uint32_t era;         ///< of the node's command state: a node that lost its memory has another one
     uint32_t counter;     ///< rises strictly within an era
-    uint64_t id;          ///< HQ's number of the command; not 0
+    uint64_t id;          ///< HQ's number of the command; 1 … 2^63-1 (a database column)
     uint64_t not_after_s; ///< seconds since 1970, below 2^40; 0 = never expires
     uint8_t kind;
     uint8_t channel;
@@ -68,11 +68,15 @@ typedef struct {
     const uint8_t *body; ///< borrowed
 } mm_command_t;
 
-/// Write and seal. Returns the size in bytes; 0: does not fit, or the key is not available.
+/// Write and seal. Returns the size in bytes; 0: does not fit, or the key is not available. Asserts fields that
+/// mm_command_read would refuse.
 size_t mm_command_seal(void *bytes, size_t capacity_bytes, const mm_command_t *command, const mm_crypto_t *crypto);
-/// Decode the fields; proves nothing. MM_ERR_CORRUPT: bounds, left-over bytes, impossible channel, id or era 0.
+/// Decode the fields; proves nothing. MM_ERR_CORRUPT: bounds, left-over bytes, a channel that is neither 0 … 7 nor
+/// MM_COMMAND_WHOLE_NODE, id or era 0, kind 0. Kinds of later versions are read; whether channel and body
+/// (command_body.h) suit the kind is judged, and answered, by who carries it out.
 mm_err_t mm_command_read(const void *bytes, size_t bytes_count, mm_command_t *command);
-/// Compare the tag, in constant time. MM_ERR_CORRUPT: it is not this device's; MM_ERR_UNAVAILABLE: no key.
+/// Compare the tag, in constant time. MM_ERR_CORRUPT: it is not this device's, or no command has that size;
+/// MM_ERR_UNAVAILABLE: no key (crypto NULL, too).
 mm_err_t mm_command_verify(const void *bytes, size_t bytes_count, const mm_crypto_t *crypto);
 
 /// The retained message of meter/<site>/cmd, magic F7 43: database_id u64, revision u64, time, count u8, then count
@@ -89,9 +93,11 @@ typedef struct {
     } commands[MM_COMMAND_BATCH_MAX];
 } mm_command_batch_t;
 
-/// Returns the size in bytes; 0: does not fit. The commands' `node` is not used.
+/// Returns the size in bytes; 0: does not fit, or would be larger than MM_DOWNLINK_BYTES_MAX. The commands' `node` is
+/// not used.
 size_t mm_command_batch_write(void *bytes, size_t capacity_bytes, const mm_command_batch_t *batch);
-/// MM_ERR_CORRUPT, MM_ERR_VERSION as for other messages; also if one command's fields cannot be decoded.
+/// MM_ERR_CORRUPT, MM_ERR_VERSION as for other messages; CORRUPT also if one command's fields cannot be decoded. Fills
+/// each command's `node`.
 mm_err_t mm_command_batch_read(const void *bytes, size_t bytes_count, mm_command_batch_t *batch);
 
 /// Section 3 of an ASK: sealed commands for the asked node, each after its length u16. Put behind mm_frame_write_ask's
@@ -100,8 +106,8 @@ typedef struct {
     mm_reader_t reader;
 } mm_ask_commands_t;
 
-/// Write the ask with the commands of `node` in the batch, in their order, as many as fit. Returns the whole size, 0 if
-/// not even the ask fits. batch NULL: without.
+/// Write the ask with the commands of `node` in the batch, in their order, up to the first that does not fit. Returns
+/// the whole size, 0 if not even the ask fits. batch NULL: without.
 size_t mm_frame_write_ask_with_commands(void *bytes, size_t capacity_bytes, mm_mac_t source, const mm_ask_t *ask,
                                         const mm_command_batch_t *batch, mm_mac_t node);
 /// Begin to read the commands of an ASK frame that mm_frame_read_ask accepted; there may be none.
@@ -111,18 +117,18 @@ bool mm_ask_commands_next(mm_ask_commands_t *self, const uint8_t **bytes, size_t
 
 /// Section 4 of a REPORT: how far a node is with commands, and its credit.
 typedef struct {
-    uint32_t era;
-    uint32_t counter; ///< of the last command taken
-    uint32_t slot;    ///< of the slot plan in use
-    uint32_t slot_count;
-    bool signed_only; ///< the original's unsigned form is refused from now on
+    uint32_t era;        ///< 0: no state, nothing is taken
+    uint32_t counter;    ///< of the last command taken
+    uint32_t slot;       ///< of the slot plan that was ordered; below slot_count
+    uint32_t slot_count; ///< 0: none was ordered; slot is 0, too
+    bool signed_only;    ///< the original's unsigned form is refused from now on
     struct {
         bool prepaid;
         uint8_t relay_reasons;
         bool relay_closed;
         bool low;
         bool emergency_taken;
-        int64_t balance_wh; ///< valid if prepaid, as the following
+        int64_t balance_wh; ///< sent if prepaid, else 0; so are the following
         int64_t applied_wh;
         uint32_t token_count;
     } meters[MM_CHANNELS];

@@ -96,12 +96,14 @@ mm_err_t mm_frame_read_hello(const mm_frame_t *frame, mm_hello_t *hello);
 mm_err_t mm_frame_read_welcome(const mm_frame_t *frame, mm_welcome_t *welcome);
 mm_err_t mm_frame_read_ask(const mm_frame_t *frame, mm_ask_t *ask);
 
-/// A report is written piece by piece: begin, at most one snapshot, then runs of consecutive records, finish.
+/// A report is written piece by piece: begin, at most one snapshot, at most one control report (command.h), then runs
+/// of consecutive records, finish.
 typedef struct {
     mm_writer_t writer;
     size_t run_offset_bytes; ///< of the open run of records, 0 = none
     mm_position_t run_last;  ///< last record of the open run
     uint8_t run_count;
+    bool control_put;
 } mm_report_writer_t;
 
 void mm_report_begin(mm_report_writer_t *self, void *bytes, size_t capacity_bytes, mm_mac_t source, uint32_t round_id);
@@ -141,7 +143,8 @@ typedef enum {
 } mm_report_item_t;
 
 mm_err_t mm_report_open(const mm_frame_t *frame, mm_report_reader_t *self);
-/// Advance. On SNAPSHOT *snapshot is filled if not NULL; on RECORD *record is filled. Unknown sections are skipped.
+/// Advance. On SNAPSHOT *snapshot is filled if not NULL; on RECORD *record is filled; on CONTROL self->control is the
+/// content, which was checked. Unknown sections are skipped.
 mm_report_item_t mm_report_next(mm_report_reader_t *self, mm_snapshot_t *snapshot, mm_record_view_t *record);
 
 #endif

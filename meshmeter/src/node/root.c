@@ -92,6 +92,8 @@ static mm_err_t examine_report(const mm_frame_t *frame, report_content_t *conten
             }
             content->through = record.position;
             break;
+        case MM_REPORT_CONTROL:
+            break; // HQ's business
         case MM_REPORT_END:
             return MM_OK;
         case MM_REPORT_CORRUPT:

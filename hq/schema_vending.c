@@ -82,6 +82,15 @@ const char mmi_hq_schema_vending[] =
     "  amount_wh INTEGER NOT NULL, consumed_wh INTEGER NOT NULL,"
     "  PRIMARY KEY (node, channel, era)"
     ") WITHOUT ROWID;"
+    // The era that the books know a node in.
+    "CREATE TABLE books_era (node INTEGER PRIMARY KEY REFERENCES node(id), era INTEGER NOT NULL);"
+    // A meter's pulse constant or life register was set by a command.
+    "CREATE TABLE meter_change ("
+    "  node INTEGER NOT NULL, epoch INTEGER NOT NULL, seq INTEGER NOT NULL, channel INTEGER NOT NULL,"
+    "  command_id INTEGER NOT NULL, constant_before INTEGER NOT NULL, life_before INTEGER NOT NULL,"
+    "  constant_after INTEGER NOT NULL, life_after INTEGER NOT NULL,"
+    "  PRIMARY KEY (node, epoch, seq), UNIQUE (node, command_id)"
+    ") WITHOUT ROWID;"
     "CREATE TABLE books_day ("
     "  day INTEGER NOT NULL, node INTEGER NOT NULL, channel INTEGER NOT NULL, meter TEXT NOT NULL,"
     "  issued_wh INTEGER NOT NULL, applied_wh INTEGER NOT NULL, pending_wh INTEGER NOT NULL, void_wh INTEGER NOT NULL,"

@@ -135,6 +135,8 @@ struct mm_store {
 
 // store_schema.c
 
+/// Migration 5 (schema_vending.c).
+extern const char mmi_hq_schema_vending[];
 /// The newest version this program knows.
 int mmi_hq_schema_version(void);
 /// Create (with this database_id, 0 = a random one) or migrate. False and *error: newer, foreign, or a step failed (the

@@ -184,6 +184,8 @@ static const char *const s_migrations[] = {
     "CREATE TABLE gateway_batch ("
     "  site INTEGER PRIMARY KEY REFERENCES site(id), revision INTEGER NOT NULL, message BLOB NOT NULL"
     ");",
+    // 5: sales and books.
+    mmi_hq_schema_vending,
 };
 
 #define MIGRATION_COUNT ((int)(sizeof s_migrations / sizeof s_migrations[0]))

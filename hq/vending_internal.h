@@ -2,6 +2,8 @@
 #ifndef MM_VENDING_INTERNAL_H
 #define MM_VENDING_INTERNAL_H
 
+#include "sql.h"
+#include "tariff.h"
 #include "vending.h"
 
 /// Shared by the files of sales and books only.
@@ -30,6 +32,8 @@ typedef struct {
     int64_t money_minor;
     int64_t cost_milli;
     int64_t tax_minor;
+    int64_t command; ///< that brings it; 0 = none
+    int64_t void_command;
 } mmi_hq_purchase_t;
 
 // ledger.c. All inside of the caller's transaction; false: the database failed.
@@ -64,32 +68,59 @@ bool mmi_hq_ledger_move(sqlite3 *db, mmi_hq_purchase_t *purchase, mmi_hq_purchas
 bool mmi_hq_ledger_remainder(sqlite3 *db, int64_t site_id, const char *meter, const char *currency,
                              int64_t *remainder_milli);
 
-// vending_take.c
+// purchase.c
 
-/// The era of the newest control report of a node: purchases of another era that are open are lost, and so is the
-/// balance of that era. Idempotent.
+/// Columns of the table purchase, in the order in which mmi_hq_purchase_column reads them.
+#define MMI_HQ_PURCHASE_COLUMNS                                                                                        \
+    "purchase.id, purchase.node, purchase.channel, purchase.meter, purchase.era, purchase.count, purchase.state,"      \
+    " purchase.amount_wh, purchase.currency, purchase.money_minor, purchase.cost_milli, purchase.tax_minor,"           \
+    " purchase.command, purchase.void_command"
+void mmi_hq_purchase_read(const mmi_sql_t *row, mmi_hq_purchase_t *purchase);
+/// What the query finds first; id 0 = nothing. False: the database failed.
+bool mmi_hq_purchase_find(mmi_sql_t *query, mmi_hq_purchase_t *purchase);
+
+/// Where a meter is.
+typedef struct {
+    int64_t node_id;
+    int64_t site_id;
+    mm_mac_t mac;
+    uint8_t channel;
+    char meter[MM_METER_ID_CHARS_MAX + 1];
+    char tz[MM_TZ_CHARS_MAX + 1];
+    char site[MM_SITE_CHARS_MAX + 1];
+} mmi_hq_place_t;
+
+/// By id or "MAC/CHANNEL". NOT_FOUND or REFUSED with *error; UNAVAILABLE: the database failed, *error is not set.
+mm_desk_result_t mmi_hq_place_find(sqlite3 *db, const char *meter, mmi_hq_place_t *place, mm_hq_error_t *error);
+
+/// Take back a command that was not sent yet.
+bool mmi_hq_withdraw_command(sqlite3 *db, int64_t command_id, int highest_state, int64_t now_us);
+
 bool mmi_hq_incident(sqlite3 *db, int64_t node_id, const char *name, int64_t value0, int64_t value1, int64_t value2,
                      int64_t value3, int64_t now_us);
 
 // consumption.c
 
+/// One meter's prepayment as its records tell it.
 typedef struct {
-    bool known;             ///< prepayment began in a record that HQ has
-    bool open;              ///< and has not ended
-    uint32_t era;           ///< of the newest prepayment
-    int64_t consumed_wh;    ///< since the first prepayment began, by registers; lost eras as they were booked
-    int64_t open_wh;        ///< movements of the open prepayment, summed
+    bool open;              ///< prepaid now
+    uint32_t era;           ///< of the newest prepayment; 0 = none is known
+    uint64_t life_pulses;   ///< the newest that a record tells of
+    int64_t consumed_wh;    ///< since the first prepayment began, by registers; eras that were lost as they were booked
+    int64_t open_wh;        ///< sum of the movements of the open prepayment
     int64_t open_consumed_wh;
 } mmi_hq_consumption_t;
 
-/// Go through a meter's records. `life_pulses`, `pulse_constant`: of its newest snapshot; without_loss: leave open what
-/// was booked as lost.
+/// life_pulses, pulse_constant: of the meter's newest snapshot. False: the database failed.
 bool mmi_hq_consumption(sqlite3 *db, int64_t node_id, uint8_t channel, uint64_t life_pulses, uint32_t pulse_constant,
                         mmi_hq_consumption_t *consumption);
+/// Life register and pulse constant of each channel in a node's newest snapshot, zero without one.
+bool mmi_hq_registers(sqlite3 *db, int64_t node_id, uint64_t life_pulses[MM_CHANNELS],
+                      uint32_t pulse_constants[MM_CHANNELS]);
 
-// reconcile.c
+// tariffs.c
 
-/// Write the day's lines and the incidents of what does not balance, unless it is done. In the caller's transaction.
-bool mmi_hq_books_write_day(sqlite3 *db, int64_t day, int64_t now_us, bool again);
+/// The tariff in force at a site; *tariff_id 0 = none.
+bool mmi_hq_tariff_of_site(sqlite3 *db, int64_t site_id, mm_tariff_t *tariff, int64_t *tariff_id, int64_t *unit_wh);
 
 #endif

@@ -26,6 +26,10 @@ mm_desk_result_t mm_device_keys_add(mm_desk_t *desk, mm_mac_t mac, const uint8_t
 /// Lines "MAC,64 HEX DIGITS"; '#' begins a comment. All or nothing. *added; the same key again is passed over.
 mm_desk_result_t mm_device_keys_import(mm_desk_t *desk, const char *csv, int64_t now_us, int *added,
                                        mm_hq_error_t *error);
+mm_desk_result_t mm_device_keys_remove(mm_desk_t *desk, mm_mac_t mac, int64_t now_us, mm_hq_error_t *error);
+/// The devices that HQ has a key of, in the order of their addresses; the visitor returns false to stop.
+mm_desk_result_t mm_device_keys_list(mm_desk_t *desk, bool (*visit)(void *context, mm_mac_t mac, int64_t added_us),
+                                     void *context, mm_hq_error_t *error);
 /// NOT_FOUND: HQ has no key of this device.
 mm_desk_result_t mm_device_keys_get(sqlite3 *db, mm_mac_t mac, mm_device_crypto_t *crypto);
 

@@ -64,7 +64,10 @@ const char mmi_hq_schema_vending[] =
     "    ON CONFLICT DO UPDATE SET debits = debits + new.amount;"
     "  INSERT INTO account VALUES (new.node, new.channel, new.meter, new.credit, new.unit, 0, new.amount)"
     "    ON CONFLICT DO UPDATE SET credits = credits + new.amount;"
-    "END;"
+    "END;";
+
+// Migration 6: what the meters say of it.
+const char mmi_hq_schema_books[] =
     // Every CREDIT record, and what it was found to be. A full journal carries records over to new positions: 'copy'.
     "CREATE TABLE movement ("
     "  node INTEGER NOT NULL, epoch INTEGER NOT NULL, seq INTEGER NOT NULL, channel INTEGER NOT NULL,"

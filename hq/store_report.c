@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store_internal.h"
 
+#include "vending.h"
+
 #include "meshmeter/frame.h"
 
 #include <stdarg.h>
@@ -258,6 +260,12 @@ static void apply_record(putting_t *self, const mm_record_view_t *view, const mm
         break;
     case MM_RECORD_GAP:
         possible = apply_gap(self, view, &record->gap);
+        break;
+    case MM_RECORD_RESULT:
+        mmi_hq_vending_take_result(self->store, self->node->id, view->position, &record->result);
+        break;
+    case MM_RECORD_CREDIT:
+        mmi_hq_vending_take_credit(self->store, self->node->id, view->position, &record->credit, self->received_us);
         break;
     default:
         break;

@@ -47,7 +47,9 @@ static bool take_movement(fold_t *self, int movement, uint32_t era, int64_t amou
     mmi_hq_consumption_t *result = self->result;
     bool good = true;
     if (movement == MM_MOVEMENT_PREPAID) {
-        if (result->open) {
+        if (result->open && era == result->era) {
+            result->consumed_wh += used_wh(self, life_pulses);
+        } else if (result->open) {
             good = close_prepayment(self, result->life_pulses);
         }
         result->open = true;

@@ -178,6 +178,9 @@ static void test_credit_sum_has_a_bound(void **state) {
     mm_credit_encode(&credit, &writer);
     assert_false(writer.failed);
     assert_int_equal(mm_credit_add(&credit, -1, life, 1), MM_OK);
+    credit.applied_wh = INT64_C(-1000000000000000000); // only damaged bytes say so
+    assert_int_equal(mm_credit_add(&credit, -1, life, 1), MM_ERR_ARG);
+    assert_int_equal(mm_credit_add(&credit, 1, life, 1), MM_OK);
 }
 
 static void test_credit_mode(void **state) {

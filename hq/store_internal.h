@@ -4,6 +4,8 @@
 
 #include "store.h"
 
+#include "meshmeter/command.h"
+
 #include <sqlite3.h>
 
 /// Shared by the store's own files only.
@@ -58,6 +60,9 @@ typedef enum {
     MMI_HQ_LEGACY_READING_ADD,
     MMI_HQ_NOTICE_ADD,
     MMI_HQ_NOTICE_TRIM,
+    MMI_HQ_CONTROL_PUT,
+    MMI_HQ_CREDIT_PUT,
+    MMI_HQ_COMMAND_ACCEPT,
     MMI_HQ_STATEMENT_COUNT
 } mmi_hq_statement_t;
 
@@ -106,6 +111,8 @@ typedef struct {
     mm_snapshot_t *snapshot; ///< the newest one, if loaded
     mmi_hq_track_t **tracks;
     size_t track_count;
+    bool control_known; ///< `control` is what the database has of it
+    mm_control_report_t control;
     bool dirty;
 } mmi_hq_node_t;
 

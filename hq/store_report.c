@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "commands.h"
 #include "store_internal.h"
-
 #include "vending.h"
 
 #include "meshmeter/frame.h"
@@ -16,6 +16,7 @@ typedef struct {
     mmi_hq_node_t *node;
     const char *topic;
     int64_t received_us;
+    bool is_newest; ///< the report's snapshot was taken as the node's newest
     // New records of one epoch without a hole between them, not yet in the track's spans.
     mmi_hq_track_t *run_track;
     uint32_t run_first;
@@ -262,9 +263,11 @@ static void apply_record(putting_t *self, const mm_record_view_t *view, const mm
         possible = apply_gap(self, view, &record->gap);
         break;
     case MM_RECORD_RESULT:
+        mmi_hq_commands_take_record(self->store, self->node->id, view->position, record, self->received_us);
         mmi_hq_vending_take_result(self->store, self->node->id, view->position, &record->result);
         break;
     case MM_RECORD_CREDIT:
+        mmi_hq_commands_take_record(self->store, self->node->id, view->position, record, self->received_us);
         mmi_hq_vending_take_credit(self->store, self->node->id, view->position, &record->credit, self->received_us);
         break;
     default:
@@ -509,6 +512,23 @@ static void put_snapshot(putting_t *self, const mm_snapshot_t *snapshot, const u
         }
     }
     write_snapshot(self, snapshot);
+    self->is_newest = true;
+}
+
+// What a node says of its commands and its credit counts as long as nothing newer is known.
+static void put_control(putting_t *self, mm_reader_t *content) {
+    mmi_hq_node_t *node = self->node;
+    mm_control_report_t control;
+    if (!self->is_newest || mm_control_report_read(content, &control) != MM_OK) {
+        return;
+    }
+    const mm_position_t journal_next = {node->epoch, node->next_seq};
+    node->control_known = mmi_hq_commands_take_control(
+        self->store, node->id, &control, node->control_known ? &node->control : NULL, journal_next, self->received_us);
+    node->control = control;
+    if (node->control_known) {
+        mmi_hq_vending_take_era(self->store, node->id, control.era, self->received_us);
+    }
 }
 
 // --- frame and batch
@@ -527,7 +547,9 @@ static void put_report(putting_t *self, const mm_frame_t *frame, const uint8_t *
             put_snapshot(self, &snapshot, bytes, bytes_count);
         } else if (item == MM_REPORT_RECORD) {
             put_record(self, &view);
-        } else if (item != MM_REPORT_CONTROL) {
+        } else if (item == MM_REPORT_CONTROL) {
+            put_control(self, &reader.control);
+        } else {
             if (item == MM_REPORT_CORRUPT) {
                 quarantine(self, bytes, bytes_count,
                            "report that cannot be decoded to its end; what came before is kept");

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "commands.h"
 #include "store_internal.h"
+#include "vending.h"
 
 #include "meshmeter/frame.h"
 
@@ -262,8 +263,12 @@ static void apply_record(putting_t *self, const mm_record_view_t *view, const mm
         possible = apply_gap(self, view, &record->gap);
         break;
     case MM_RECORD_RESULT:
+        mmi_hq_commands_take_record(self->store, self->node->id, view->position, record, self->received_us);
+        mmi_hq_vending_take_result(self->store, self->node->id, view->position, &record->result);
+        break;
     case MM_RECORD_CREDIT:
         mmi_hq_commands_take_record(self->store, self->node->id, view->position, record, self->received_us);
+        mmi_hq_vending_take_credit(self->store, self->node->id, view->position, &record->credit, self->received_us);
         break;
     default:
         break;
@@ -521,6 +526,9 @@ static void put_control(putting_t *self, mm_reader_t *content) {
     node->control_known = mmi_hq_commands_take_control(
         self->store, node->id, &control, node->control_known ? &node->control : NULL, journal_next, self->received_us);
     node->control = control;
+    if (node->control_known) {
+        mmi_hq_vending_take_era(self->store, node->id, control.era, self->received_us);
+    }
 }
 
 // --- frame and batch

@@ -184,6 +184,9 @@ static const char *const s_migrations[] = {
     "CREATE TABLE gateway_batch ("
     "  site INTEGER PRIMARY KEY REFERENCES site(id), revision INTEGER NOT NULL, message BLOB NOT NULL"
     ");",
+    // 5: sales and the ledger; 6: what meters say of them, and the books of each day.
+    mmi_hq_schema_vending,
+    mmi_hq_schema_books,
 };
 
 #define MIGRATION_COUNT ((int)(sizeof s_migrations / sizeof s_migrations[0]))

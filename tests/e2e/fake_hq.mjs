@@ -91,9 +91,10 @@ class Meter {
         this.rows = [];
         this.months = new Map();
         this.prepaid = PREPAID.includes(name);
-        this.balance_wh = this.prepaid ? -this.number * 311 : 0;
+        this.balance_wh = this.prepaid ? -this.number * 400 : 0;
         this.reasons = new Set();
         if (name === 'flat-02') {
+            this.balance_wh = -10000 - 12; // its first sale was not enough
             this.reasons.add('no_credit');
         }
         if (name === 'laundry') {

@@ -79,10 +79,10 @@ function Verdict({ books }) {
         ${later}</div>`;
 }
 
-function Cell({ line, column: [name, heading], isTotal = false }) {
+function Cell({ line, column: [name, heading] }) {
     const value = wh(line, name);
     const isDifference = name.endsWith('_difference_wh');
-    const settled = isTotal || line.settled || name !== 'used_difference_wh';
+    const settled = line.settled || name !== 'used_difference_wh';
     const tone = isDifference && value !== 0n ? (settled ? 'difference' : 'unsettled') : value === 0n ? 'zero' : '';
     return html`<td data-label=${heading} class=${`num ${tone}`}>${formatKwh(value)}${
         tone === 'unsettled' && html` <span class="badge warn" title="A report is on the way">not settled</span>`
@@ -105,8 +105,8 @@ export function Books({ revision }) {
     const total = Object.fromEntries(
         COLUMNS.map(([name]) => [name, value.meters.reduce((sum, line) => sum + wh(line, name), 0n)]),
     );
-    const row = (line, isTotal) =>
-        COLUMNS.map((column) => html`<${Cell} key=${column[0]} line=${line} column=${column} isTotal=${isTotal} />`);
+    total.settled = value.meters.every((line) => line.settled || wh(line, 'used_difference_wh') === 0n);
+    const row = (line) => COLUMNS.map((column) => html`<${Cell} key=${column[0]} line=${line} column=${column} />`);
     return html`<section class="panel" aria-labelledby="books-title">
         <div class="panel-head"><h2 id="books-title">Books</h2><p class="muted">In kWh, by prepaid meter.</p></div>
         ${error && html`<p class="padded warn-text">These are the last known ones: ${visible(error.message)}.</p>`}
@@ -122,9 +122,9 @@ export function Books({ revision }) {
                 (line) => html`<tr key=${`${line.node}/${line.channel}`}>
                 <th scope="row" data-label="Meter"><a href=${linkTo.meter(line.node, line.channel)}>
                     <${Outside} text=${line.meter || `${line.node}/${Number(line.channel) + 1}`} /></a></th>
-                ${row(line, false)}</tr>`,
+                ${row(line)}</tr>`,
             )}</tbody>
-            <tfoot><tr><th scope="row" data-label="Meter">All ${formatCount(value.meters.length)}</th>${row(total, true)}
+            <tfoot><tr><th scope="row" data-label="Meter">All ${formatCount(value.meters.length)}</th>${row(total)}
             </tr></tfoot></table></div>`
         }
         ${

@@ -3,7 +3,7 @@
 
 import { html, useEffect, useRef, useState } from './vendor/htm-preact.module.js';
 import { getList } from './api.js';
-import { formatCount, formatDuration, visible } from './format.js';
+import { formatDuration, visible } from './format.js';
 import { BitsField, Chooser, Confirm, Problem, SelectField, TextField, useChange, useDraft } from './forms.js';
 import { DAY_NAMES, initialValues, KINDS, kindsFor, readArguments } from './kinds.js';
 import { hourName } from './plots.js';
@@ -117,7 +117,7 @@ function Argument({ field, value, error, onChange }) {
         inputmode=${mode} autocomplete=${field.type === 'secret' ? 'new-password' : 'off'} />`;
 }
 
-/** What the form says as a whole: {body, errors, sentence, count, name, isDangerous}. */
+/** What the form says as a whole: {body, errors, sentence, what, name, isMany, isDangerous}. */
 function judge(draft, world) {
     const kind = KINDS[draft.kind];
     const { values, errors } = readArguments(draft.kind, draft.typed);
@@ -125,7 +125,7 @@ function judge(draft, world) {
     if (target === null) {
         errors.target = { meter: 'Choose a meter.', node: 'Choose a node.' }[draft.type] ?? 'Choose a site.';
     }
-    const { what, name, count } = describeTarget(draft, world, kind.scope);
+    const { what, name } = describeTarget(draft, world, kind.scope);
     const isComplete = Object.keys(errors).length === 0;
     const expires_s = Number(draft.expiry);
     const until =
@@ -136,7 +136,6 @@ function judge(draft, world) {
         errors,
         isComplete,
         name,
-        count,
         what,
         isMany: ['site', 'all'].includes(draft.type),
         isDangerous: kind.isDangerous || (draft.kind === 'lock' && draft.type !== 'meter'),
@@ -156,7 +155,7 @@ function Ask({ draft, judged, onYes, onNo }) {
     const title = `${KINDS[draft.kind].title} – ${judged.name}`;
     const word = judged.isMany ? (draft.type === 'all' ? 'all' : draft.site) : null;
     return html`<${Confirm} title=${title} word=${word} onYes=${onYes} onNo=${onNo}
-        yes=${`Yes, order it for ${judged.isMany ? `${formatCount(judged.count)} of ` : ''}${judged.name}`}>
+        yes=${`Yes, for ${judged.what}`}>
         <p>${judged.sentence}</p><//>`;
 }
 

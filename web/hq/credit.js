@@ -32,7 +32,7 @@ export function CreditLine({ meter }) {
     return html`${
         meter.prepaid === true &&
         html`<span class=${`card-line credit ${meter.credit_low ? 'low' : ''}`}><span class="label">credit</span>
-            <span><span class="number">${formatKwh(meter.balance_wh)}</span></span></span>`
+            <span><span class="number">${formatKwh(meter.balance_wh)}</span><span class="unit"> kWh</span></span></span>`
     }
     ${
         (isOff(meter) || (meter.prepaid === true && meter.credit_low)) &&

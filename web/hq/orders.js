@@ -144,13 +144,17 @@ function CommandRow({ command, tz }) {
         <td data-label="Taken" class="nowrap"><${At} at_s=${command.accepted} tz=${tz} /></td>
         <td data-label="Ended" class="nowrap"><${At} at_s=${command.ended} tz=${tz} /></td>
         <td data-label="Answer" class="wide">${status && html`<span>${answerText(status)}</span>`}
-            ${command.detail && html`<pre class="answer"><${Outside} text=${detailText(command.detail)} /></pre>`}
+            ${command.detail && html`<${Detail} detail=${command.detail} />`}
             ${!status && !command.detail && (command.state === 'done' ? 'done' : '–')}</td>
     </tr>`;
 }
 
-function detailText(detail) {
-    return typeof detail === 'string' ? detail : JSON.stringify(detail);
+/** What a node tells: lines of its log, registers, a code. Lines stay lines. */
+function Detail({ detail }) {
+    const lines = (typeof detail === 'string' ? detail : JSON.stringify(detail)).split('\n');
+    return html`<pre class="answer" tabindex="0" aria-label="What the node tells">${lines.map(
+        (line, index) => html`<span key=${index}><${Outside} text=${line} />${'\n'}</span>`,
+    )}</pre>`;
 }
 
 export function OrderDetail({ id, tz, revision }) {
@@ -177,8 +181,8 @@ export function OrderDetail({ id, tz, revision }) {
                 }</dd></div>
                 <div><dt>Priority</dt><dd>${formatCount(order.priority)}</dd></div>
             </dl>
-            <div class="padded" aria-live="polite"><${Progress} states=${order.states} /></div>
-            <div class="padded"><${Withdraw} order=${order} onDone=${() => setAgain(again + 1)} /></div>
+            <div class="padded"><div aria-live="polite"><${Progress} states=${order.states} /></div>
+                <${Withdraw} order=${order} onDone=${() => setAgain(again + 1)} /></div>
             <div class="padded"><table class="stack"><caption class="hidden">Commands of order ${id}</caption>
                 <thead><tr>${['For', 'State', 'Sent', 'Taken', 'Ended', 'Answer'].map(
                     (name) => html`<th scope="col" key=${name}>${name}</th>`,

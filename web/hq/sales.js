@@ -192,8 +192,9 @@ export function Receipt({ id, tz, revision }) {
             <${Facts} purchase=${purchase} tz=${tz} />
         </article>
         <div class="padded buttons-row">
-            <span aria-live="polite">State: <${SaleState} purchase=${purchase} /></span>
-            <p class="muted">${Object.hasOwn(STATES, purchase.state ?? '') ? STATES[purchase.state][1] : ''}</p>
+            <p aria-live="polite"><${SaleState} purchase=${purchase} /> <span class="muted">${
+                Object.hasOwn(STATES, purchase.state ?? '') ? `${STATES[purchase.state][1]}.` : ''
+            }</span></p>
             <div class="buttons"><button type="button" onClick=${() => window.print()}>Print</button>
                 <${Void} purchase=${purchase} onDone=${() => setAgain(again + 1)} />
                 <a class="button" href=${linkTo.sell()}>Next sale</a></div>

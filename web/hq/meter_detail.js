@@ -3,6 +3,7 @@
 
 import { html, useEffect, useMemo, useRef, useState } from './vendor/htm-preact.module.js';
 import { getList } from './api.js';
+import { Actions, CreditRegisters } from './credit.js';
 import { formatCount, formatDuration, formatKwh, formatYearMonth, visible } from './format.js';
 import { Age, Energy, Outside, recordsKey, Trust } from './parts.js';
 import { HoursPlot, hourName, IntervalsPlot, readIntervals } from './plots.js';
@@ -70,6 +71,7 @@ function Registers({ meter }) {
             <span class="number">${formatCount(meter.power_w)}</span><span class="unit"> W</span><//>
         <${Register} label=${formatYearMonth(meter.year_month)}><${Energy} value_wh=${meter.month_wh} /><//>
         <${Register} label="Interval in progress"><${Energy} value_wh=${meter.interval_wh} /><//>
+        <${CreditRegisters} meter=${meter} />
         <${Register} label="Pulses"><span class="number">${formatCount(meter.life_pulses)}</span><//>
     </dl>`;
 }
@@ -205,6 +207,7 @@ export function MeterDetail({ data, tz, now_s, node, channel, revision }) {
         <section class="panel">
             <${Head} data=${data} meter=${meter} tz=${tz} now_s=${now_s} />
             <${Registers} meter=${meter} />
+            <${Actions} meter=${meter} revision=${revision} />
         </section>
         <${Profile} node=${node} channel=${channel} tz=${tz} revision=${key} height=${height} />
         <${Hours} meter=${meter} months=${months.value ?? []} height=${height} />

@@ -207,7 +207,7 @@ static bool put_control(mm_store_t *store, int64_t node_id, const mm_control_rep
     return mmi_hq_run(store, put);
 }
 
-static bool accept(mm_store_t *store, int64_t node_id, const mm_control_report_t *control, int64_t received_us) {
+static bool note_accepted(mm_store_t *store, int64_t node_id, const mm_control_report_t *control, int64_t received_us) {
     sqlite3_stmt *write = mmi_hq_statement(store, MMI_HQ_COMMAND_ACCEPT);
     if (write == NULL) {
         return false;
@@ -231,5 +231,5 @@ bool mmi_hq_commands_take_control(mm_store_t *store, int64_t node_id, const mm_c
     }
     bool is_news = before == NULL || before->era != control->era || before->counter != control->counter;
     return put_control(store, node_id, control, journal_next, received_us) &&
-           (!is_news || accept(store, node_id, control, received_us));
+           (!is_news || note_accepted(store, node_id, control, received_us));
 }

@@ -42,9 +42,7 @@ typedef struct {
     bool (*url_is_good)(const char *url);
 
     // Real time, linux_clock.h.
-    // no wait: only the status changes then
     int64_t display_until_us;
-    // no wait: only the status changes then
     int64_t find_until_us;
 
     bool reboot_requested;

@@ -70,7 +70,8 @@ void mm_credit_rebase(mm_credit_t *self, uint64_t life_pulses, uint32_t pulse_co
 bool mm_credit_is_exhausted(const mm_credit_t *self, uint64_t life_pulses, uint32_t pulse_constant, bool quiet);
 /// Whether a warning is due now that was not given.
 bool mm_credit_is_low(const mm_credit_t *self, uint64_t life_pulses, uint32_t pulse_constant);
-/// Lock-out after `wrong_tokens` wrong ones in a row, in seconds: 0, 60, 120, 240 … 512 minutes.
+/// Lock-out after `wrong_tokens` wrong ones in a row, in seconds: 0, 60, doubling up to MM_CREDIT_LOCK_OUT_MAX_S.
+#define MM_CREDIT_LOCK_OUT_MAX_S 30720
 uint32_t mm_credit_lock_out_s(uint8_t wrong_tokens);
 
 /// For the register image (docs/spec/storage.md): at most MM_CREDIT_BYTES_MAX. A meter that never had to do with credit

@@ -340,7 +340,7 @@ int main(int argc, char **argv) {
     seal_commands();
     hq.newest = COMMAND_FIRST;
     hq.cleared = COMMAND_FIRST - 1;
-    story_begin();
+    story_begin(true);
     go_on(0, 0, 0);
     char figures[160];
     snprintf(figures, sizeof figures, "schedules=%llu ends=%llu cuts=%llu double=%llu",

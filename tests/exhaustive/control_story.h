@@ -114,7 +114,11 @@ static inline void story_seal_credit(uint32_t counter, uint8_t kind, uint32_t co
 static inline void save_node(node_t *node) {
     size_t devices = offsetof(world_t, register_sectors);
     memcpy((char *)&node->world + devices, (const char *)&world + devices, sizeof world - devices);
-    memcpy(node->world.fram, world.fram, sizeof world.fram);
+    if (world.with_fram) {
+        memcpy(node->world.fram, world.fram, sizeof world.fram);
+    } else {
+        memcpy(node->world.register_flash, world.register_flash, sizeof world.register_flash);
+    }
     memcpy(node->world.journal_flash, world.journal_flash, sizeof world.journal_flash);
     node->control = control;
     node->life_begin = life_begin;
@@ -127,7 +131,11 @@ static inline void save_node(node_t *node) {
 static inline void restore_node(const node_t *node) {
     size_t devices = offsetof(world_t, register_sectors);
     memcpy((char *)&world + devices, (const char *)&node->world + devices, sizeof world - devices);
-    memcpy(world.fram, node->world.fram, sizeof world.fram);
+    if (world.with_fram) {
+        memcpy(world.fram, node->world.fram, sizeof world.fram);
+    } else {
+        memcpy(world.register_flash, node->world.register_flash, sizeof world.register_flash);
+    }
     memcpy(world.journal_flash, node->world.journal_flash, sizeof world.journal_flash);
     control = node->control;
     life_begin = node->life_begin;
@@ -169,8 +177,8 @@ static inline void story_restart(void) {
 }
 
 /// A virgin node, commissioned and prepaid by the command with counter 1.
-static inline void story_begin(void) {
-    world_init(BEGIN_S, true);
+static inline void story_begin(bool with_fram) {
+    world_init(BEGIN_S, with_fram);
     world.options.pulses_per_s_max = 0;
     memset(finds, 0, sizeof finds);
     reboots = 0;

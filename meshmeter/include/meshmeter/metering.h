@@ -55,14 +55,14 @@
 /// have. The image itself keeps that position until mm_metering_commit or mm_metering_replayed, whatever is saved and
 /// however often the power fails meanwhile.
 ///
-/// Commanded meters. A meter that was changed by mm_metering_commit stands above options.meters, at every open, until
+/// Commanded meters. A meter whose configuration was changed by mm_metering_commit stands above options.meters, at every open, until
 /// the registers are lost as a whole. If options give its id to another channel, those options are left aside and all
 /// meters are as stored.
 
 /// Seconds between attempts at storage that has failed.
 #define MM_METERING_RETRY_S 10
 
-#define MM_METERING_EXTENSION_BYTES_MAX 544
+#define MM_METERING_EXTENSION_BYTES_MAX 564
 
 /// A change of one meter by command. Pulses counted so far are in the registers before it (counters are read first).
 typedef struct {
@@ -76,9 +76,10 @@ typedef struct {
 /// One transaction: all of it, or nothing.
 typedef struct {
     const void *extension;
-    size_t extension_bytes; ///< at most MM_METERING_EXTENSION_BYTES_MAX
-    const mm_record_t *record;
+    size_t extension_bytes;          ///< at most MM_METERING_EXTENSION_BYTES_MAX
+    const mm_record_t *record;       ///< or NULL: only the extension, and the meter, change
     const mm_meter_change_t *change; ///< or NULL
+    bool is_replay;                  ///< more is to be redone: replay_after stays
 } mm_metering_transaction_t;
 
 typedef struct {

@@ -41,9 +41,11 @@ static void end_interval_of(mm_metering_t *self, const mm_meter_change_t *change
 
 static void apply_change(mm_metering_t *self, const mm_meter_change_t *change) {
     mm_channel_registers_t *registers = &self->registers.channels[change->channel];
+    if (!mmi_metering_is_same_meter(&self->stored_meters[change->channel], &change->config)) {
+        self->commanded_channels |= (uint8_t)(1u << change->channel);
+    }
     self->options.meters[change->channel] = change->config;
     self->stored_meters[change->channel] = change->config;
-    self->commanded_channels |= (uint8_t)(1u << change->channel);
     if (change->clear_month) {
         registers->month_pulses = 0;
         registers->pending_pulses = 0;
@@ -100,10 +102,15 @@ mm_err_t mm_metering_commit(mm_metering_t *self, const mm_metering_transaction_t
     if (change != NULL) {
         apply_change(self, change);
     }
-    self->replay_after = (mm_position_t){0, 0};
+    if (!transaction->is_replay) {
+        self->replay_after = (mm_position_t){0, 0};
+    }
     self->extension_bytes = (uint16_t)transaction->extension_bytes;
     memcpy(self->extension, transaction->extension, transaction->extension_bytes);
-    mm_err_t room = mmi_metering_set_pending(self, transaction->record);
+    mm_err_t room = MM_OK;
+    if (transaction->record != NULL) {
+        room = mmi_metering_set_pending(self, transaction->record);
+    }
     if (mmi_metering_save_image(self, now) != MM_OK) {
         put_back(self, channel, &undo);
         mm_counters_add(self->counters, MM_COUNTER_RECORD_REFUSED, 1);
@@ -111,7 +118,9 @@ mm_err_t mm_metering_commit(mm_metering_t *self, const mm_metering_transaction_t
         (void)mmi_metering_save_image(self, now);
         return MM_ERR_STORAGE;
     }
-    (void)mmi_metering_offer_pending(self, room, now); // in the image it is safe, and comes later
+    if (transaction->record != NULL) {
+        (void)mmi_metering_offer_pending(self, room, now); // in the image it is safe, and comes later
+    }
     return MM_OK;
 }
 

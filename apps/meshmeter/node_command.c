@@ -244,7 +244,9 @@ static bool open_node(node_process_t *self) {
     const node_config_t *config = &self->config;
     mm_node_options_t options = {.mac = config->mac,
                                  .metering = config->metering,
-                                 .control = {.token_unit_wh = config->token_unit_wh, .new_era = new_era()},
+                                 .control = {.token_unit_wh = config->token_unit_wh,
+                                             .new_era = new_era(),
+                                             .legacy_commands = config->legacy_commands},
                                  .timing = timing_of(config),
                                  .journal_sector_count = config->journal_sectors,
                                  .random_seed = mm_linux_entropy_u64()};
@@ -252,6 +254,10 @@ static bool open_node(node_process_t *self) {
     // Seconds since 2020 grow from one start to the next, so a node that lost its files never uses HQ's positions
     // again.
     options.metering.first_epoch = (uint32_t)(mm_linux_system_utc_us() / MM_US_PER_S - EPOCH_BEGIN_S);
+    if (!node_platform_read_legacy_secret(config, options.control.legacy_secret, &self->message)) {
+        self->failure = APP_USAGE;
+        return false;
+    }
     self->log = mm_linux_log_port();
     const mm_node_ports_t ports = {.pulses = &self->source.counters.pulses,
                                    .fram = config->with_fram ? &self->fram.fram : NULL,

@@ -141,9 +141,7 @@ typedef struct {
     uint8_t acting_status; ///< mm_result_status_t that the answer will have
     // wait: a relay or a record that was refused works again | until MM_CONTROL_RETRY_S | then it is tried again
     mm_us_t retry_at;
-    // wait: the customer may type a token again | until mm_credit_lock_out_s, counted anew after a restart | then it is
-    // judged
-    mm_us_t locked_until[MM_CHANNELS];
+    mm_us_t locked_until[MM_CHANNELS]; ///< no token is judged before; mm_credit_lock_out_s, anew after a restart
     // wait: a session with the staged configuration succeeds | until MM_CONTROL_TRIAL_S | then the one before is used
     // again
     mm_us_t trial_until;

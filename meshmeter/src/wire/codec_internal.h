@@ -76,7 +76,8 @@ void mmi_get_ask(mm_reader_t *reader, mm_ask_t *ask);
 /// Sections of an ASK: those of commands are checked, others skipped; fails the reader on bytes that are none.
 void mmi_check_ask_sections(mm_reader_t *reader);
 
-/// Content of a snapshot section (4). put asserts ids and pulse constants that a node can have. get: false on
+/// Content of a snapshot section (4). put asserts ids and pulse constants that a node can have, and leaves out counters
+/// that do not fit. get: false on
 /// bounds, left-over bytes or impossible values; *snapshot is then partly filled.
 void mmi_put_snapshot(mm_writer_t *writer, const mm_snapshot_t *snapshot);
 bool mmi_get_snapshot(mm_reader_t *reader, mm_snapshot_t *snapshot);

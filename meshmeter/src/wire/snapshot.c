@@ -81,13 +81,23 @@ static void get_meter(mm_reader_t *reader, mm_meter_snapshot_t *meter, uint32_t 
     meter->month_pulses = mmi_get_month(reader, (flags & METER_HAS_MONTH) == 0, meter->hours_pulses);
 }
 
+// What does not fit is left out, from the highest id on: no number of counters may keep the registers from HQ (4.4).
 static void put_counters(mm_writer_t *writer, const mm_counters_t *counters) {
+    size_t left_bytes = writer->failed ? 0 : writer->capacity_bytes - writer->used_bytes;
+    size_t used_bytes = 1;
+    size_t id_end = 0;
     uint8_t count = 0;
-    for (size_t id = 0; id < MM_COUNTER_COUNT; id++) {
-        count = (uint8_t)(count + (counters->values[id] != 0 ? 1 : 0));
+    for (; id_end < MM_COUNTER_COUNT; id_end++) {
+        if (counters->values[id_end] != 0) {
+            used_bytes += 1 + mm_varint_bytes(counters->values[id_end]);
+            if (used_bytes > left_bytes) {
+                break;
+            }
+            count++;
+        }
     }
     mm_put_u8(writer, count);
-    for (size_t id = 0; id < MM_COUNTER_COUNT; id++) {
+    for (size_t id = 0; id < id_end; id++) {
         if (counters->values[id] != 0) {
             mm_put_u8(writer, (uint8_t)id);
             mm_put_varint(writer, counters->values[id]);

@@ -183,7 +183,8 @@ static const char *const s_migrations[] = {
     ") WITHOUT ROWID;"
     "CREATE TABLE gateway_batch ("
     "  site INTEGER PRIMARY KEY REFERENCES site(id), revision INTEGER NOT NULL, message BLOB NOT NULL"
-    ");",
+    ");"
+    "CREATE INDEX gateway_batch_open ON gateway_batch (site) WHERE message <> x'';",
 };
 
 #define MIGRATION_COUNT ((int)(sizeof s_migrations / sizeof s_migrations[0]))

@@ -17,6 +17,7 @@ enum {
     APP_USAGE = 2,        ///< wrong arguments or configuration
     APP_ENVIRONMENT = 3,  ///< a file, port, program or permission is missing
     APP_NO_ANSWER = 4,    ///< the part that was asked is not running
+    APP_RESTART = 10,     ///< ended on purpose and wants to be started again (a supervised node, by command)
 };
 
 /// One subcommand. argv[0] is its name.

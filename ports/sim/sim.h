@@ -50,7 +50,8 @@
     X(HQ_DISK_FULL, "hq_disk_full")                                                                                    \
     X(HQ_DISK_FAILED, "hq_disk_failed")                                                                                \
     X(HQ_RESTORED, "hq_restored")                                                                                      \
-    X(POISON_SENT, "poison_sent")
+    X(POISON_SENT, "poison_sent")                                                                                      \
+    X(RELAY_REFUSED, "relay_refused")
 
 /// Rare events: things that a run must really have met, or it has shown less than it says.
 #define MM_SIM_PROBE_LIST(X)                                                                                           \

@@ -32,8 +32,25 @@
 /// Expiry is judged with a clock that is known (trust HELD or SYNCED); without one a command that expires waits: it is
 /// not taken, and the root brings it again.
 ///
-/// Relays. The reasons (credit.h) are journalled, with the register and the balance, in the event that changes them;
-/// then the relay moves. Supply is on when there is no reason. At open the relays are set to what was stored.
+/// Relays. What was ordered is one thing, the reasons (credit.h) are another: whenever they do not follow from orders,
+/// credit and contacts any more, an event journals the new ones, with the register and the balance, and then the relay
+/// moves; so a power cut between an order and its event leaves nothing undone. Supply is on when there is no reason.
+/// At open the relays are set to what was stored. If the event of a cut cannot be stored, the relay opens all the same
+/// and the event is tried again; it closes only when that is stored. Relays of channels without a meter are left alone,
+/// and so are all while the state is not known (storage that is silent at the start).
+///
+/// Commands whose outcome only the platform knows (DISPLAY_ON, FIND, OTA_…, NETWORK, BROKER) are stored as being acted
+/// on, then acted on, then answered. A restart in between is answered FAILED. One at a time: while a configuration is
+/// on trial or a FORMAT is under way, another one is refused (STATE). NETWORK and BROKER first answer TRYING. A
+/// configuration is kept by the platform before that is stored: should the power fail exactly in between, it is kept
+/// and the answer says FAILED.
+///
+/// FORMAT with its code erases every configured meter as ERASE does, and nothing else: TRYING, then one answer TRYING
+/// for each meter, with its channel and its archive in the detail and in the same transaction as the erasure, then
+/// DONE. A restart in between goes on where it was.
+///
+/// Balances are computed with the pulse constant they were begun with. If another configuration comes with a start,
+/// what was consumed is fixed in Wh first.
 
 typedef enum {
     MM_RESULT_DONE = 0,
@@ -77,7 +94,8 @@ typedef struct {
 typedef struct {
     mm_mac_t mac;
     uint32_t token_unit_wh;        ///< one unit of a token; 1000
-    uint32_t new_era;              ///< random, not 0: used if there is no state
+    uint32_t new_era;              ///< random, not 0 (asserted): used if there is no state
+    uint32_t slot_count_min;       ///< of a slot plan, so that a round fits its cycle; mm_node_init sets it
     bool tamper_open[MM_CHANNELS]; ///< a tamper contact opens the relay (else it is only reported)
 } mm_control_options_t;
 
@@ -101,16 +119,23 @@ typedef struct {
     uint32_t era;
     uint32_t counter;
     bool signed_only;
-    mm_slot_plan_t slots; ///< slot_count 0: none was ordered
+    mm_slot_plan_t slots;    ///< slot_count 0: none was ordered
+    uint8_t locked_channels; ///< bit per channel, by command
     mm_credit_t credits[MM_CHANNELS];
-    mm_staged_kind_t staged; ///< being tried
-    uint64_t staged_command_id;
+    uint32_t pulse_constants[MM_CHANNELS]; ///< of the balances of prepaid meters
+    uint8_t acting_kind;                   ///< mm_command_kind_t that is not answered yet
+    uint32_t acting_counter;
+    uint64_t acting_command_id;
+    uint8_t format_channels; ///< bit per channel that a FORMAT under way has still to erase
 
     // Not in the image.
-    bool usable;          ///< there is a state and it can be stored
-    uint8_t relay_set;    ///< bit per channel: the port was told what is stored
-    uint8_t relay_closed; ///< bit per channel: as told
+    bool usable;           ///< there is a state and it can be stored
+    uint8_t relay_set;     ///< bit per channel: the port was told what is stored
+    uint8_t relay_closed;  ///< bit per channel: as told
+    uint8_t relay_refused; ///< bit per channel: the port did not take it
     uint8_t tampered;
+    uint8_t tamper_told;   ///< as journalled
+    uint8_t acting_status; ///< mm_result_status_t that the answer will have
     // wait: a relay or a record that was refused works again | until MM_CONTROL_RETRY_S | then it is tried again
     mm_us_t retry_at;
     // wait: the customer may type a token again | until mm_credit_lock_out_s, counted anew after a restart | then it is
@@ -140,9 +165,13 @@ mm_err_t mm_control_take(mm_control_t *self, const void *bytes, size_t bytes_cou
 mm_typed_answer_t mm_control_type_token(mm_control_t *self, uint8_t channel, const char *digits, mm_us_t now);
 /// The customer takes emergency credit. MM_ERR_STATE, MM_ERR_STORAGE, MM_ERR_ARG (no such meter).
 mm_err_t mm_control_take_emergency(mm_control_t *self, uint8_t channel, mm_us_t now);
-/// The tamper contact of a meter has changed.
+/// The tamper contact of a meter has changed. The port also tells each contact after open: until then a relay that it
+/// had opened stays open.
 void mm_control_set_tamper(mm_control_t *self, uint8_t channel, bool tampered, mm_us_t now);
-/// A broker session has ended; clean: a staged configuration has proved itself.
+/// A network or broker configuration is being tried.
+bool mm_control_is_on_trial(const mm_control_t *self);
+/// A broker session has ended; clean: a staged configuration has proved itself. Not for a session that began before the
+/// trial did.
 void mm_control_on_session(mm_control_t *self, bool clean, mm_us_t now);
 /// Follow the registers: warnings, cuts, restorations; end trials. After every mm_metering_poll. Returns the deadline;
 /// otherwise call when pulses came.

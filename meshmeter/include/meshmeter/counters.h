@@ -47,7 +47,8 @@
     X(COMMAND_UNSIGNED, "command_unsigned")               /* the original's form, where it is not allowed */           \
     X(TOKEN_WRONG, "token_wrong")                                                                                      \
     X(TOKEN_REPEATED, "token_repeated")                                                                                \
-    X(RELAY_ERROR, "relay_error") /* a relay did not take what it was told */
+    X(RELAY_ERROR, "relay_error")   /* a relay did not take what it was told */                                        \
+    X(COMMANDS_OLD, "commands_old") /* the broker brought an older batch of commands again */
 
 typedef enum {
 #define MM_COUNTER_ENUM(id, name) MM_COUNTER_##id,

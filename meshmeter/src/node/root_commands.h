@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef MM_ROOT_COMMANDS_H
+#define MM_ROOT_COMMANDS_H
+
+#include "meshmeter/command.h"
+#include "meshmeter/cursor.h"
+#include "meshmeter/port/mqtt.h"
+#include "meshmeter/root.h"
+
+/// The root's copy of the retained command batch. Nothing in it is opened but its outside: what a command says is
+/// between HQ and its node.
+
+/// A message of the command topic. True: it has commands that were not in the one before. What is refused is counted.
+bool mmi_root_commands_take(mm_root_commands_t *self, const mm_mqtt_event_t *event, mm_counters_t *counters);
+/// Decode what is kept: true, and *batch borrows from self; false: there is nothing.
+bool mmi_root_commands_read(const mm_root_commands_t *self, mm_command_batch_t *batch);
+/// The role or the database is gone: nothing is known any more.
+void mmi_root_commands_forget(mm_root_commands_t *self);
+/// A session is over: who was not asked in it is asked in the next live round.
+void mmi_root_commands_end_session(mm_root_commands_t *self);
+/// Nodes in the mesh with news, in the order of their commands, at most `capacity`; they count as asked from now on. So
+/// does who is not in the mesh: the next live round after he came back brings it.
+uint8_t mmi_root_commands_select_news(mm_root_commands_t *self, mm_cursor_table_t *cursors, mm_mac_t *nodes,
+                                      uint8_t capacity);
+
+#endif

@@ -35,6 +35,10 @@ int command_readings(int argc, char **argv);
 int command_status(int argc, char **argv);
 int command_ctl(int argc, char **argv);
 int command_sim(int argc, char **argv);
+int command_send(int argc, char **argv);
+int command_commands(int argc, char **argv);
+int command_keys(int argc, char **argv);
+int command_operator(int argc, char **argv);
 
 /// "meshmeter <command>: <text>" to standard error. Returns `code`, so that a caller can `return app_error(…)`.
 __attribute__((format(printf, 3, 4))) int app_error(int code, const char *command, const char *format, ...);

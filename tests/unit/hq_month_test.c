@@ -76,6 +76,9 @@ static void test_store_month_closed_in_parts_is_their_sum(void **state) {
                         // What came after it.
                         "DROP TABLE device_key; DROP TABLE operator; DROP TABLE audit; DROP TABLE command_order;"
                         "DROP TABLE command; DROP TABLE control; DROP TABLE meter_credit; DROP TABLE gateway_batch;"
+                        "DROP TABLE tariff; DROP TABLE site_setting; DROP TABLE purchase; DROP TABLE ledger_entry;"
+                        "DROP TABLE account; DROP TABLE movement; DROP TABLE credit_loss; DROP TABLE books_era;"
+                        "DROP TABLE meter_change; DROP TABLE books_day;"
                         "PRAGMA user_version = 2;");
         mm_store_close(hq_open(*state));
         months = query_months(*state);

@@ -88,8 +88,9 @@ static void print_kwh(const cJSON *meter, const char *name) {
 }
 
 static void print_line(const cJSON *meter) {
-    static const char *const names[] = {"issued_wh", "applied_wh", "pending_wh",         "void_wh",           "lost_wh",
-                                        "other_wh",  "consumed_wh", "balance_wh", "sold_difference_wh", "used_difference_wh"};
+    static const char *const names[] = {
+        "issued_wh",   "applied_wh", "pending_wh",         "void_wh",           "lost_wh", "other_wh",
+        "consumed_wh", "balance_wh", "sold_difference_wh", "used_difference_wh"};
     printf("%-12s", api_text(meter, "meter"));
     for (size_t index = 0; index < sizeof names / sizeof names[0]; index++) {
         print_kwh(meter, names[index]);

@@ -12,17 +12,19 @@
 #define MILLI_DECIMALS 3
 
 static void print_vend_help(void) {
-    puts("usage: meshmeter vend METER KWH [--request ID] [--json]\n"
-         "       meshmeter vend METER --money AMOUNT [--request ID] [--json]\n"
-         "       meshmeter vend --void ID\n\n"
-         "Sell credit to a prepaid meter. The meter gets it by network; the token on the receipt brings the same credit\n"
-         "when it is typed at the meter, whichever comes first, once.\n\n"
-         "  METER               id of the meter, or MAC/CHANNEL (1 to 8) if two have the same id\n"
-         "  KWH                 energy, with up to 3 decimals\n"
-         "  --money AMOUNT      sell what this buys by the tariff, in the currency's units: 5.00\n"
-         "  --request ID        your own id of this sale: the same one again sells nothing and prints the same receipt\n"
-         "  --void ID           take purchase ID back; it is void when the meter has confirmed that it did not take it\n"
-         "  --json              the purchase as HQ's API tells it\n" API_CLIENT_HELP);
+    puts(
+        "usage: meshmeter vend METER KWH [--request ID] [--json]\n"
+        "       meshmeter vend METER --money AMOUNT [--request ID] [--json]\n"
+        "       meshmeter vend --void ID\n\n"
+        "Sell credit to a prepaid meter. The meter gets it by network; the token on the receipt brings the same "
+        "credit\n"
+        "when it is typed at the meter, whichever comes first, once.\n\n"
+        "  METER               id of the meter, or MAC/CHANNEL (1 to 8) if two have the same id\n"
+        "  KWH                 energy, with up to 3 decimals\n"
+        "  --money AMOUNT      sell what this buys by the tariff, in the currency's units: 5.00\n"
+        "  --request ID        your own id of this sale: the same one again sells nothing and prints the same receipt\n"
+        "  --void ID           take purchase ID back; it is void when the meter has confirmed that it did not take it\n"
+        "  --json              the purchase as HQ's API tells it\n" API_CLIENT_HELP);
 }
 
 static void print_purchases_help(void) {
@@ -275,8 +277,8 @@ static int list(api_client_t *client, const options_t *options, const char *mete
         print_json(answer);
     } else if (code == APP_OK) {
         const cJSON *purchase;
-        printf("%6s  %-20s  %-12s  %12s  %17s %-8s %-12s %s\n", "id", "sold", "meter", "kWh", "paid     ", "state", "by",
-               "token");
+        printf("%6s  %-20s  %-12s  %12s  %17s %-8s %-12s %s\n", "id", "sold", "meter", "kWh", "paid     ", "state",
+               "by", "token");
         cJSON_ArrayForEach(purchase, cJSON_GetObjectItem(answer, "purchases")) {
             print_purchase(purchase);
         }

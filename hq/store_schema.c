@@ -183,7 +183,8 @@ static const char *const s_migrations[] = {
     ") WITHOUT ROWID;"
     "CREATE TABLE gateway_batch ("
     "  site INTEGER PRIMARY KEY REFERENCES site(id), revision INTEGER NOT NULL, message BLOB NOT NULL"
-    ");",
+    ");"
+    "CREATE INDEX gateway_batch_open ON gateway_batch (site) WHERE message <> x'';",
     // 5: sales and the ledger; 6: what meters say of them, and the books of each day.
     mmi_hq_schema_vending,
     mmi_hq_schema_books,

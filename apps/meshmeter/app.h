@@ -17,6 +17,7 @@ enum {
     APP_USAGE = 2,        ///< wrong arguments or configuration
     APP_ENVIRONMENT = 3,  ///< a file, port, program or permission is missing
     APP_NO_ANSWER = 4,    ///< the part that was asked is not running
+    APP_RESTART = 10,     ///< ended on purpose and wants to be started again (a supervised node, by command)
 };
 
 /// One subcommand. argv[0] is its name.
@@ -38,6 +39,10 @@ int command_vend(int argc, char **argv);
 int command_purchases(int argc, char **argv);
 int command_books(int argc, char **argv);
 int command_tariff(int argc, char **argv);
+int command_send(int argc, char **argv);
+int command_commands(int argc, char **argv);
+int command_keys(int argc, char **argv);
+int command_operator(int argc, char **argv);
 
 /// "meshmeter <command>: <text>" to standard error. Returns `code`, so that a caller can `return app_error(…)`.
 __attribute__((format(printf, 3, 4))) int app_error(int code, const char *command, const char *format, ...);

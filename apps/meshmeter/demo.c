@@ -338,6 +338,9 @@ static int start_children(const demo_t *demo, supervisor_t *parts, bool *ended) 
     int code = start_server(&parts->children[0], "127.0.0.1", o->mqtt_port, ended);
     if (code == APP_OK && !*ended) {
         code = start_server(&parts->children[1], o->http_address, o->http_port, ended);
+        if (code == APP_OK && !*ended && !demo_write_url(demo)) {
+            code = app_error(APP_ENVIRONMENT, "demo", "cannot write into %s: %s", o->state_directory, strerror(errno));
+        }
     }
     for (unsigned i = 2; i < parts->child_count && code == APP_OK && !*ended; i++) {
         if (!supervisor_start(&parts->children[i])) {
@@ -353,9 +356,11 @@ static void print_where(const demo_t *demo) {
     app_format_utc(demo_wall_us(demo) / 1000000, time);
     printf("\n  page      http://%s:%u/\n  broker    mqtt://127.0.0.1:%u\n  state     %s%s\n  site      " DEMO_SITE
            ", %u nodes, clocks at %s running %" PRIu32 " times real time\n\n"
-           "  Try:  %s status --state %s\n        %s ctl --state %s router off\n  Ctrl-C stops everything.\n\n",
+           "  Try:  %s status --state %s\n        %s ctl --state %s router off\n"
+           "        %s send --state %s gateway:" DEMO_SITE " find seconds=60 --wait\n  Ctrl-C stops everything.\n\n",
            o->http_address, o->http_port, o->mqtt_port, o->state_directory, demo->resumed ? " (continued)" : "",
-           o->nodes, time, o->speed, demo->program, o->state_directory, demo->program, o->state_directory);
+           o->nodes, time, o->speed, demo->program, o->state_directory, demo->program, o->state_directory,
+           demo->program, o->state_directory);
     (void)fflush(stdout);
 }
 
@@ -485,6 +490,9 @@ int command_demo(int argc, char **argv) {
     }
     if (code == APP_OK) {
         code = demo_site_write(demo);
+    }
+    if (code == APP_OK) {
+        code = demo_keys_prepare(demo);
     }
     return code == APP_OK ? run(demo) : code;
 }

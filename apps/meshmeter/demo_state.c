@@ -82,7 +82,7 @@ static bool lock_directory(const char *directory) {
     return file >= 0 && flock(file, LOCK_EX | LOCK_NB) == 0;
 }
 
-static bool make_secret(const char *directory, const char *name, const char *prefix) {
+bool demo_make_secret(const char *directory, const char *name, const char *prefix) {
     uint8_t bytes[32];
     char path[DEMO_PATH_BYTES + 32];
     char text[128];
@@ -110,10 +110,11 @@ static int begin_state(demo_t *demo) {
     demo->origin_utc_us = demo->begin_utc_s * 1000000;
     describe(demo, described, sizeof described);
     snprintf(text, sizeof text, MARKER_HEAD "%sbegin=%" PRId64 "\n", described, demo->begin_utc_s);
-    bool good =
-        app_path(marker, sizeof marker, o->state_directory, MARKER_NAME) &&
-        make_secret(o->state_directory, "mesh.key", "") && make_secret(o->state_directory, "hq.password", "hq:") &&
-        make_secret(o->state_directory, "gateway.password", "gateway-" DEMO_SITE ":") && app_write_file(marker, text);
+    bool good = app_path(marker, sizeof marker, o->state_directory, MARKER_NAME) &&
+                demo_make_secret(o->state_directory, "mesh.key", "") &&
+                demo_make_secret(o->state_directory, "hq.password", "hq:") &&
+                demo_make_secret(o->state_directory, "gateway.password", "gateway-" DEMO_SITE ":") &&
+                app_write_file(marker, text);
     return good ? APP_OK
                 : app_error(APP_ENVIRONMENT, "demo", "cannot write into the state directory %s: %s", o->state_directory,
                             strerror(errno));

@@ -2,6 +2,7 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "app.h"
@@ -138,5 +139,7 @@ int command_hq(int argc, char **argv) {
         app_path(s_web, sizeof s_web, directory, "web") && access(s_web, R_OK) == 0) {
         options.web_directory = s_web;
     }
+    // The database holds the keys of the devices: what HQ makes is its user's alone.
+    (void)umask(0077);
     return mm_hq_run(&options);
 }

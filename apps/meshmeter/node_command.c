@@ -20,6 +20,7 @@
 #include "linux/linux_mqtt.h"
 #include "meshmeter/node.h"
 #include "node_config.h"
+#include "node_platform.h"
 #include "node_pulses.h"
 #include "node_status.h"
 
@@ -47,6 +48,7 @@ typedef struct {
     mm_linux_mqtt_t mqtt;
     mm_log_t log;
     node_source_t source;
+    node_platform_t platform;
     mm_node_t node;
     uint8_t *batch_memory;
     mm_us_t now;      ///< of the last event handed to the node
@@ -158,44 +160,6 @@ static bool open_storage(node_process_t *self) {
            mm_linux_flash_open(&self->register_flash, path, MM_STORE_FLASH_SECTORS_MIN, sync, &self->message) == MM_OK;
 }
 
-// The line "USER:PASSWORD" of the password file, split in place; text is the caller's to free.
-static bool read_password(const char *path, char **text, const char **user, const char **password) {
-    size_t size = 0;
-    *text = app_read_file(path, 1024, &size);
-    char *colon = *text != NULL ? strchr(*text, ':') : NULL;
-    if (colon == NULL) {
-        return false;
-    }
-    (*text)[strcspn(*text, "\r\n")] = '\0';
-    *colon = '\0';
-    *user = *text;
-    *password = colon + 1;
-    return true;
-}
-
-static bool open_mqtt(node_process_t *self) {
-    const node_config_t *config = &self->config;
-    char client_id[32];
-    const uint8_t *mac = config->mac.bytes;
-    char *text = NULL;
-    snprintf(client_id, sizeof client_id, "mm-%02x%02x%02x%02x%02x%02x", mac[0], mac[1], mac[2], mac[3], mac[4],
-             mac[5]);
-    mm_linux_mqtt_options_t options = {.url = config->broker,
-                                       .client_id = client_id,
-                                       .ca_file = config->broker_ca_file[0] != '\0' ? config->broker_ca_file : NULL,
-                                       .version_5 = config->mqtt_5};
-    if (config->broker_password_file[0] != '\0' &&
-        !read_password(config->broker_password_file, &text, &options.user, &options.password)) {
-        mm_linux_message_set(&self->message, "%s: cannot be read, or is not one line USER:PASSWORD",
-                             config->broker_password_file);
-        free(text);
-        return false;
-    }
-    bool good = is_good(self, mm_linux_mqtt_open(&self->mqtt, &options, &self->message));
-    free(text);
-    return good;
-}
-
 static bool read_key(const char *path, uint8_t key[MM_MESH_KEY_BYTES]) {
     size_t size = 0;
     char *text = app_read_file(path, 1024, &size);
@@ -239,7 +203,7 @@ static bool open_mesh(node_process_t *self) {
     return good;
 }
 
-static mm_timing_t timing_of(const node_config_t *config) {
+static mm_timing_t slots_of(const node_config_t *config) {
     // The slot belongs to the site, so that every node that becomes root keeps it.
     mm_mac_t site = {{0}};
     for (size_t i = 0; config->site[i] != '\0'; i++) {
@@ -256,6 +220,14 @@ static mm_timing_t timing_of(const node_config_t *config) {
     }
     if (config->slot >= 0) {
         timing.slots.slot = (uint32_t)config->slot;
+    }
+    return timing;
+}
+
+static mm_timing_t timing_of(const node_config_t *config) {
+    mm_timing_t timing = slots_of(config);
+    if (config->dwell_ms != UINT32_MAX) {
+        timing.uplink.dwell_us = (mm_us_t)config->dwell_ms * 1000 * config->speed;
     }
     return timing;
 }
@@ -308,7 +280,10 @@ static bool open_all(node_process_t *self) {
     self->batch_memory = calloc(MM_BATCHES_MAX, MM_BATCH_BYTES_MAX);
     return self->batch_memory != NULL && mm_linux_loop_open(&self->loop, &self->message) == MM_OK &&
            open_storage(self) && node_source_open(&self->source, config, &self->clock, &self->message) &&
-           open_mqtt(self) && open_mesh(self) && open_node(self) &&
+           is_good(self, node_platform_open(&self->platform, config, &self->source, &self->clock, &self->now,
+                                            &self->message)) &&
+           is_good(self, node_platform_open_mqtt(&self->platform, &self->mqtt, &self->message)) && open_mesh(self) &&
+           open_node(self) &&
            (config->control_path[0] == '\0' || mm_linux_control_open(&self->control, &self->loop, config->control_path,
                                                                      handle_control, self, &self->message) == MM_OK);
 }
@@ -387,7 +362,7 @@ static int64_t poll_pulses(node_process_t *self, int64_t real_us) {
 
 static void run(node_process_t *self) {
     watch_files(self);
-    while (mm_linux_loop_signal(&self->loop) == 0) {
+    while (mm_linux_loop_signal(&self->loop) == 0 && !self->platform.actions.reboot_requested) {
         int64_t real_us = mm_linux_real_us();
         int64_t wake_us = poll_pulses(self, real_us);
         keep_time(self, real_us);
@@ -401,6 +376,7 @@ static void run(node_process_t *self) {
         // What is due comes before what has arrived: an event must not overtake the end of an interval.
         (void)poll_node(self);
         take_events(self);
+        node_platform_follow_broker(&self->platform, &self->mqtt);
         mm_us_t deadline = poll_node(self);
         wake_us = earlier(wake_us, mm_linux_clock_real_deadline(&self->clock, deadline));
         mm_linux_loop_wait(&self->loop, wake_us);
@@ -413,6 +389,7 @@ static void close_all(node_process_t *self) {
     }
     mm_linux_mqtt_close(&self->mqtt);
     mm_linux_mesh_close(&self->mesh);
+    node_platform_close(&self->platform);
     node_source_close(&self->source);
     mm_linux_fram_close(&self->fram);
     mm_linux_flash_close(&self->register_flash);
@@ -465,7 +442,12 @@ int command_node(int argc, char **argv) {
     mm_linux_log(MM_LOG_INFO, "node of site %s started, boot %u", self->config.site,
                  (unsigned)self->node.metering.boot_no);
     run(self);
-    mm_linux_log(MM_LOG_INFO, "stopped by signal %d", mm_linux_loop_signal(&self->loop));
+    int signal_no = mm_linux_loop_signal(&self->loop);
+    if (signal_no != 0) {
+        mm_linux_log(MM_LOG_INFO, "stopped by signal %d", signal_no);
+    } else {
+        mm_linux_log(MM_LOG_INFO, "starting again, by command");
+    }
     close_all(self);
-    return APP_OK;
+    return signal_no != 0 ? APP_OK : node_platform_restart(path);
 }

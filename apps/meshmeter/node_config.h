@@ -28,6 +28,12 @@ typedef enum {
     NODE_CLOCK_UNSET
 } node_clock_t;
 
+typedef enum {
+    NODE_RELAYS_NONE = 0,
+    NODE_RELAYS_FILE,
+    NODE_RELAYS_GPIO
+} node_relays_t;
+
 typedef struct {
     char path[NODE_PATH_BYTES]; ///< of the file itself, for messages
     mm_mac_t mac;
@@ -60,6 +66,16 @@ typedef struct {
     uint32_t slot_count; ///< speed 1: 0 = default of 250
     uint32_t slot_ms;
     int64_t slot; ///< -1 = guessed from the site's name
+
+    char device_key_file[NODE_PATH_BYTES];
+    node_relays_t relays;
+    char relays_chip[NODE_PATH_BYTES];
+    uint32_t relay_lines[MM_CHANNELS];
+    uint8_t relay_line_count;
+    uint32_t token_unit_wh;
+    uint32_t dwell_ms; ///< real; UINT32_MAX = what the slots say
+    bool legacy_commands;
+    char legacy_secret_file[NODE_PATH_BYTES];
 
     node_pulses_t pulses;
     char pulses_path[NODE_PATH_BYTES]; ///< CSV file or GPIO chip

@@ -168,7 +168,10 @@ mm_err_t mm_control_take_emergency(mm_control_t *self, uint8_t channel, mm_us_t 
 /// The tamper contact of a meter has changed. The port also tells each contact after open: until then a relay that it
 /// had opened stays open.
 void mm_control_set_tamper(mm_control_t *self, uint8_t channel, bool tampered, mm_us_t now);
-/// A broker session has ended; clean: a staged configuration has proved itself.
+/// A network or broker configuration is being tried.
+bool mm_control_is_on_trial(const mm_control_t *self);
+/// A broker session has ended; clean: a staged configuration has proved itself. Not for a session that began before the
+/// trial did.
 void mm_control_on_session(mm_control_t *self, bool clean, mm_us_t now);
 /// Follow the registers: warnings, cuts, restorations; end trials. After every mm_metering_poll. Returns the deadline;
 /// otherwise call when pulses came.

@@ -113,7 +113,7 @@ void mmi_control_act(mm_control_t *self, const mm_command_t *command, const mm_c
         return; // that is done in poll
     }
     mm_err_t err = act(self->actions, command, body);
-    if (staged_kind(self->acting_kind) != MM_STAGED_NONE && err == MM_OK) {
+    if (mm_control_is_on_trial(self) && err == MM_OK) {
         return; // now it has to prove itself
     }
     self->acting_status = (uint8_t)status_of(err);
@@ -133,8 +133,12 @@ static void settle(mm_control_t *self, bool keep, mm_us_t now) {
     answer(self, now);
 }
 
+bool mm_control_is_on_trial(const mm_control_t *self) {
+    return staged_kind(self->acting_kind) != MM_STAGED_NONE;
+}
+
 void mm_control_on_session(mm_control_t *self, bool clean, mm_us_t now) {
-    if (clean && staged_kind(self->acting_kind) != MM_STAGED_NONE && now < self->trial_until) {
+    if (clean && mm_control_is_on_trial(self) && now < self->trial_until) {
         settle(self, true, now);
     }
 }
@@ -204,7 +208,7 @@ static void go_on_formatting(mm_control_t *self, mm_us_t now) {
 }
 
 mm_us_t mmi_control_go_on(mm_control_t *self, mm_us_t now) {
-    bool is_staged = staged_kind(self->acting_kind) != MM_STAGED_NONE;
+    bool is_staged = mm_control_is_on_trial(self);
     if (self->acting_kind == MM_COMMAND_NONE) {
         return MM_US_NEVER;
     }

@@ -146,7 +146,11 @@ static void take_own_commands(mm_root_t *self, const mm_command_batch_t *command
     mm_err_t err = MM_OK;
     for (uint8_t i = 0; i < commands->count && err != MM_ERR_BUSY; i++) {
         if (mm_mac_equal(commands->commands[i].node, self->mac)) {
+            bool on_trial = mm_control_is_on_trial(self->control);
             err = mm_control_take(self->control, commands->commands[i].bytes, commands->commands[i].bytes_count, now);
+            // The session that is open, or opening, still uses the configuration before.
+            self->trial_session =
+                !on_trial && mm_control_is_on_trial(self->control) ? self->uplink.session : self->trial_session;
         }
     }
 }
@@ -168,7 +172,8 @@ static void ask_node(mm_root_t *self, mm_mac_t mac, const mm_command_batch_t *co
     };
     if (mm_mac_equal(mac, self->mac)) {
         take_own_commands(self, commands, now);
-        size_t size = mm_report_build(self->metering, self->mac, 1, &ask, now, self->frame, sizeof self->frame);
+        size_t size =
+            mm_report_build(self->metering, self->control, self->mac, 1, &ask, now, self->frame, sizeof self->frame);
         mm_frame_t frame;
         MM_ASSERT(mm_frame_open(self->frame, size, &frame) == MM_OK);
         take_report(self, &frame, self->frame, size, now);
@@ -376,7 +381,7 @@ static void source_closed(void *context, bool clean, mm_us_t now) {
     forget_session(self);
     self->sessions_clean += clean ? 1 : 0;
     if (self->control != NULL) {
-        mm_control_on_session(self->control, clean, now);
+        mm_control_on_session(self->control, clean && self->uplink.session != self->trial_session, now);
     }
     log_info(self, "session closed", "clean", clean, "messages", self->uplink.messages_sent);
 }

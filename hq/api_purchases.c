@@ -169,10 +169,10 @@ static void post_tariff(mm_api_request_t *self) {
     }
     if (!mm_tariff_read(self->body, &tariff, &error)) {
         mm_api_fail(self, 400, "%s", error.text);
-    } else if (mm_api_take_result(self,
-                                  mm_tariffs_put(self->desk, request, &tariff, self->operator_name, self->now_us,
-                                                 &repeated, &error),
-                                  &error)) {
+    } else if (mm_api_take_result(
+                   self,
+                   mm_tariffs_put(self->desk, request, &tariff, self->operator_name, self->now_us, &repeated, &error),
+                   &error)) {
         cJSON_AddItemToObject(self->answer, "tariff", mm_tariff_write(&tariff));
         self->status = repeated ? 200 : 201;
     }

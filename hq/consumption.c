@@ -117,11 +117,8 @@ static bool fold(fold_t *self) {
 
 bool mmi_hq_consumption(sqlite3 *db, int64_t node_id, uint8_t channel, uint64_t life_pulses, uint32_t pulse_constant,
                         mmi_hq_consumption_t *consumption) {
-    fold_t self = {.db = db,
-                   .node_id = node_id,
-                   .channel = channel,
-                   .pulse_constant = pulse_constant,
-                   .result = consumption};
+    fold_t self = {
+        .db = db, .node_id = node_id, .channel = channel, .pulse_constant = pulse_constant, .result = consumption};
     memset(consumption, 0, sizeof *consumption);
     if (!fold(&self)) {
         return false;

@@ -5,6 +5,7 @@
 #include "dispatcher.h"
 #include "http.h"
 #include "ingest.h"
+#include "vending.h"
 
 #include "meshmeter/calendar.h"
 
@@ -19,6 +20,8 @@
 #include <unistd.h>
 
 #define POLL_MS_MAX 1000
+#define DAY_US INT64_C(86400000000)
+#define BOOKS_RETRY_US INT64_C(60000000)
 
 typedef struct {
     mm_hq_options_t options;
@@ -30,6 +33,9 @@ typedef struct {
     mm_dispatcher_t *dispatcher;
     mm_http_t *http;
     int changed_event; ///< the page's thread has changed something at its desk
+    int64_t books_day; ///< the last one whose books were written; days since 1970
+    // wait: the books of the day can be written | until BOOKS_RETRY_US | then they are tried again
+    int64_t books_retry_at;
 } hq_t;
 
 // The only thing a signal handler may do here: wake the loop.
@@ -226,6 +232,20 @@ static int timeout_ms(const hq_t *self, int64_t now_us) {
     return left_us / 1000 >= POLL_MS_MAX ? POLL_MS_MAX : (int)((left_us + 999) / 1000);
 }
 
+// Once in a UTC day, and after a start.
+static void write_books(hq_t *self, const mm_hq_now_t *now) {
+    mm_hq_error_t error;
+    if (now->utc_us / DAY_US == self->books_day || now->monotonic_us < self->books_retry_at) {
+        return;
+    }
+    if (mm_books_write_day(self->desk, now->utc_us, false, &error) == MM_DESK_OK) {
+        self->books_day = now->utc_us / DAY_US;
+    } else {
+        mm_hq_log("the books of the day were not written: %s", error.text);
+        self->books_retry_at = now->monotonic_us + BOOKS_RETRY_US;
+    }
+}
+
 static void loop(hq_t *self) {
     for (;;) {
         mm_hq_now_t now = mm_hq_clock_now(&self->options.clock);
@@ -249,6 +269,7 @@ static void loop(hq_t *self) {
         take_changed(self);
         if (!mm_ingest_is_writing(self->ingest)) {
             mm_dispatcher_poll(self->dispatcher, &now);
+            write_books(self, &now);
         }
         // What was just committed is acknowledged without waiting for the next turn.
         mm_broker_service(self->broker, false, false, now.monotonic_us);

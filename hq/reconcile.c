@@ -36,8 +36,7 @@ static bool read_sold(sqlite3 *db, mm_books_line_t *line) {
     mmi_sql_put_integer(&pending, line->node_id);
     mmi_sql_put_integer(&pending, line->channel);
     good = mmi_sql_value(&pending, 0, &line->pending_wh) && good;
-    line->sold_difference_wh =
-        line->issued_wh - (line->applied_wh + line->pending_wh + line->void_wh + line->lost_wh);
+    line->sold_difference_wh = line->issued_wh - (line->applied_wh + line->pending_wh + line->void_wh + line->lost_wh);
     return good;
 }
 
@@ -114,15 +113,16 @@ mm_desk_result_t mm_ledger(mm_desk_t *desk, mm_ledger_visit_fn visit, void *cont
     bool more = true;
     // Each account's sums against the entries themselves, then both sides of a unit.
     mmi_sql_t rows = mmi_sql_begin(
-        db, "WITH side AS ("
-            "  SELECT node, channel, meter, debit AS name, unit, amount AS debits, 0 AS credits FROM ledger_entry"
-            "  UNION ALL SELECT node, channel, meter, credit, unit, 0, amount FROM ledger_entry),"
-            " sums AS (SELECT node, channel, meter, name, unit, sum(debits) AS debits, sum(credits) AS credits"
-            "  FROM side GROUP BY node, channel, meter, name, unit)"
-            " SELECT account.unit, sum(account.debits), sum(account.credits), min(sums.debits IS account.debits"
-            "  AND sums.credits IS account.credits) AND count(*) = (SELECT count(*) FROM sums WHERE unit = account.unit)"
-            " FROM account LEFT JOIN sums USING (node, channel, meter, name, unit)"
-            " GROUP BY account.unit ORDER BY account.unit");
+        db,
+        "WITH side AS ("
+        "  SELECT node, channel, meter, debit AS name, unit, amount AS debits, 0 AS credits FROM ledger_entry"
+        "  UNION ALL SELECT node, channel, meter, credit, unit, 0, amount FROM ledger_entry),"
+        " sums AS (SELECT node, channel, meter, name, unit, sum(debits) AS debits, sum(credits) AS credits"
+        "  FROM side GROUP BY node, channel, meter, name, unit)"
+        " SELECT account.unit, sum(account.debits), sum(account.credits), min(sums.debits IS account.debits"
+        "  AND sums.credits IS account.credits) AND count(*) = (SELECT count(*) FROM sums WHERE unit = account.unit)"
+        " FROM account LEFT JOIN sums USING (node, channel, meter, name, unit)"
+        " GROUP BY account.unit ORDER BY account.unit");
     while (more && mmi_sql_row(&rows)) {
         memset(&line, 0, sizeof line);
         snprintf(line.unit, sizeof line.unit, "%s", mmi_sql_text(&rows, 0));
@@ -153,10 +153,17 @@ static bool write_line(void *context, const mm_books_line_t *line) {
     mmi_sql_put_integer(&add, line->node_id);
     mmi_sql_put_integer(&add, line->channel);
     mmi_sql_put_text(&add, line->meter);
-    const int64_t values[] = {line->issued_wh,   line->applied_wh,         line->pending_wh,
-                              line->void_wh,     line->lost_wh,            line->other_wh,
-                              line->balance_wh,  line->consumed_wh,        line->sold_difference_wh,
-                              line->used_difference_wh, (int64_t)line->settled};
+    const int64_t values[] = {line->issued_wh,
+                              line->applied_wh,
+                              line->pending_wh,
+                              line->void_wh,
+                              line->lost_wh,
+                              line->other_wh,
+                              line->balance_wh,
+                              line->consumed_wh,
+                              line->sold_difference_wh,
+                              line->used_difference_wh,
+                              (int64_t)line->settled};
     for (size_t index = 0; index < sizeof values / sizeof values[0]; index++) {
         mmi_sql_put_integer(&add, values[index]);
     }

@@ -445,8 +445,8 @@ static snapshot_age_t compare(const mm_snapshot_t *known, const mm_snapshot_t *f
     return fresh->uptime_ms > known->uptime_ms ? SNAPSHOT_NEWER : SNAPSHOT_OLD;
 }
 
-// A register of the same meter must not run backwards. After a restart it may (what the power cut took, within the
-// node's bound): taken, but never silently. Within one boot it cannot: not taken.
+// A register of the same meter must not run backwards, unless a command has set it. After a restart it may (what the
+// power cut took, within the node's bound): taken, but never silently. Within one boot it cannot: not taken.
 static bool check_registers(putting_t *self, const mm_snapshot_t *fresh, const uint8_t *frame, size_t frame_bytes) {
     const mm_snapshot_t *known = self->node->snapshot;
     for (uint8_t channel = 0; channel < MM_CHANNELS; channel++) {
@@ -454,6 +454,13 @@ static bool check_registers(putting_t *self, const mm_snapshot_t *fresh, const u
         const mm_meter_snapshot_t *after = &fresh->meters[channel];
         if (after->id[0] == '\0' || strcmp(before->id, after->id) != 0 || before->start_wh != after->start_wh ||
             before->pulse_constant != after->pulse_constant || after->life_pulses >= before->life_pulses) {
+            continue;
+        }
+        bool was_set = false;
+        if (!mmi_hq_vending_register_was_set(self->store, self->node->id, channel, after->life_pulses, &was_set)) {
+            return false;
+        }
+        if (was_set) {
             continue;
         }
         if (fresh->boot_no == known->boot_no) {

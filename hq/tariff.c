@@ -64,8 +64,8 @@ static bool check_bands(const mm_tariff_t *self, int64_t *lowest, mm_hq_error_t 
     *lowest = self->band_count > 0 ? INT64_MAX : 0;
     for (int index = 0; index < self->band_count; index++) {
         const mm_tariff_band_t *band = &self->bands[index];
-        if (band->from_hour >= HOURS || band->to_hour < 1 || band->to_hour > HOURS || band->to_hour == band->from_hour ||
-            band->days == 0 || band->days >= 1 << DAYS) {
+        if (band->from_hour >= HOURS || band->to_hour < 1 || band->to_hour > HOURS ||
+            band->to_hour == band->from_hour || band->days == 0 || band->days >= 1 << DAYS) {
             mm_hq_error_set(error, "band %d: days are 0 (Sunday) to 6, from_hour 0 to 23, to_hour 1 to 24 and another",
                             index + 1);
             return false;
@@ -223,8 +223,9 @@ bool mm_tariff_quote_money(const mm_tariff_t *self, const mm_tariff_sale_t *sale
         return false;
     }
     if (units == 0) {
-        mm_hq_error_set(error, "the money does not buy one unit of %lld Wh: with what was kept it is %lld/1000 %s, the "
-                               "unit costs %lld/1000 (minor units)",
+        mm_hq_error_set(error,
+                        "the money does not buy one unit of %lld Wh: with what was kept it is %lld/1000 %s, the "
+                        "unit costs %lld/1000 (minor units)",
                         (long long)sale->unit_wh, (long long)available_milli, self->currency,
                         (long long)mm_tariff_cost_milli(self, sale, sale->unit_wh));
         return false;

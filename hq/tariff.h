@@ -61,8 +61,8 @@ struct cJSON *mm_tariff_write(const mm_tariff_t *self);
 
 /// Where in the tariff a sale stands.
 typedef struct {
-    uint8_t weekday; ///< local, 0 = Sunday
-    uint8_t hour;    ///< local
+    uint8_t weekday;         ///< local, 0 = Sunday
+    uint8_t hour;            ///< local
     int64_t bought_wh;       ///< by this meter in this local month, before
     int64_t remainder_milli; ///< kept from its purchases before, 0 or more
     int64_t unit_wh;         ///< what is sold is a multiple of it

@@ -100,8 +100,7 @@ static bool read_count(const cJSON *object, const char *name, int count_max, int
 }
 
 bool mm_tariff_read(const cJSON *object, mm_tariff_t *self, mm_hq_error_t *error) {
-    static const char *const names[] = {"request", "name",  "currency", "decimals",
-                                        "tax_ppm", "bands", "blocks",   NULL};
+    static const char *const names[] = {"request", "name", "currency", "decimals", "tax_ppm", "bands", "blocks", NULL};
     int64_t decimals;
     memset(self, 0, sizeof *self);
     if (!check_members(object, names, error) || !read_text(object, "name", self->name, sizeof self->name, error) ||

@@ -25,6 +25,8 @@ typedef struct {
     uint32_t era;
     uint32_t token_count; ///< as the meter said
     int64_t balance_wh;
+    int64_t oldest_count; ///< of the open purchases; 0 = none is open
+    int64_t oldest_id;
     uint32_t count; ///< of this sale
     int64_t unit_wh;
     int64_t tariff_id;
@@ -116,12 +118,23 @@ static mm_desk_result_t check_meter(sale_t *self, mm_hq_error_t *error) {
     return MM_DESK_OK;
 }
 
-// The next count, and whether the tokens that are still open can be typed behind it.
+// Whether the tokens that are still open could be typed behind one of this count.
+static mm_desk_result_t check_reach(const sale_t *self, int64_t count, mm_hq_error_t *error) {
+    if (self->oldest_count != 0 && count - self->oldest_count > MM_TOKEN_OLDER_MAX) {
+        mm_hq_error_set(error, "purchase %lld of meter %s would be too old for its token to be typed; void it first",
+                        (long long)self->oldest_id, self->place.meter);
+        return MM_DESK_REFUSED;
+    }
+    if (count > MM_TOKEN_COUNT_MAX) {
+        mm_hq_error_set(error, "the token series of meter %s is used up; its node needs a new era", self->place.meter);
+        return MM_DESK_REFUSED;
+    }
+    return MM_DESK_OK;
+}
+
 static mm_desk_result_t choose_count(sale_t *self, mm_hq_error_t *error) {
     int64_t sold = 0;
     int64_t open = 0;
-    int64_t oldest = 0;
-    int64_t oldest_id = 0;
     int64_t open_wh = 0;
     mmi_sql_t last = mmi_sql_begin(self->db, "SELECT max(count) FROM purchase WHERE node = ? AND channel = ?"
                                              " AND era = ?");
@@ -134,8 +147,8 @@ static mm_desk_result_t choose_count(sale_t *self, mm_hq_error_t *error) {
     mmi_sql_put_integer(&query, self->place.channel);
     if (mmi_sql_row(&query)) {
         open = mmi_sql_integer(&query, 0);
-        oldest = mmi_sql_integer(&query, 1);
-        oldest_id = mmi_sql_integer(&query, 2);
+        self->oldest_count = mmi_sql_integer(&query, 1);
+        self->oldest_id = mmi_sql_integer(&query, 2);
         open_wh = mmi_sql_integer(&query, 3);
     }
     bool good = mmi_sql_end(&query);
@@ -147,16 +160,11 @@ static mm_desk_result_t choose_count(sale_t *self, mm_hq_error_t *error) {
     if (open >= MM_VENDING_OPEN_MAX) {
         mm_hq_error_set(error, "meter %s has %lld purchases that it has not taken; wait, or void some",
                         self->place.meter, (long long)open);
-    } else if (open > 0 && count - oldest > MM_TOKEN_OLDER_MAX) {
-        mm_hq_error_set(error, "purchase %lld of meter %s would be too old for its token to be typed; void it first",
-                        (long long)oldest_id, self->place.meter);
-    } else if (count > MM_VENDING_COUNT_MAX) {
-        mm_hq_error_set(error, "the token series of meter %s is used up; its node needs a new era", self->place.meter);
     } else if (self->balance_wh + open_wh + self->quote.amount_wh > MM_CREDIT_WH_MAX) {
         mm_hq_error_set(error, "meter %s cannot have that much credit", self->place.meter);
     } else {
-        self->count = (uint32_t)count;
-        return MM_DESK_OK;
+        self->count = (uint32_t)(count < UINT32_MAX ? count : UINT32_MAX);
+        return check_reach(self, count, error);
     }
     return MM_DESK_REFUSED;
 }
@@ -215,6 +223,15 @@ static mm_desk_result_t make_quote(sale_t *self, mm_hq_error_t *error) {
 
 // --- the token and the command
 
+// Both forms for self->count. MM_ERR_STATE: these digits were those of an earlier count, too.
+static mm_err_t write_tokens(sale_t *self, const mm_token_series_t *series) {
+    const mm_token_t token = {
+        .type = MM_TOKEN_ADD, .value = (uint32_t)(self->quote.amount_wh / self->unit_wh), .count = self->count};
+    bool extended = token.value > MM_TOKEN_VALUE_MAX;
+    mm_err_t err = mm_token_make(series, &token, extended, false, self->token);
+    return err == MM_OK ? mm_token_make(series, &token, extended, true, self->token_restricted) : err;
+}
+
 static mm_desk_result_t make_tokens(sale_t *self, mm_hq_error_t *error) {
     mm_device_crypto_t device;
     mm_token_series_t series;
@@ -226,30 +243,30 @@ static mm_desk_result_t make_tokens(sale_t *self, mm_hq_error_t *error) {
     if (result != MM_DESK_OK) {
         return result;
     }
-    const mm_token_t token = {.type = MM_TOKEN_ADD,
-                              .value = (uint32_t)(self->quote.amount_wh / self->unit_wh),
-                              .count = self->count};
-    bool extended = token.value > MM_TOKEN_VALUE_MAX;
-    bool good = mm_control_token_series(&device.crypto, self->era, self->place.channel, &series) == MM_OK &&
-                mm_token_make(&series, &token, extended, false, self->token) == MM_OK &&
-                mm_token_make(&series, &token, extended, true, self->token_restricted) == MM_OK;
+    mm_err_t err = mm_control_token_series(&device.crypto, self->era, self->place.channel, &series);
     mm_device_crypto_wipe(&device);
-    memset(&series, 0, sizeof series);
-    if (!good) {
+    if (err == MM_OK) {
+        // A count whose token reads as an earlier one is left out: the meter would say that it was used.
+        while ((err = write_tokens(self, &series)) == MM_ERR_STATE && result == MM_DESK_OK) {
+            self->count += 2;
+            result = check_reach(self, self->count, error);
+        }
+    }
+    explicit_bzero(&series, sizeof series);
+    if (result == MM_DESK_OK && err != MM_OK) {
         mm_hq_error_set(error, "the token of meter %s could not be made", self->place.meter);
         return MM_DESK_REFUSED;
     }
-    return MM_DESK_OK;
+    return result;
 }
 
 // Of CREDIT or VOID. 0 = failed.
 static int64_t queue(sqlite3 *db, const mmi_hq_purchase_t *purchase, mm_command_kind_t kind, int64_t now_us) {
     uint8_t bytes[MM_COMMAND_BODY_BYTES_MAX];
     mm_writer_t writer = mm_writer(bytes, sizeof bytes);
-    const mm_command_body_t body = {
-        .credit = {.purchase_id = (uint64_t)purchase->id,
-                   .count = purchase->count,
-                   .amount_wh = kind == MM_COMMAND_CREDIT ? purchase->amount_wh : 0}};
+    const mm_command_body_t body = {.credit = {.purchase_id = (uint64_t)purchase->id,
+                                               .count = purchase->count,
+                                               .amount_wh = kind == MM_COMMAND_CREDIT ? purchase->amount_wh : 0}};
     if (mm_command_body_put((uint8_t)kind, &body, &writer) != MM_OK) {
         return 0;
     }
@@ -263,10 +280,11 @@ static bool add_purchase(sale_t *self) {
     const mm_vend_request_t *request = self->request;
     const mm_tariff_quote_t *quote = &self->quote;
     mmi_sql_t add = mmi_sql_begin(
-        self->db, "INSERT INTO purchase (request, operator, created_us, local_month, asked_meter, asked_wh,"
-                  " asked_minor, node, channel, meter, era, count, amount_wh, unit_wh, units, token,"
-                  " token_restricted, state, tariff, currency, decimals, money_minor, cost_milli, tax_minor,"
-                  " remainder_milli) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+        self->db,
+        "INSERT INTO purchase (request, operator, created_us, local_month, asked_meter, asked_wh,"
+        " asked_minor, node, channel, meter, era, count, amount_wh, unit_wh, units, token,"
+        " token_restricted, state, tariff, currency, decimals, money_minor, cost_milli, tax_minor,"
+        " remainder_milli) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
     mmi_sql_put_text(&add, request->request);
     mmi_sql_put_text(&add, request->operator_name);
     mmi_sql_put_integer(&add, self->now_us);
@@ -431,8 +449,7 @@ static void read_receipt(const mmi_sql_t *row, mm_sale_t *receipt) {
     COPY(receipt->site, row, 2);
     receipt->node = mmi_sql_mac(row, 3);
     receipt->channel = (uint8_t)mmi_sql_integer(row, 4);
-    snprintf(receipt->state, sizeof receipt->state, "%s",
-             mmi_hq_purchase_state_name((int)mmi_sql_integer(row, 5)));
+    snprintf(receipt->state, sizeof receipt->state, "%s", mmi_hq_purchase_state_name((int)mmi_sql_integer(row, 5)));
     receipt->amount_wh = mmi_sql_integer(row, 6);
     receipt->count = (uint32_t)mmi_sql_integer(row, 7);
     COPY(receipt->token, row, 8);

@@ -26,8 +26,6 @@
 /// Of one token unit, if the site has no setting.
 #define MM_VENDING_UNIT_WH 1000
 #define MM_VENDING_UNIT_WH_MAX 100000
-/// Beyond this count a series is not continued: each token costs as many rounds.
-#define MM_VENDING_COUNT_MAX 1000000
 
 typedef struct {
     const char *request; ///< the caller's id, 1 … 64 characters; the same one again gives the first one's purchase
@@ -85,6 +83,9 @@ bool mmi_hq_vending_take_era(mm_store_t *store, int64_t node_id, uint32_t era, i
 /// Of UPDATE and ERASE: what was consumed until then is counted with the constant and the register of that time.
 bool mmi_hq_vending_take_result(mm_store_t *store, int64_t node_id, mm_position_t position,
                                 const mm_result_record_t *result);
+/// Whether a command has set a meter's life register so that it may show this, less than before.
+bool mmi_hq_vending_register_was_set(mm_store_t *store, int64_t node_id, uint8_t channel, uint64_t life_pulses,
+                                     bool *was_set);
 
 // --- the books
 
@@ -125,8 +126,8 @@ typedef struct {
 typedef bool (*mm_ledger_visit_fn)(void *context, const mm_ledger_line_t *line);
 mm_desk_result_t mm_ledger(mm_desk_t *desk, mm_ledger_visit_fn visit, void *context, mm_hq_error_t *error);
 
-/// The books of this UTC day into the table books_day, one row for each meter, and an incident for each settled one that
-/// does not balance. Once a day, by HQ's main loop; `again` replaces what was written today.
+/// The books of this UTC day into the table books_day, one row for each meter, and an incident for each settled one
+/// that does not balance. Once a day, by HQ's main loop; `again` replaces what was written today.
 mm_desk_result_t mm_books_write_day(mm_desk_t *desk, int64_t now_us, bool again, mm_hq_error_t *error);
 
 #endif

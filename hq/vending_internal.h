@@ -103,11 +103,11 @@ bool mmi_hq_incident(sqlite3 *db, int64_t node_id, const char *name, int64_t val
 
 /// One meter's prepayment as its records tell it.
 typedef struct {
-    bool open;              ///< prepaid now
-    uint32_t era;           ///< of the newest prepayment; 0 = none is known
-    uint64_t life_pulses;   ///< the newest that a record tells of
-    int64_t consumed_wh;    ///< since the first prepayment began, by registers; eras that were lost as they were booked
-    int64_t open_wh;        ///< sum of the movements of the open prepayment
+    bool open;            ///< prepaid now
+    uint32_t era;         ///< of the newest prepayment; 0 = none is known
+    uint64_t life_pulses; ///< the newest that a record tells of
+    int64_t consumed_wh;  ///< since the first prepayment began, by registers; eras that were lost as they were booked
+    int64_t open_wh;      ///< sum of the movements of the open prepayment
     int64_t open_consumed_wh;
 } mmi_hq_consumption_t;
 

@@ -363,3 +363,16 @@ bool mmi_hq_vending_take_result(mm_store_t *store, int64_t node_id, mm_position_
     mmi_sql_put_integer(&add, (int64_t)archive.after.life_pulses);
     return note_failure(store, mmi_sql_run(&add));
 }
+
+bool mmi_hq_vending_register_was_set(mm_store_t *store, int64_t node_id, uint8_t channel, uint64_t life_pulses,
+                                     bool *was_set) {
+    int64_t found = 0;
+    mmi_sql_t query = mmi_sql_begin(store->db, "SELECT count(*) FROM meter_change WHERE node = ? AND channel = ?"
+                                               " AND life_after < life_before AND life_after <= ?");
+    mmi_sql_put_integer(&query, node_id);
+    mmi_sql_put_integer(&query, channel);
+    mmi_sql_put_integer(&query, (int64_t)life_pulses);
+    bool good = note_failure(store, mmi_sql_value(&query, 0, &found));
+    *was_set = found > 0;
+    return good;
+}

@@ -16,6 +16,10 @@ static const app_command_t s_commands[] = {
     {"operator", "who may change something through HQ's API", command_operator},
     {"readings", "print the load profile from HQ's database", command_readings},
     {"sim", "run whole sites in virtual time, break them on purpose, compare the books", command_sim},
+    {"vend", "sell credit to a prepaid meter, or take a sale back", command_vend},
+    {"purchases", "list what was sold, and what became of it", command_purchases},
+    {"books", "what was sold against what the meters say", command_books},
+    {"tariff", "set and list what energy costs", command_tariff},
     {"decode", "show any frame, batch or legacy message as JSON", command_decode},
 };
 

@@ -88,9 +88,9 @@ static void test_tariff_bands_by_hour_and_day(void **state) {
     mm_tariff_t tariff = flat(25);
     mm_hq_error_t error;
     tariff.band_count = 3;
-    tariff.bands[2] = tariff.bands[0];                                                     // otherwise: 25
-    tariff.bands[0] = (mm_tariff_band_t){1 | 64, 0, 24, 15};                               // weekend
-    tariff.bands[1] = (mm_tariff_band_t){2 | 4 | 8 | 16 | 32, 22, 6, 10};                  // nights
+    tariff.bands[2] = tariff.bands[0];                                    // otherwise: 25
+    tariff.bands[0] = (mm_tariff_band_t){1 | 64, 0, 24, 15};              // weekend
+    tariff.bands[1] = (mm_tariff_band_t){2 | 4 | 8 | 16 | 32, 22, 6, 10}; // nights
     assert_true(mm_tariff_check(&tariff, &error));
     static const struct {
         uint8_t weekday;

@@ -10,13 +10,13 @@
     do {                                                                                                               \
         mm_sale_t refused_sale;                                                                                        \
         mm_hq_error_t refused_error;                                                                                   \
-        assert_int_equal(                                                                                              \
-            vending_try(self, request, meter, amount_wh, money_minor, &refused_sale, &refused_error), wanted);         \
+        assert_int_equal(vending_try(self, request, meter, amount_wh, money_minor, &refused_sale, &refused_error),     \
+                         wanted);                                                                                      \
         if (strstr(refused_error.text, words) == NULL) {                                                               \
             fail_msg("'%s' does not say '%s'", refused_error.text, words);                                             \
         }                                                                                                              \
         assert_int_equal(refused_sale.id, 0);                                                                          \
-        assert_int_equal(vending_integer(self, "SELECT count(*) FROM purchase WHERE request = '" request "'"), 0);      \
+        assert_int_equal(vending_integer(self, "SELECT count(*) FROM purchase WHERE request = '" request "'"), 0);     \
     } while (0)
 
 // --- a sale
@@ -38,8 +38,9 @@ static void test_vending_sells_a_token_and_a_command(void **state) {
     assert_int_equal(vending_integer(self, "SELECT count(*) FROM audit WHERE operator = 'ann' AND action = 'sell'"), 1);
     // The command says the same as the token.
     sqlite3_stmt *row = NULL;
-    assert_int_equal(sqlite3_prepare_v2(mmi_desk_db(self->desk), "SELECT kind, channel, body, id = (SELECT command"
-                                                                 " FROM purchase) FROM command",
+    assert_int_equal(sqlite3_prepare_v2(mmi_desk_db(self->desk),
+                                        "SELECT kind, channel, body, id = (SELECT command"
+                                        " FROM purchase) FROM command",
                                         -1, &row, NULL),
                      SQLITE_OK);
     assert_int_equal(sqlite3_step(row), SQLITE_ROW);

@@ -98,18 +98,19 @@ static inline mm_record_t vending_move(vending_t *self, uint8_t movement, uint64
     meter->counter += movement == MM_MOVEMENT_NETWORK || movement == MM_MOVEMENT_VOID ? 1 : 0;
     meter->token_count = count > meter->token_count ? count : meter->token_count;
     mm_record_t record = {.type = MM_RECORD_CREDIT};
-    record.credit = (mm_credit_record_t){.channel = meter->channel,
-                                         .movement = movement,
-                                         .era = meter->era,
-                                         .counter = meter->counter,
-                                         .purchase_id = purchase_id,
-                                         .command_id = purchase_id,
-                                         .count = count,
-                                         .amount_wh = amount_wh,
-                                         .balance_wh = meter->balance_wh,
-                                         .applied_wh = meter->applied_wh,
-                                         .life_pulses = meter->life_pulses,
-                                         .at = {.seconds = (uint64_t)(self->now_us / 1000000), .trust = MM_TRUST_SYNCED}};
+    record.credit =
+        (mm_credit_record_t){.channel = meter->channel,
+                             .movement = movement,
+                             .era = meter->era,
+                             .counter = meter->counter,
+                             .purchase_id = purchase_id,
+                             .command_id = purchase_id,
+                             .count = count,
+                             .amount_wh = amount_wh,
+                             .balance_wh = meter->balance_wh,
+                             .applied_wh = meter->applied_wh,
+                             .life_pulses = meter->life_pulses,
+                             .at = {.seconds = (uint64_t)(self->now_us / 1000000), .trust = MM_TRUST_SYNCED}};
     return record;
 }
 
@@ -165,11 +166,8 @@ static inline int vending_teardown(void **state) {
 
 static inline mm_desk_result_t vending_try(vending_t *self, const char *request, const char *meter, int64_t amount_wh,
                                            int64_t money_minor, mm_sale_t *sale, mm_hq_error_t *error) {
-    const mm_vend_request_t asked = {.request = request,
-                                     .meter = meter,
-                                     .amount_wh = amount_wh,
-                                     .money_minor = money_minor,
-                                     .operator_name = "ann"};
+    const mm_vend_request_t asked = {
+        .request = request, .meter = meter, .amount_wh = amount_wh, .money_minor = money_minor, .operator_name = "ann"};
     memset(error, 0, sizeof *error);
     return mm_vend(self->desk, &asked, self->now_us, sale, error);
 }

@@ -59,7 +59,8 @@ function countsOf(states) {
 
 export function State({ state }) {
     const known = STATE_OF.get(state);
-    return html`<span class=${`badge ${known?.tone ?? 'neutral'}`} title=${known?.meaning}>${words(state ?? '')}</span>`;
+    return html`<span class=${`badge ${known?.tone ?? 'neutral'}`} title=${known?.meaning}>${words(state ?? '')}
+        </span>`;
 }
 
 /** How far an order's commands are, as a bar and in words. */
@@ -116,9 +117,8 @@ function Withdraw({ order, onDone }) {
         ${
             queued > 0 &&
             token !== null &&
-            html`<button type="button" disabled=${change.sending} onClick=${() => setAsking(true)}>Withdraw ${formatCount(
-                queued,
-            )} not sent yet</button>`
+            html`<button type="button" disabled=${change.sending} onClick=${() => setAsking(true)}>
+                Withdraw ${formatCount(queued)} not sent yet</button>`
         }
         <${Problem} problem=${change.problem} what="the commands were withdrawn" />
         ${
@@ -149,9 +149,18 @@ function CommandRow({ command, tz }) {
     </tr>`;
 }
 
+/** An object of the API as lines "name: value". */
+function factsOf(detail, prefix = '') {
+    return Object.entries(detail).flatMap(([name, value]) =>
+        value !== null && typeof value === 'object' && !Array.isArray(value)
+            ? factsOf(value, `${prefix}${name} `)
+            : [`${prefix}${name.replaceAll('_', ' ')}: ${Array.isArray(value) ? value.join(' ') : value}`],
+    );
+}
+
 /** What a node tells: lines of its log, registers, a code. Lines stay lines. */
 function Detail({ detail }) {
-    const lines = (typeof detail === 'string' ? detail : JSON.stringify(detail)).split('\n');
+    const lines = typeof detail === 'object' ? factsOf(detail) : String(detail).split('\n');
     return html`<pre class="answer" tabindex="0" aria-label="What the node tells">${lines.map(
         (line, index) => html`<span key=${index}><${Outside} text=${line} />${'\n'}</span>`,
     )}</pre>`;
@@ -173,7 +182,10 @@ export function OrderDetail({ id, tz, revision }) {
             html`<dl class="registers facts">
                 <div><dt>What</dt><dd>${kindTitle(order.kind)}</dd></div>
                 <div><dt>For</dt><dd><${Outside} text=${order.target ?? ''} /></dd></div>
-                ${argumentsText(order) && html`<div><dt>With</dt><dd><${Outside} text=${argumentsText(order)} /></dd></div>`}
+                ${
+                    argumentsText(order) &&
+                    html`<div><dt>With</dt><dd><${Outside} text=${argumentsText(order)} /></dd></div>`
+                }
                 <div><dt>By</dt><dd><${Outside} text=${order.operator ?? '–'} /></dd></div>
                 <div><dt>Ordered</dt><dd><${At} at_s=${order.created} tz=${tz} /></dd></div>
                 <div><dt>Expires</dt><dd>${
@@ -187,8 +199,9 @@ export function OrderDetail({ id, tz, revision }) {
                 <thead><tr>${['For', 'State', 'Sent', 'Taken', 'Ended', 'Answer'].map(
                     (name) => html`<th scope="col" key=${name}>${name}</th>`,
                 )}</tr></thead>
-                <tbody>${commands.map((command) => html`<${CommandRow} key=${command.id} command=${command} tz=${tz} />`)}
-                </tbody></table></div>`
+                <tbody>${commands.map(
+                    (command) => html`<${CommandRow} key=${command.id} command=${command} tz=${tz} />`,
+                )}</tbody></table></div>`
         }
     </section>`;
 }
@@ -215,7 +228,10 @@ export function Orders({ tz, revision }) {
                 <td data-label="Order"><a href=${linkTo.order(order.id)}
                     aria-label=${`Order ${order.id}`}>${formatCount(order.id)}</a></td>
                 <td data-label="What">${kindTitle(order.kind)}
-                    ${argumentsText(order) && html` <span class="muted"><${Outside} text=${argumentsText(order)} /></span>`}</td>
+                    ${
+                        argumentsText(order) &&
+                        html` <span class="muted"><${Outside} text=${argumentsText(order)} /></span>`
+                    }</td>
                 <td data-label="For"><${Outside} text=${order.target ?? ''} /></td>
                 <td data-label="By"><${Outside} text=${order.operator ?? '–'} /></td>
                 <td data-label="Ordered" class="nowrap"><${At} at_s=${order.created} tz=${tz} /></td>

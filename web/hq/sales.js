@@ -25,6 +25,8 @@ const WAYS = {
     command: 'by network',
     token: 'by the typed token',
     token_add: 'by the typed token',
+    'new era': 'it began anew',
+    'passed over': 'it went on to later ones',
 };
 
 /** The last sale of this page, so that its receipt can say whether HQ had it already. */
@@ -33,6 +35,7 @@ export function rememberSale(id, repeated) {
     lastSale = { id: String(id), repeated };
 }
 
+/** How it ended: the way by which it was applied, or why it was lost. */
 function wayOf(purchase) {
     return purchase.by ? (Object.hasOwn(WAYS, purchase.by) ? WAYS[purchase.by] : `by ${words(purchase.by)}`) : '';
 }
@@ -40,7 +43,7 @@ function wayOf(purchase) {
 function SaleState({ purchase }) {
     const [tone, meaning] = Object.hasOwn(STATES, purchase.state ?? '') ? STATES[purchase.state] : ['neutral', ''];
     return html`<span class=${`badge ${tone}`} title=${meaning}>${words(purchase.state ?? '')}</span>${
-        purchase.state === 'applied' && html` <span class="muted nowrap">${wayOf(purchase)}</span>`
+        ['applied', 'lost'].includes(purchase.state) && html` <span class="muted nowrap">${wayOf(purchase)}</span>`
     }`;
 }
 

@@ -367,12 +367,13 @@ const ORDERING = [
             await page.click('dialog .danger');
             await untilText(page, '.withdraw', /3 withdrawn/);
             await untilText(page, '.progress-text', /3 withdrawn/);
-            hq.desk.holdsOrders = false;
             await go(page, `#/commands/for/${NODE}/4`); // flat-05, postpaid
             await until(page, () => document.querySelector('#target-meter')?.value === 'flat-05');
             await page.selectOption('#kind', 'limits');
             await submit(page);
             await page.click('p.success a');
+            await untilText(page, '.progress-text', /1 queued/);
+            hq.desk.holdsOrders = false;
             await untilText(page, 'td[data-label="Answer"]', /not possible in the state/);
         },
     ],

@@ -254,6 +254,15 @@ const SIGNING_IN = [
             await page.click('dialog .danger');
             await page.waitForSelector('#token');
             assert.ok(await page.locator('.detail').isVisible(), 'what can be read without stays');
+            hq.desk.operators.set(OPERATOR_TOKEN, 'alice');
+            await signIn(page);
+            await page.waitForSelector('.actions');
+            hq.desk.operators.clear();
+            await page.reload();
+            await untilText(page, '.sign-in [role=alert]', /does not accept your token any more/);
+            await go(page, '#/books');
+            await page.waitForSelector('table.books');
+            assert.equal(await page.locator('#token').count(), 0, 'who only reads is not asked again');
         },
     ],
 ];

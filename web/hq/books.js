@@ -92,7 +92,7 @@ function Cell({ line, column: [name, heading] }) {
     const isDifference = name.endsWith('_difference_wh');
     const settled = line.settled || name !== 'used_difference_wh';
     const tone = isDifference && value !== 0n ? (settled ? 'difference' : 'unsettled') : value === 0n ? 'zero' : '';
-    return html`<td data-label=${heading} class=${`num ${tone}`}>${formatKwh(value)}${
+    return html`<td role="cell" data-label=${heading} class=${`num ${tone}`}>${formatKwh(value)}${
         tone === 'unsettled' && html` <span class="badge warn" title="A report is on the way">not settled</span>`
     }</td>`;
 }
@@ -122,18 +122,20 @@ export function Books({ revision }) {
         ${
             value.meters.length === 0
                 ? html`<p class="empty">No meter has to do with credit yet.</p>`
-                : html`<div class="padded"><table class="stack books" aria-labelledby="books-title">
-            <thead><tr><th scope="col">Meter</th>${COLUMNS.map(
-                ([name, heading, title]) => html`<th scope="col" class="num" key=${name} title=${title}>
+                : html`<div class="padded"><table role="table" class="stack books" aria-labelledby="books-title">
+            <thead role="rowgroup"><tr role="row"><th role="columnheader" scope="col">Meter</th>${COLUMNS.map(
+                ([name, heading, title]) => html`<th role="columnheader" scope="col" class="num" key=${name}
+                title=${title}>
                 ${heading}</th>`,
             )}</tr></thead>
-            <tbody>${value.meters.map(
-                (line) => html`<tr key=${`${line.node}/${line.channel}`}>
-                <th scope="row" data-label="Meter"><a href=${linkTo.meter(line.node, line.channel)}>
+            <tbody role="rowgroup">${value.meters.map(
+                (line) => html`<tr role="row" key=${`${line.node}/${line.channel}`}>
+                <th role="rowheader" scope="row" data-label="Meter"><a href=${linkTo.meter(line.node, line.channel)}>
                     <${Outside} text=${line.meter || `${line.node}/${Number(line.channel) + 1}`} /></a></th>
                 ${row(line)}</tr>`,
             )}</tbody>
-            <tfoot><tr><th scope="row" data-label="Meter">All ${formatCount(value.meters.length)}</th>${row(total)}
+            <tfoot role="rowgroup"><tr role="row"><th role="rowheader" scope="row" data-label="Meter">
+                All ${formatCount(value.meters.length)}</th>${row(total)}
             </tr></tfoot></table></div>`
         }
         ${

@@ -133,17 +133,24 @@ function CommandRow({ command, tz }) {
     const meter = command.meter || (command.channel !== null && command.channel !== undefined ? 'no id' : null);
     const isForMeter = Number.isInteger(command.channel) && command.channel < 8;
     const status = command.status && !(command.status === 'done' && command.state === 'done') ? command.status : null;
-    return html`<tr>
-        <td data-label="For">${
+    return html`<tr role="row">
+        <td role="cell" data-label="For">${
             isForMeter
                 ? html`<a href=${linkTo.meter(command.node, command.channel)}><${Outside} text=${meter} /></a>`
                 : html`<span>whole node</span>`
         } <span class="mac muted">${visible(command.node ?? '')}</span></td>
-        <td data-label="State"><${State} state=${command.state} /></td>
-        <td data-label="Sent" class="nowrap"><${At} at_s=${command.sent} tz=${tz} /></td>
-        <td data-label="Taken" class="nowrap"><${At} at_s=${command.accepted} tz=${tz} /></td>
-        <td data-label="Ended" class="nowrap"><${At} at_s=${command.ended} tz=${tz} /></td>
-        <td data-label="Answer" class="wide">${status && html`<span>${answerText(status)}</span>`}
+        <td role="cell" data-label="State"><${State} state=${command.state} /></td>
+        ${[
+            ['Sent', command.sent],
+            ['Taken', command.accepted],
+            ['Ended', command.ended],
+        ].map(
+            ([name, at_s]) => html`<td role="cell" key=${name} data-label=${name}
+                class=${Number(at_s) > 0 ? 'nowrap' : 'none'}>
+            <${At} at_s=${at_s} tz=${tz} /></td>`,
+        )}
+        <td role="cell" data-label="Answer" class=${status || command.detail ? 'wide' : 'none'}>
+            ${status && html`<span>${answerText(status)}</span>`}
             ${command.detail && html`<${Detail} detail=${command.detail} />`}
             ${!status && !command.detail && (command.state === 'done' ? 'done' : '–')}</td>
     </tr>`;
@@ -195,11 +202,12 @@ export function OrderDetail({ id, tz, revision }) {
             </dl>
             <div class="padded"><div aria-live="polite"><${Progress} states=${order.states} /></div>
                 <${Withdraw} order=${order} onDone=${() => setAgain(again + 1)} /></div>
-            <div class="padded"><table class="stack"><caption class="hidden">Commands of order ${id}</caption>
-                <thead><tr>${['For', 'State', 'Sent', 'Taken', 'Ended', 'Answer'].map(
-                    (name) => html`<th scope="col" key=${name}>${name}</th>`,
+            <div class="padded"><table role="table" class="stack">
+                <caption class="hidden">Commands of order ${id}</caption>
+                <thead role="rowgroup"><tr role="row">${['For', 'State', 'Sent', 'Taken', 'Ended', 'Answer'].map(
+                    (name) => html`<th role="columnheader" scope="col" key=${name}>${name}</th>`,
                 )}</tr></thead>
-                <tbody>${commands.map(
+                <tbody role="rowgroup">${commands.map(
                     (command) => html`<${CommandRow} key=${command.id} command=${command} tz=${tz} />`,
                 )}</tbody></table></div>`
         }
@@ -219,23 +227,23 @@ export function Orders({ tz, revision }) {
         ${value?.length === 0 && html`<p class="empty">None yet.</p>`}
         ${
             value?.length > 0 &&
-            html`<div class="padded"><table class="stack orders" aria-labelledby="orders-title">
-            <thead><tr>${['Order', 'What', 'For', 'By', 'Ordered', 'Progress'].map(
-                (name) => html`<th scope="col" key=${name}>${name}</th>`,
+            html`<div class="padded"><table role="table" class="stack orders" aria-labelledby="orders-title">
+            <thead role="rowgroup"><tr role="row">${['Order', 'What', 'For', 'By', 'Ordered', 'Progress'].map(
+                (name) => html`<th role="columnheader" scope="col" key=${name}>${name}</th>`,
             )}</tr></thead>
-            <tbody>${value.map(
-                (order) => html`<tr key=${order.id} data-order=${order.id}>
-                <td data-label="Order"><a href=${linkTo.order(order.id)}
+            <tbody role="rowgroup">${value.map(
+                (order) => html`<tr role="row" key=${order.id} data-order=${order.id}>
+                <td role="cell" data-label="Order"><a href=${linkTo.order(order.id)}
                     aria-label=${`Order ${order.id}`}>${formatCount(order.id)}</a></td>
-                <td data-label="What">${kindTitle(order.kind)}
+                <td role="cell" data-label="What">${kindTitle(order.kind)}
                     ${
                         argumentsText(order) &&
                         html` <span class="muted"><${Outside} text=${argumentsText(order)} /></span>`
                     }</td>
-                <td data-label="For"><${Outside} text=${order.target ?? ''} /></td>
-                <td data-label="By"><${Outside} text=${order.operator ?? '–'} /></td>
-                <td data-label="Ordered" class="nowrap"><${At} at_s=${order.created} tz=${tz} /></td>
-                <td data-label="Progress" class="wide"><${Progress} states=${order.states} /></td></tr>`,
+                <td role="cell" data-label="For"><${Outside} text=${order.target ?? ''} /></td>
+                <td role="cell" data-label="By"><${Outside} text=${order.operator ?? '–'} /></td>
+                <td role="cell" data-label="Ordered" class="nowrap"><${At} at_s=${order.created} tz=${tz} /></td>
+                <td role="cell" data-label="Progress" class="wide"><${Progress} states=${order.states} /></td></tr>`,
             )}</tbody></table></div>`
         }
     </section>`;

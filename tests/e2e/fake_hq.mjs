@@ -394,8 +394,8 @@ function answer(response, status, type, body) {
 /**
  * Starts serving on 127.0.0.1. options: port (0 = a free one), speed, modules (folder node_modules), extremes (a
  * hostile meter id and a register beyond 2^53), empty (nothing has reported yet). Resolves to {url, port, fault, stop,
- * restart, desk}: fault(status or 0) lets the API answer with an error; stop ends it at once, restart serves again on the
- * same port; desk is what operators change (lib/fake_desk.mjs).
+ * restart, desk}: fault(status or 0) lets the API answer with an error; stop ends it at once, restart serves again on
+ * the same port; desk is what operators change (lib/fake_desk.mjs).
  */
 export async function startFakeHq(options = {}) {
     const settings = {

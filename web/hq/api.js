@@ -103,8 +103,8 @@ export async function get(path, parameters = {}, signal = undefined, asOperator 
 }
 
 /**
- * POST a change. {answer, repeated}: HQ had it already under this request id. An ApiError of status 0 or 5xx leaves open
- * what HQ did: the same request id may be sent again, nothing happens twice.
+ * POST a change. {answer, repeated}: HQ had it already under this request id. An ApiError of status 0 or 5xx leaves
+ * open what HQ did: the same request id may be sent again, nothing happens twice.
  */
 export async function post(path, body) {
     const { status, answer } = await exchange(path, { body, asOperator: true, timeout_ms: TIMEOUT_CHANGE_MS });

@@ -133,7 +133,7 @@ const OPERATOR_VIEWS = {
 /** A view; above it or in its place the sign-in, if it is wanted or has ended. */
 function Content({ route, ...rest }) {
     const { token, notice } = useSession();
-    useEffect(() => session.forgetNotice(), [route]);
+    useEffect(() => () => session.forgetNotice(), [route]); // it belongs to the view in which it came
     const [, View = Main, why, isReadable = true] = Object.hasOwn(OPERATOR_VIEWS, route.view)
         ? OPERATOR_VIEWS[route.view]
         : [];

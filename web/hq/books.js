@@ -36,25 +36,33 @@ export function findings(books) {
         if (sold !== 0n) {
             wrong.push(
                 sold > 0n
-                    ? `${nameOf(line)}: ${kwh(sold)} were issued that are neither applied, pending, void nor lost. A customer has paid for energy that cannot be found.`
-                    : `${nameOf(line)}: ${kwh(sold)} more are applied, pending, void or lost than were issued. Something was counted twice.`,
+                    ? `${nameOf(line)}: ${kwh(sold)} were issued that are neither applied, pending, void nor lost. ` +
+                          'A customer has paid for energy that cannot be found.'
+                    : `${nameOf(line)}: ${kwh(sold)} more are applied, pending, void or lost than were issued. ` +
+                          'Something was counted twice.',
             );
         }
         if (used !== 0n && line.settled) {
             wrong.push(
                 used > 0n
-                    ? `${nameOf(line)}: ${kwh(used)} of credit are neither consumed nor in its balance. The meter gave less energy than was applied.`
-                    : `${nameOf(line)}: ${kwh(used)} more are consumed and in its balance than were applied. The meter gave energy without credit.`,
+                    ? `${nameOf(line)}: ${kwh(used)} of credit are neither consumed nor in its balance. ` +
+                          'The meter gave less energy than was applied.'
+                    : `${nameOf(line)}: ${kwh(used)} more are consumed and in its balance than were applied. ` +
+                          'The meter gave energy without credit.',
             );
         } else if (used !== 0n) {
             waiting.push(nameOf(line));
         }
     }
-    for (const { unit, debits, credits } of books.ledger ?? []) {
+    for (const { unit, debits, credits, sums_agree } of books.ledger ?? []) {
         if ((toInteger(debits) ?? 0n) !== (toInteger(credits) ?? 0n)) {
             wrong.push(
-                `The ledger in ${visible(unit)}: debits are ${formatCount(debits)} and credits ${formatCount(credits)}. Every entry has both sides, so one was damaged.`,
+                `The ledger in ${visible(unit)}: debits are ${formatCount(debits)}, credits ${formatCount(credits)}. ` +
+                    'Every entry has both sides, so one was damaged.',
             );
+        }
+        if (sums_agree === false) {
+            wrong.push(`The ledger in ${visible(unit)}: the balances that are kept are not the sums of the entries.`);
         }
     }
     return { wrong, waiting };
@@ -65,13 +73,13 @@ function Verdict({ books }) {
     const isGood = books.balanced === true && wrong.length === 0;
     const later =
         waiting.length > 0 &&
-        html`<p class="muted">${waiting.length === 1 ? 'A report is' : 'Reports are'} still on the way for ${waiting.join(
-            ', ',
-        )}: what was used and what was applied may differ until then.</p>`;
+        html`<p class="muted">${`${waiting.length === 1 ? 'A report is' : 'Reports are'} still on the way for `}
+            ${waiting.join(', ')}: what was used and what was applied may differ until then.</p>`;
     return html`<div class=${`verdict ${isGood ? 'good' : 'bad'}`} role="status">
         <p><strong>${isGood ? 'The books balance.' : 'The books do not balance.'}</strong> ${
             isGood
-                ? 'All that was issued is applied, pending, void or lost; and all that was applied is consumed or in a balance.'
+                ? `All that was issued is applied, pending, void or lost;
+                  and all that was applied is consumed or in a balance.`
                 : ''
         }</p>
         ${!isGood && wrong.length === 0 && html`<p>HQ says so, but shows no difference. See its log.</p>`}
@@ -84,7 +92,7 @@ function Cell({ line, column: [name, heading] }) {
     const isDifference = name.endsWith('_difference_wh');
     const settled = line.settled || name !== 'used_difference_wh';
     const tone = isDifference && value !== 0n ? (settled ? 'difference' : 'unsettled') : value === 0n ? 'zero' : '';
-    return html`<td data-label=${heading} class=${`num ${tone}`}>${formatKwh(value)}${
+    return html`<td role="cell" data-label=${heading} class=${`num ${tone}`}>${formatKwh(value)}${
         tone === 'unsettled' && html` <span class="badge warn" title="A report is on the way">not settled</span>`
     }</td>`;
 }
@@ -114,17 +122,20 @@ export function Books({ revision }) {
         ${
             value.meters.length === 0
                 ? html`<p class="empty">No meter has to do with credit yet.</p>`
-                : html`<div class="padded"><table class="stack books" aria-labelledby="books-title">
-            <thead><tr><th scope="col">Meter</th>${COLUMNS.map(
-                ([name, heading, title]) => html`<th scope="col" class="num" key=${name} title=${title}>${heading}</th>`,
+                : html`<div class="padded"><table role="table" class="stack books" aria-labelledby="books-title">
+            <thead role="rowgroup"><tr role="row"><th role="columnheader" scope="col">Meter</th>${COLUMNS.map(
+                ([name, heading, title]) => html`<th role="columnheader" scope="col" class="num" key=${name}
+                title=${title}>
+                ${heading}</th>`,
             )}</tr></thead>
-            <tbody>${value.meters.map(
-                (line) => html`<tr key=${`${line.node}/${line.channel}`}>
-                <th scope="row" data-label="Meter"><a href=${linkTo.meter(line.node, line.channel)}>
+            <tbody role="rowgroup">${value.meters.map(
+                (line) => html`<tr role="row" key=${`${line.node}/${line.channel}`}>
+                <th role="rowheader" scope="row" data-label="Meter"><a href=${linkTo.meter(line.node, line.channel)}>
                     <${Outside} text=${line.meter || `${line.node}/${Number(line.channel) + 1}`} /></a></th>
                 ${row(line)}</tr>`,
             )}</tbody>
-            <tfoot><tr><th scope="row" data-label="Meter">All ${formatCount(value.meters.length)}</th>${row(total)}
+            <tfoot role="rowgroup"><tr role="row"><th role="rowheader" scope="row" data-label="Meter">
+                All ${formatCount(value.meters.length)}</th>${row(total)}
             </tr></tfoot></table></div>`
         }
         ${
@@ -132,7 +143,8 @@ export function Books({ revision }) {
             html`<div class="padded"><h3>Ledger</h3><table class="plain ledger"><thead><tr><th scope="col">Unit</th>
             <th scope="col" class="num">Debits</th><th scope="col" class="num">Credits</th></tr></thead>
             <tbody>${value.ledger.map(
-                ({ unit, debits, credits }) => html`<tr key=${unit}><td><${Outside} text=${unit} /></td>
+                ({ unit, debits, credits }) => html`<tr key=${unit}><td><${Outside} text=${unit} />
+                    ${unit !== 'Wh' && html` <span class="muted">1/1000 of its minor unit</span>`}</td>
                 <td class="num">${formatCount(debits)}</td><td class="num">${formatCount(credits)}</td></tr>`,
             )}</tbody></table></div>`
         }

@@ -231,7 +231,7 @@ function Compose({ data, world, route, onMade }) {
         <${Problem} problem=${problem} what="the order was made">
             ${
                 problem?.status === 409 &&
-                html`<p>This form was sent before with other content; the list below shows what became of it.
+                html`<p>This form was sent before with other content; the list below shows what became of it.${' '}
                 <button type="button" onClick=${() => {
                     forget();
                     change({ request: newRequestId() });
@@ -239,8 +239,10 @@ function Compose({ data, world, route, onMade }) {
             }<//>
         <div role="status">${
             made &&
-            html`<p class="success">${made.repeated ? 'HQ had this order already, nothing was ordered twice: ' : 'Ordered: '}
-            <a href=${linkTo.order(made.order.id)}>order ${visible(made.order.id)}</a>. Its progress is in the list below.</p>`
+            html`<p class="success">${
+                made.repeated ? 'HQ had this order already, nothing was ordered twice: ' : 'Ordered: '
+            }<a href=${linkTo.order(made.order.id)}>order ${visible(made.order.id)}</a>. Its progress is in the list
+            below.</p>`
         }</div>
         ${asking && html`<${Ask} draft=${draft} judged=${judged} onYes=${post} onNo=${() => setAsking(false)} />`}
     </form>`;

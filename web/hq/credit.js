@@ -32,13 +32,14 @@ export function CreditLine({ meter }) {
     return html`${
         meter.prepaid === true &&
         html`<span class=${`card-line credit ${meter.credit_low ? 'low' : ''}`}><span class="label">credit</span>
-            <span><span class="number">${formatKwh(meter.balance_wh)}</span><span class="unit"> kWh</span></span></span>`
+            <span><span class="number">${formatKwh(meter.balance_wh)}</span><span class="unit"> kWh</span></span>
+            </span>`
     }
     ${
         (isOff(meter) || (meter.prepaid === true && meter.credit_low)) &&
         html`<span class="card-line marks">${
             isOff(meter)
-                ? html`<span class="badge bad" title=${relayText(meter)}>off: ${relayText(meter) || 'no reason told'}</span>`
+                ? html`<span class="badge bad">off: ${relayText(meter) || 'no reason told'}</span>`
                 : html`<span class="badge warn">low credit</span>`
         }</span>`
     }`;
@@ -61,7 +62,9 @@ export function CreditRegisters({ meter }) {
         hasRelay(meter) &&
         html`<div><dt>Supply</dt><dd class="supply">${
             isOff(meter)
-                ? html`<span class="badge bad">off</span> <span class="why">${relayText(meter) || 'no reason told'}</span>`
+                ? html`<span class="badge bad">off</span> <span class="why">${
+                      relayText(meter) || 'no reason told'
+                  }</span>`
                 : html`<span class="badge good">on</span>`
         }</dd></div>`
     }`;
@@ -119,15 +122,19 @@ export function Actions({ meter, revision }) {
                 isLocked ? ' again' : ''
             }</button>
             <button type="button" disabled=${sending} onClick=${() => ask('unlock')}>Unlock</button>
-            ${meter.prepaid === true && html`<a class="button" href=${linkTo.sellTo(meter.node, meter.channel)}>Sell</a>`}
+            ${
+                meter.prepaid === true &&
+                html`<a class="button" href=${linkTo.sellTo(meter.node, meter.channel)}>Sell</a>`
+            }
             <a class="button" href=${linkTo.commandsFor(meter.node, meter.channel)}>Other command</a>
         </div>
         <${Problem} problem=${problem} what="it was ordered" />
         ${order !== null && html`<${Followed} key=${order} id=${order} revision=${revision} />`}
         ${
             asked &&
-            html`<${Confirm} title=${`${asked.kind === 'lock' ? 'Lock' : 'Unlock'} ${name}?`} yes=${`Yes, ${asked.kind} ${name}`}
-            onYes=${post} onNo=${() => setAsked(null)}><p>${KINDS[asked.kind].sentence(`meter ${name}`, {})}</p>
+            html`<${Confirm} title=${`${asked.kind === 'lock' ? 'Lock' : 'Unlock'} ${name}?`}
+            yes=${`Yes, ${asked.kind} ${name}`} onYes=${post} onNo=${() => setAsked(null)}>
+            <p>${KINDS[asked.kind].sentence(`meter ${name}`, {})}</p>
             <p>If its node does not take it within a day, it expires and nothing happens.</p><//>`
         }
     </div>`;

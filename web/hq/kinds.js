@@ -1,14 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 // What can be ordered: every kind with its arguments and their ranges, and what it does in words.
-// (docs/spec/commands.md; meshmeter/command.h has the bytes.)
+// (docs/spec/commands.md; the ranges are those of meshmeter/command_body.h.)
 
-import { AMOUNT_WH_MAX, formatShortKwh, parseInteger, parseKwh } from './amounts.js';
+import { formatShortKwh, parseInteger, parseKwh } from './amounts.js';
 import { formatCount, formatDuration, visible } from './format.js';
 
 const U32_MAX = 4_294_967_295;
 const BODY_BYTES_MAX = 200;
+const BROKER_URL_BYTES_MAX = 100;
+const SECONDS_MAX = 3600;
+const SLOTS_MAX = 43200;
+const THRESHOLD_WH_MAX = 1_000_000_000;
+/** Below 2^53, so that JSON carries it exactly; no meter comes near. */
+const REGISTER_MAX = 1_000_000_000_000_000;
 const bytesOf = (text) => new TextEncoder().encode(text).length;
 export const DAY_NAMES = ['Sunday', 'Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday'];
+const STAGED = 'If that works it is kept, else the one before is used again.';
 const upperFirst = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
 /** Text of one line within bounds of its bytes. */
@@ -23,8 +30,11 @@ function line(text, min, max) {
     return text;
 }
 
-function url(text, schemes) {
-    const typed = line(text.trim(), 1, BODY_BYTES_MAX);
+function url(text, schemes, bytes_max) {
+    const typed = line(text.trim(), 1, bytes_max);
+    if (typed.includes(' ')) {
+        throw new RangeError('An address has no blanks.');
+    }
     if (!schemes.some((scheme) => typed.startsWith(`${scheme}://`) && typed.length > scheme.length + 3)) {
         throw new RangeError(`Begins with ${schemes.map((scheme) => `${scheme}://`).join(' or ')}.`);
     }
@@ -55,7 +65,7 @@ const kwh = (name, label, max_wh, rest = {}) => ({
     read: (text) => parseKwh(text, 0, max_wh),
     ...rest,
 });
-const seconds = (initial) => integer('seconds', 'For', 1, 65535, { unit: 's', initial });
+const seconds = (initial) => integer('seconds', 'For', 1, SECONDS_MAX, { unit: 's', initial });
 const optional = { isOptional: true };
 
 function dayNames(mask) {
@@ -122,8 +132,8 @@ export const KINDS = {
         title: 'Credit limits',
         scope: 'meter',
         fields: [
-            kwh('warning_wh', 'Warn at', U32_MAX, { initial: '2' }),
-            kwh('emergency_wh', 'Emergency credit', U32_MAX, { initial: '0' }),
+            kwh('warning_wh', 'Warn at', THRESHOLD_WH_MAX, { initial: '2' }),
+            kwh('emergency_wh', 'Emergency credit', THRESHOLD_WH_MAX, { initial: '0' }),
             { name: 'quiet_hours', label: 'Hours in which supply is not cut', type: 'hours', initial: 0 },
             { name: 'quiet_days', label: 'Days on which supply is not cut', type: 'days', initial: 0 },
         ],
@@ -170,9 +180,9 @@ export const KINDS = {
                 read: (text) => line(text, 1, 12),
                 ...optional,
             },
-            integer('pulse_constant', 'Pulse constant', 1, U32_MAX, { unit: 'imp/kWh', ...optional }),
-            kwh('start_wh', 'Start reading', AMOUNT_WH_MAX, optional),
-            integer('life_pulses', 'Life register', 0, AMOUNT_WH_MAX, { unit: 'pulses', ...optional }),
+            integer('pulse_constant', 'Pulse constant', 100, 10000, { unit: 'imp/kWh', ...optional }),
+            kwh('start_wh', 'Start reading', REGISTER_MAX, optional),
+            integer('life_pulses', 'Life register', 0, REGISTER_MAX, { unit: 'pulses', ...optional }),
         ],
         check: (values) => (Object.keys(values).length === 0 ? ['id', 'Fill in at least one of the fields.'] : null),
         sentence: updateSentence,
@@ -211,14 +221,15 @@ export const KINDS = {
         title: 'Reboot',
         scope: 'node',
         isDangerous: true,
-        sentence: (what) => `Restarts ${what}. Registers and credit are kept; pulses of the restart itself may be missed.`,
+        sentence: (what) =>
+            `Restarts ${what}. Registers and credit are kept; pulses during the restart may be missed.`,
     },
     slot_plan: {
         title: 'Slot plan',
         scope: 'node',
         fields: [
-            integer('slot', 'Slot', 0, U32_MAX - 1, { initial: '0' }),
-            integer('slot_count', 'of slots', 1, U32_MAX, { initial: '250' }),
+            integer('slot', 'Slot', 0, SLOTS_MAX - 1, { initial: '0' }),
+            integer('slot_count', 'of slots', 1, SLOTS_MAX, { initial: '250' }),
         ],
         check: ({ slot, slot_count }) =>
             slot >= slot_count ? ['slot', `Counts from 0: at most ${slot_count - 1} of ${slot_count} slots.`] : null,
@@ -248,7 +259,7 @@ export const KINDS = {
             },
         ],
         sentence: (what, { ssid }) =>
-            `Makes ${what} try the network ${visible(ssid)} for 30 minutes. If that works it is kept, else the one before is used again.`,
+            `Makes ${what} try the network ${visible(ssid)} for 30 minutes. ${STAGED}`,
     },
     broker: {
         title: 'Broker credentials',
@@ -260,7 +271,7 @@ export const KINDS = {
                 label: 'Address of the broker',
                 type: 'text',
                 hint: 'mqtts://host:8883',
-                read: (text) => url(text, ['mqtts', 'mqtt']),
+                read: (text) => url(text, ['mqtts', 'mqtt'], BROKER_URL_BYTES_MAX),
             },
             { name: 'user', label: 'User', type: 'text', hint: 'may be empty', read: (text) => line(text, 0, 64) },
             {
@@ -276,7 +287,7 @@ export const KINDS = {
                 ? ['url', `Address, user and password have more than ${BODY_BYTES_MAX - 2} characters together.`]
                 : null,
         sentence: (what, values) =>
-            `Makes ${what} try the broker ${visible(values.url)} for 30 minutes. If that works it is kept, else the one before is used again.`,
+            `Makes ${what} try the broker ${visible(values.url)} for 30 minutes. ${STAGED}`,
     },
     ota_url: {
         title: 'Firmware address',
@@ -287,7 +298,7 @@ export const KINDS = {
                 label: 'Address of the firmware',
                 type: 'text',
                 hint: 'https://…, at most 200 characters',
-                read: (text) => url(text, ['https', 'http']),
+                read: (text) => url(text, ['https', 'http'], BODY_BYTES_MAX),
             },
         ],
         sentence: (what, values) =>
@@ -313,7 +324,7 @@ export const KINDS = {
         sentence: (what, { code }) =>
             code === 0
                 ? `First of two steps: asks ${what} for the code that formatting needs. Erases nothing yet.`
-                : `Second step: erases ${what}, after what it has is archived. It begins anew and must be installed again.`,
+                : `Second step: erases ${what}, after what it has is archived. It must be installed again.`,
     },
 };
 

@@ -59,7 +59,8 @@ function countsOf(states) {
 
 export function State({ state }) {
     const known = STATE_OF.get(state);
-    return html`<span class=${`badge ${known?.tone ?? 'neutral'}`} title=${known?.meaning}>${words(state ?? '')}</span>`;
+    return html`<span class=${`badge ${known?.tone ?? 'neutral'}`} title=${known?.meaning}>${words(state ?? '')}
+        </span>`;
 }
 
 /** How far an order's commands are, as a bar and in words. */
@@ -116,9 +117,8 @@ function Withdraw({ order, onDone }) {
         ${
             queued > 0 &&
             token !== null &&
-            html`<button type="button" disabled=${change.sending} onClick=${() => setAsking(true)}>Withdraw ${formatCount(
-                queued,
-            )} not sent yet</button>`
+            html`<button type="button" disabled=${change.sending} onClick=${() => setAsking(true)}>
+                Withdraw ${formatCount(queued)} not sent yet</button>`
         }
         <${Problem} problem=${change.problem} what="the commands were withdrawn" />
         ${
@@ -133,25 +133,41 @@ function CommandRow({ command, tz }) {
     const meter = command.meter || (command.channel !== null && command.channel !== undefined ? 'no id' : null);
     const isForMeter = Number.isInteger(command.channel) && command.channel < 8;
     const status = command.status && !(command.status === 'done' && command.state === 'done') ? command.status : null;
-    return html`<tr>
-        <td data-label="For">${
+    return html`<tr role="row">
+        <td role="cell" data-label="For">${
             isForMeter
                 ? html`<a href=${linkTo.meter(command.node, command.channel)}><${Outside} text=${meter} /></a>`
                 : html`<span>whole node</span>`
         } <span class="mac muted">${visible(command.node ?? '')}</span></td>
-        <td data-label="State"><${State} state=${command.state} /></td>
-        <td data-label="Sent" class="nowrap"><${At} at_s=${command.sent} tz=${tz} /></td>
-        <td data-label="Taken" class="nowrap"><${At} at_s=${command.accepted} tz=${tz} /></td>
-        <td data-label="Ended" class="nowrap"><${At} at_s=${command.ended} tz=${tz} /></td>
-        <td data-label="Answer" class="wide">${status && html`<span>${answerText(status)}</span>`}
+        <td role="cell" data-label="State"><${State} state=${command.state} /></td>
+        ${[
+            ['Sent', command.sent],
+            ['Taken', command.accepted],
+            ['Ended', command.ended],
+        ].map(
+            ([name, at_s]) => html`<td role="cell" key=${name} data-label=${name}
+                class=${Number(at_s) > 0 ? 'nowrap' : 'none'}>
+            <${At} at_s=${at_s} tz=${tz} /></td>`,
+        )}
+        <td role="cell" data-label="Answer" class=${status || command.detail ? 'wide' : 'none'}>
+            ${status && html`<span>${answerText(status)}</span>`}
             ${command.detail && html`<${Detail} detail=${command.detail} />`}
             ${!status && !command.detail && (command.state === 'done' ? 'done' : '–')}</td>
     </tr>`;
 }
 
+/** An object of the API as lines "name: value". */
+function factsOf(detail, prefix = '') {
+    return Object.entries(detail).flatMap(([name, value]) =>
+        value !== null && typeof value === 'object' && !Array.isArray(value)
+            ? factsOf(value, `${prefix}${name} `)
+            : [`${prefix}${name.replaceAll('_', ' ')}: ${Array.isArray(value) ? value.join(' ') : value}`],
+    );
+}
+
 /** What a node tells: lines of its log, registers, a code. Lines stay lines. */
 function Detail({ detail }) {
-    const lines = (typeof detail === 'string' ? detail : JSON.stringify(detail)).split('\n');
+    const lines = typeof detail === 'object' ? factsOf(detail) : String(detail).split('\n');
     return html`<pre class="answer" tabindex="0" aria-label="What the node tells">${lines.map(
         (line, index) => html`<span key=${index}><${Outside} text=${line} />${'\n'}</span>`,
     )}</pre>`;
@@ -173,7 +189,10 @@ export function OrderDetail({ id, tz, revision }) {
             html`<dl class="registers facts">
                 <div><dt>What</dt><dd>${kindTitle(order.kind)}</dd></div>
                 <div><dt>For</dt><dd><${Outside} text=${order.target ?? ''} /></dd></div>
-                ${argumentsText(order) && html`<div><dt>With</dt><dd><${Outside} text=${argumentsText(order)} /></dd></div>`}
+                ${
+                    argumentsText(order) &&
+                    html`<div><dt>With</dt><dd><${Outside} text=${argumentsText(order)} /></dd></div>`
+                }
                 <div><dt>By</dt><dd><${Outside} text=${order.operator ?? '–'} /></dd></div>
                 <div><dt>Ordered</dt><dd><${At} at_s=${order.created} tz=${tz} /></dd></div>
                 <div><dt>Expires</dt><dd>${
@@ -183,12 +202,14 @@ export function OrderDetail({ id, tz, revision }) {
             </dl>
             <div class="padded"><div aria-live="polite"><${Progress} states=${order.states} /></div>
                 <${Withdraw} order=${order} onDone=${() => setAgain(again + 1)} /></div>
-            <div class="padded"><table class="stack"><caption class="hidden">Commands of order ${id}</caption>
-                <thead><tr>${['For', 'State', 'Sent', 'Taken', 'Ended', 'Answer'].map(
-                    (name) => html`<th scope="col" key=${name}>${name}</th>`,
+            <div class="padded"><table role="table" class="stack">
+                <caption class="hidden">Commands of order ${id}</caption>
+                <thead role="rowgroup"><tr role="row">${['For', 'State', 'Sent', 'Taken', 'Ended', 'Answer'].map(
+                    (name) => html`<th role="columnheader" scope="col" key=${name}>${name}</th>`,
                 )}</tr></thead>
-                <tbody>${commands.map((command) => html`<${CommandRow} key=${command.id} command=${command} tz=${tz} />`)}
-                </tbody></table></div>`
+                <tbody role="rowgroup">${commands.map(
+                    (command) => html`<${CommandRow} key=${command.id} command=${command} tz=${tz} />`,
+                )}</tbody></table></div>`
         }
     </section>`;
 }
@@ -206,20 +227,23 @@ export function Orders({ tz, revision }) {
         ${value?.length === 0 && html`<p class="empty">None yet.</p>`}
         ${
             value?.length > 0 &&
-            html`<div class="padded"><table class="stack orders" aria-labelledby="orders-title">
-            <thead><tr>${['Order', 'What', 'For', 'By', 'Ordered', 'Progress'].map(
-                (name) => html`<th scope="col" key=${name}>${name}</th>`,
+            html`<div class="padded"><table role="table" class="stack orders" aria-labelledby="orders-title">
+            <thead role="rowgroup"><tr role="row">${['Order', 'What', 'For', 'By', 'Ordered', 'Progress'].map(
+                (name) => html`<th role="columnheader" scope="col" key=${name}>${name}</th>`,
             )}</tr></thead>
-            <tbody>${value.map(
-                (order) => html`<tr key=${order.id} data-order=${order.id}>
-                <td data-label="Order"><a href=${linkTo.order(order.id)}
+            <tbody role="rowgroup">${value.map(
+                (order) => html`<tr role="row" key=${order.id} data-order=${order.id}>
+                <td role="cell" data-label="Order"><a href=${linkTo.order(order.id)}
                     aria-label=${`Order ${order.id}`}>${formatCount(order.id)}</a></td>
-                <td data-label="What">${kindTitle(order.kind)}
-                    ${argumentsText(order) && html` <span class="muted"><${Outside} text=${argumentsText(order)} /></span>`}</td>
-                <td data-label="For"><${Outside} text=${order.target ?? ''} /></td>
-                <td data-label="By"><${Outside} text=${order.operator ?? '–'} /></td>
-                <td data-label="Ordered" class="nowrap"><${At} at_s=${order.created} tz=${tz} /></td>
-                <td data-label="Progress" class="wide"><${Progress} states=${order.states} /></td></tr>`,
+                <td role="cell" data-label="What">${kindTitle(order.kind)}
+                    ${
+                        argumentsText(order) &&
+                        html` <span class="muted"><${Outside} text=${argumentsText(order)} /></span>`
+                    }</td>
+                <td role="cell" data-label="For"><${Outside} text=${order.target ?? ''} /></td>
+                <td role="cell" data-label="By"><${Outside} text=${order.operator ?? '–'} /></td>
+                <td role="cell" data-label="Ordered" class="nowrap"><${At} at_s=${order.created} tz=${tz} /></td>
+                <td role="cell" data-label="Progress" class="wide"><${Progress} states=${order.states} /></td></tr>`,
             )}</tbody></table></div>`
         }
     </section>`;

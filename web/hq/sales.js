@@ -25,6 +25,8 @@ const WAYS = {
     command: 'by network',
     token: 'by the typed token',
     token_add: 'by the typed token',
+    'new era': 'it began anew',
+    'passed over': 'it went on to later ones',
 };
 
 /** The last sale of this page, so that its receipt can say whether HQ had it already. */
@@ -33,6 +35,7 @@ export function rememberSale(id, repeated) {
     lastSale = { id: String(id), repeated };
 }
 
+/** How it ended: the way by which it was applied, or why it was lost. */
 function wayOf(purchase) {
     return purchase.by ? (Object.hasOwn(WAYS, purchase.by) ? WAYS[purchase.by] : `by ${words(purchase.by)}`) : '';
 }
@@ -40,7 +43,7 @@ function wayOf(purchase) {
 function SaleState({ purchase }) {
     const [tone, meaning] = Object.hasOwn(STATES, purchase.state ?? '') ? STATES[purchase.state] : ['neutral', ''];
     return html`<span class=${`badge ${tone}`} title=${meaning}>${words(purchase.state ?? '')}</span>${
-        purchase.state === 'applied' && html` <span class="muted nowrap">${wayOf(purchase)}</span>`
+        ['applied', 'lost'].includes(purchase.state) && html` <span class="muted nowrap">${wayOf(purchase)}</span>`
     }`;
 }
 
@@ -90,18 +93,19 @@ function Void({ purchase, onDone }) {
 }
 
 function Row({ purchase, tz, onDone }) {
-    return html`<tr data-sale=${purchase.id}>
-        <td data-label="Sale"><a href=${linkTo.sale(purchase.id)} aria-label=${`Receipt of sale ${purchase.id}`}>
+    return html`<tr role="row" data-sale=${purchase.id}>
+        <td role="cell" data-label="Sale"><a href=${linkTo.sale(purchase.id)}
+            aria-label=${`Receipt of sale ${purchase.id}`}>
             ${formatCount(purchase.id)}</a></td>
-        <td data-label="Sold" class="nowrap"><${At} at_s=${purchase.created} tz=${tz} /></td>
-        <td data-label="Meter"><${Outside} text=${meterOf(purchase)} /></td>
-        <td data-label="kWh" class="num">${formatShortKwh(purchase.energy_wh)}</td>
-        <td data-label="Paid" class="num nowrap">${
+        <td role="cell" data-label="Sold" class="nowrap"><${At} at_s=${purchase.created} tz=${tz} /></td>
+        <td role="cell" data-label="Meter"><${Outside} text=${meterOf(purchase)} /></td>
+        <td role="cell" data-label="kWh" class="num">${formatShortKwh(purchase.energy_wh)}</td>
+        <td role="cell" data-label="Paid" class="num nowrap">${
             hasMoney(purchase) ? money(purchase, purchase.money_minor) : '–'
         }</td>
-        <td data-label="State"><${SaleState} purchase=${purchase} /></td>
-        <td data-label="By"><${Outside} text=${purchase.operator ?? '–'} /></td>
-        <td data-label="Void" class="act"><${Void} purchase=${purchase} onDone=${onDone} /></td></tr>`;
+        <td role="cell" data-label="State"><${SaleState} purchase=${purchase} /></td>
+        <td role="cell" data-label="By"><${Outside} text=${purchase.operator ?? '–'} /></td>
+        <td role="cell" data-label="Void" class="act"><${Void} purchase=${purchase} onDone=${onDone} /></td></tr>`;
 }
 
 const LISTED = 100;
@@ -120,12 +124,13 @@ export function Sales({ tz, revision }) {
         ${value?.length === 0 && html`<p class="empty">Nothing has been sold yet.</p>`}
         ${
             value?.length > 0 &&
-            html`<div class="padded"><table class="stack sales" aria-labelledby="sales-title">
-            <thead><tr>${['Sale', 'Sold', 'Meter', 'kWh', 'Paid', 'State', 'By'].map(
-                (name) => html`<th scope="col" key=${name} class=${['kWh', 'Paid'].includes(name) ? 'num' : ''}>
+            html`<div class="padded"><table role="table" class="stack sales" aria-labelledby="sales-title">
+            <thead role="rowgroup"><tr role="row">${['Sale', 'Sold', 'Meter', 'kWh', 'Paid', 'State', 'By'].map(
+                (name) => html`<th role="columnheader" scope="col" key=${name}
+                class=${['kWh', 'Paid'].includes(name) ? 'num' : ''}>
                 ${name}</th>`,
-            )}<th scope="col"><span class="hidden">Void</span></th></tr></thead>
-            <tbody>${value.map(
+            )}<th role="columnheader" scope="col"><span class="hidden">Void</span></th></tr></thead>
+            <tbody role="rowgroup">${value.map(
                 (purchase) => html`<${Row} key=${purchase.id} purchase=${purchase} tz=${tz}
                 onDone=${() => setAgain(again + 1)} />`,
             )}</tbody></table></div>`

@@ -52,12 +52,13 @@ const emptyDraft = () => ({
     by: 'energy',
     amount: '',
     currency: '',
-    wasOpen: false,
+    isOpen: false, // sent, and what HQ did is not known
+    wasOpen: false, // the same, before the page was loaded anew
 });
 
 const firstDraft = () => {
     const pending = storedPending();
-    return pending ? { ...emptyDraft(), ...pending, wasOpen: true } : emptyDraft();
+    return pending ? { ...emptyDraft(), ...pending, isOpen: true, wasOpen: true } : emptyDraft();
 };
 
 /** The currencies of the tariffs: what money may be typed in. */
@@ -102,9 +103,8 @@ function judge(draft, meters, money) {
         errors,
         isComplete,
         sentence: isComplete
-            ? `Sells ${what} to meter ${visible(meter.id)} of site ${visible(meter.site)}, which has ${formatKwh(
-                  meter.balance_wh,
-              )} kWh now. The credit goes out by network, and its token is on the receipt.`
+            ? `Sells ${what} to meter ${visible(meter.id)} of site ${visible(meter.site)}, which has ` +
+              `${formatKwh(meter.balance_wh)} kWh now. The credit goes out by network, and its token is on the receipt.`
             : null,
     };
 }
@@ -116,7 +116,8 @@ function Amount({ draft, currencies, money, error, edit }) {
                 ['energy', 'energy'],
                 ['money', 'money'],
             ]} />
-        <${TextField} id="sell-amount" label="Amount" unit=${isMoney ? (money ? visible(money.currency) : 'money') : 'kWh'}
+        <${TextField} id="sell-amount" label="Amount"
+            unit=${isMoney ? (money ? visible(money.currency) : 'money') : 'kWh'}
             value=${draft.amount} error=${error} inputmode="decimal"
             hint=${isMoney ? "HQ converts it by the site's tariff; what is left over is kept for the next sale." : null}
             onInput=${(amount) => edit({ amount })} />
@@ -174,9 +175,10 @@ function SellForm({ meters, tariffs, route }) {
         setShownErrors(false);
     };
     useEffect(() => {
-        // A refusal is an answer: HQ has not sold, and does not remember the form.
-        if (problem && !problem.isOpen && ![401, 409].includes(problem.status)) {
-            storePending(null);
+        if (problem?.isOpen) {
+            change({ isOpen: true });
+        } else if (problem && !draft.isOpen) {
+            storePending(null); // refused from the first: HQ has not sold, and does not remember the form
         }
     }, [problem]);
     const items = meterItems(prepaid).map((item) => ({
@@ -206,8 +208,9 @@ function SellForm({ meters, tariffs, route }) {
         <${Problem} problem=${problem} what="it was sold">
             ${
                 problem?.status === 409 &&
-                html`<p>This form was sent before with another meter or amount, so it was <strong>already sold</strong> as
-                it was then: see the sales below. <button type="button" onClick=${startAnew}>Start a new sale</button></p>`
+                html`<p>This form was sent before with another meter or amount, so it was
+                <strong> already sold</strong> as it was then: see the sales below.${' '}
+                <button type="button" onClick=${startAnew}>Start a new sale</button></p>`
             }<//>
     </form>`;
 }
@@ -228,7 +231,10 @@ export function Sell({ tz, revision, route }) {
             prepaid &&
             html`<${SellForm} meters=${world.value.meters} tariffs=${tariffs.value} route=${route} />`
         }
-        ${tariffs.error && html`<p class="padded warn-text">Tariffs not available: ${visible(tariffs.error.message)}.</p>`}
+        ${
+            tariffs.error &&
+            html`<p class="padded warn-text">Tariffs not available: ${visible(tariffs.error.message)}.</p>`
+        }
     </section>
     <${Sales} tz=${tz} revision=${revision} />`;
 }

@@ -78,7 +78,8 @@ class Session {
             this.signOut(
                 state.token === null
                     ? 'HQ shows this to operators only. Sign in.'
-                    : 'HQ does not accept your token any more: the operator was removed, or HQ has another database. Sign in again.',
+                    : 'HQ does not accept your token any more: the operator was removed, or HQ has another database. ' +
+                          'Sign in again.',
             ),
         );
         this.#listeners.forEach((listener) => listener(state));

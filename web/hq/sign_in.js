@@ -51,7 +51,9 @@ export function SignIn({ why }) {
     if (token !== null) {
         return html`<section class="panel padded-panel" aria-labelledby="sign-in-title">
             <h2 id="sign-in-title">Signed in</h2>
-            <p role="status">As ${name === null ? 'an operator' : html`<strong><${Outside} text=${name} /></strong>`}.</p>
+            <p role="status">As ${
+                name === null ? 'an operator' : html`<strong><${Outside} text=${name} /></strong>`
+            }.</p>
             <p class="buttons"><a class="button" href=${linkTo.commands()}>Commands</a> <a class="button"
                 href=${linkTo.sell()}>Sell</a></p></section>`;
     }

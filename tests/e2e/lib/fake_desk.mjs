@@ -7,9 +7,11 @@ import { HOSTILE_ID } from './hostile.mjs';
 export const OPERATOR_TOKEN = '5f'.repeat(32);
 const OPERATOR_NAME = 'alice';
 const METER_KINDS = ['lock', 'unlock', 'update', 'erase', 'read_meter', 'limits', 'mode'];
-const NODE_KINDS = ['format', 'network', 'broker', 'slot_plan', 'display_on', 'find', 'reboot', 'send_now', 'read_log'].concat(
-    ['ota_url', 'ota_start'],
-);
+const NODE_KINDS = ['format', 'network', 'broker', 'slot_plan', 'display_on', 'find', 'reboot', 'send_now'].concat([
+    'read_log',
+    'ota_url',
+    'ota_start',
+]);
 const ORDER_MEMBERS = ['request', 'target', 'kind', 'arguments', 'priority', 'expires_s'];
 const SALE_MEMBERS = ['request', 'meter', 'energy_wh', 'money_minor'];
 const TOKEN_UNIT_WH = 1000;
@@ -51,7 +53,8 @@ export class Desk {
         this.purchases = [];
         this.requests = new Map();
         this.commandCount = 0;
-        // What a test can do: books that do not balance; gateways and meters that take nothing.
+        // What a test can do: nodes without a key, books that do not balance, gateways and meters that take nothing.
+        this.keyless = new Set();
         this.unbalanced = false;
         this.holdsOrders = false;
         this.holdsSales = false;
@@ -70,8 +73,9 @@ export class Desk {
             this.#apply(purchase, ways[index % ways.length]);
         });
         const [first, second] = this.prepaidMeters();
-        Object.assign(this.#sell(first, 3000, 'before-void', 0), { state: 'void', steps: Infinity, ended: this.now() });
-        Object.assign(this.#sell(second, 1000, 'before-lost', 0), { state: 'lost', steps: Infinity, ended: this.now() });
+        const ended = { steps: Infinity, ended: this.now() };
+        Object.assign(this.#sell(first, 3000, 'before-void', 0), { state: 'void', by: 'void', ...ended });
+        Object.assign(this.#sell(second, 1000, 'before-lost', 0), { state: 'lost', by: 'new era', ...ended });
         this.#order({ target: 'site:house4', kind: 'read_log', arguments: {}, request: 'before-order' });
         this.#order({ target: first.id, kind: 'limits', arguments: { warning_wh: 2000 }, request: 'before-limits' });
     }
@@ -102,7 +106,9 @@ export class Desk {
         const route = `${method} ${parts[0]}${parts.length > 1 ? '/ID' : ''}${parts[2] ? `/${parts[2]}` : ''}`;
         const handlers = {
             'GET operator': () => ({ name: this.#operator(headers) }),
-            'GET orders': () => ({ orders: this.#newest(this.orders, query).map((order) => this.#orderBody(order, false)) }),
+            'GET orders': () => ({
+                orders: this.#newest(this.orders, query).map((order) => this.#orderBody(order, false)),
+            }),
             'GET orders/ID': () => ({ order: this.#orderBody(this.#find(this.orders, parts[1], 'order'), true) }),
             'POST orders': () => this.#once(headers, text, ORDER_MEMBERS, (body) => this.#order(body)),
             'POST orders/ID/withdraw': () => this.#withdraw(headers, parts[1]),
@@ -183,7 +189,7 @@ export class Desk {
             (meter) => meter.id === name || `${meter.node}/${meter.channel + 1}` === name,
         );
         if (found.length !== 1) {
-            throw new Refusal(404, found.length ? `more than one meter is called ${name}` : `no meter is called ${name}`);
+            throw new Refusal(404, `${found.length ? 'more than one' : 'no'} meter is called ${name}`);
         }
         return found[0];
     }
@@ -194,7 +200,8 @@ export class Desk {
             isForMeter
                 ? this.world.meters.filter((meter) => macs.includes(meter.node))
                 : macs.map((mac) => ({ node: mac, channel: null, id: null }));
-        const [type, rest] = /^(node|gateway|site):(.*)$/.exec(target)?.slice(1) ?? [target === 'all' ? 'all' : 'meter', target];
+        const whole = /^(node|gateway|site):(.*)$/.exec(target)?.slice(1);
+        const [type, rest] = whole ?? [target === 'all' ? 'all' : 'meter', target];
         const found = {
             node: () => ofNodes(this.world.macs.filter((mac) => mac === rest)),
             gateway: () => ofNodes(rest === 'house4' ? [this.world.macs[0]] : []),
@@ -212,10 +219,12 @@ export class Desk {
         if (!METER_KINDS.includes(kind) && !NODE_KINDS.includes(kind)) {
             throw new Refusal(400, `there is no kind "${kind}"`);
         }
-        if (kind === 'slot_plan' && values.slot_count > 43200) {
-            throw new Refusal(400, `slot_count: ${values.slot_count} slots of 2 s are more than a day; at most 43200`);
+        const targets = this.#targets(target, kind);
+        const keyless = targets.find((entry) => this.keyless.has(entry.node));
+        if (keyless) {
+            throw new Refusal(400, `HQ has no key of node ${keyless.node}: meshmeter key add ${keyless.node}`);
         }
-        const commands = this.#targets(target, kind).map((entry) => ({
+        const commands = targets.map((entry) => ({
             id: (this.commandCount += 1),
             site: 'house4',
             node: entry.node,
@@ -276,7 +285,7 @@ export class Desk {
         } else if (order.kind === 'limits' && !meter.prepaid) {
             Object.assign(command, { state: 'refused', status: 'state' });
         } else if (order.kind === 'format') {
-            command.detail = order.arguments.code ? '' : `code ${digits(command.id, 6)}`;
+            command.detail = order.arguments.code ? '' : { code: Number(digits(command.id, 6)) };
         } else if (order.kind === 'read_log') {
             command.detail = `I (41) boot 4\nI (907) clock set\nW (1204) <b>session</b> refused ${HOSTILE_ID}`;
         } else if (order.kind === 'ota_start') {
@@ -413,12 +422,13 @@ export class Desk {
             };
         });
         const sum = this.purchases.reduce((total, entry) => total + entry.money_minor, 0);
+        const issued_wh = this.purchases.reduce((total, entry) => total + entry.energy_wh, 0);
         return {
             balanced: !this.unbalanced,
             meters,
             ledger: [
-                { unit: 'EUR', debits: sum, credits: sum },
-                { unit: 'Wh', debits: sum * 31, credits: sum * 31 + (this.unbalanced ? 5000 : 0) },
+                { unit: 'EUR', debits: sum * 1000, credits: sum * 1000 },
+                { unit: 'Wh', debits: issued_wh, credits: issued_wh + (this.unbalanced ? 5000 : 0) },
             ],
         };
     }

@@ -182,7 +182,7 @@ static void test_node_takes_commands_before_it_answers(void **state) {
     ask(NULL, 0, 64); // too little for a snapshot
     answer = read_answer();
     assert_true(!answer.has_snapshot && answer.has_state);
-    ask(NULL, 0, 40);
+    ask(NULL, 0, 32);
     answer = read_answer();
     assert_false(answer.has_snapshot || answer.has_state);
 }

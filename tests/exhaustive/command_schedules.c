@@ -282,10 +282,11 @@ static void try_every_place(unsigned depth, char letter) {
             {.operation = number / 2, .inside = number % 2 != 0, .byte = (uint32_t)mixed(schedule_count + number)}};
         sprintf(label + depth, "/%u.%u", step.place.operation, step.place.inside ? step.place.byte : 0);
         restore_branch(before);
-        if (succeeds(run_step, &step) && cut.operation <= step.place.operation) {
+        bool good = succeeds(run_step, &step);
+        if (cut.operation <= step.place.operation) {
             operations = 0; // the event had no such operation: it was cut behind its last one
         }
-        if (enumeration_takes("%s", label)) {
+        if (enumeration_takes("%s", label) && good) {
             (void)succeeds(run_end, NULL);
             end_count++;
         }

@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // Three purchases of one prepaid meter, each of which comes by both ways: as a command, in the order of HQ, and as a
-// token, typed in any order. Every interleaving of the six deliveries; in each the power fails before every operation
-// of the devices and inside of every one; and once more, in the restart and in everything that follows, before each
-// operation or inside of it in turn. What was interrupted is done again, as a root and a customer do.
+// token, typed in any order. Every interleaving of the six deliveries; in each, at every operation of the devices, one
+// of four accidents: the power fails before it, or inside of it; the device refuses it; it is done and called refused.
+// Then once more the same, in the restart and in everything that follows. What was interrupted is done again, as a root
+// and a customer do. A node without FRAM writes its image in many pieces: there it is one place in FLASH_FIRST_STRIDE,
+// and for the second accident one in FLASH_SECOND_STRIDE, which differ from one way to the next.
 //
 // After each delivery: every purchase that came counts once, and balance = applied - consumed. What was taken says so
-// in the journal, once. At the end everything is delivered again, twice, over a restart: nothing is taken.
+// in the journal, once; every command has one answer. At the end everything is delivered again, twice, over a restart:
+// nothing is taken.
 //
-// A case is named by its deliveries (c: the next command; 1, 2, 3: a token; r: the restart), with "!o" or "!o.b" behind
-// the one in which the power failed before operation o, or inside of it at a byte that b chooses.
+// A case is named by its deliveries (c: the next command; 1, 2, 3: a token; r: the restart), with the accident behind
+// it: "!o" or "!o.b", the power failed before operation o, or inside of it at a byte that b chooses; "?o", it was
+// refused; "~o", it was done and called refused.
 #include "control_story.h"
 
 #define PURCHASES 3
@@ -35,9 +39,17 @@ typedef struct {
     way_t way;
 } branch_t;
 
+typedef enum {
+    CUT_BEFORE,
+    CUT_INSIDE, // at byte `choice`
+    REFUSED,    // the device refuses it, and works again
+    DONE,       // it says that it refuses, and has done it
+    ACCIDENTS
+} accident_t;
+
 typedef struct {
     uint32_t operation;
-    bool inside; ///< at byte `choice` of it, else before
+    accident_t accident;
     uint32_t choice;
 } place_t;
 
@@ -74,10 +86,10 @@ static void say(char what, const place_t *place) {
     MM_ASSERT(room > 24);
     if (place == NULL) {
         snprintf(way.text + length, room, "%c", what);
-    } else if (place->inside) {
+    } else if (place->accident == CUT_INSIDE) {
         snprintf(way.text + length, room, "%c!%u.%u", what, place->operation, place->choice);
     } else {
-        snprintf(way.text + length, room, "%c!%u", what, place->operation);
+        snprintf(way.text + length, room, "%c%c%u", what, "!!?~"[place->accident], place -> operation);
     }
 }
 
@@ -114,19 +126,48 @@ static void check_movements(void) {
     MM_ASSERT(moved == way.credited);
 }
 
+// Each command that came has one answer: a movement, or that its purchase counted before.
+static void check_answers(void) {
+    uint8_t answers[COMMANDS_MAX] = {0};
+    for (uint32_t index = 0; index < world.hq_count; index++) {
+        const mm_record_t *record = &hq_records[index].record;
+        if (record->type == MM_RECORD_RESULT) {
+            MM_ASSERT(record->result.status == MM_RESULT_ALREADY && record->result.counter < COMMANDS_MAX);
+            answers[record->result.counter]++;
+        } else if (record->type == MM_RECORD_CREDIT && record->credit.command_id != 0) {
+            MM_ASSERT(record->credit.counter < COMMANDS_MAX);
+            answers[record->credit.counter]++;
+        }
+    }
+    for (uint32_t counter = 1; counter < COMMANDS_MAX; counter++) {
+        uint8_t due = counter < (uint32_t)COMMAND_FIRST + way.commands ? 1 : 0;
+        enumeration.counted_twice += answers[counter] > due;
+        enumeration.lost += answers[counter] < due;
+        MM_ASSERT(answers[counter] == due);
+    }
+}
+
 static void check(void) {
     check_balance(credited_wh(way.credited));
     check_movements();
+    check_answers();
     MM_ASSERT(control.counter == COMMAND_FIRST - 1u + way.commands);
     MM_ASSERT(meter_relay_closed == (way.credited != 0));
     MM_ASSERT(control.era == ERA);
+}
+
+static bool has_accident(void) {
+    return is_dead() || (cut.armed && cut.place.accident >= REFUSED);
 }
 
 // The root brings what HQ has, all of it.
 static void bring_commands(uint32_t last) {
     for (uint32_t counter = COMMAND_FIRST; counter <= last && !is_dead(); counter++) {
         mm_err_t err = mm_control_take(&control, commands[counter].bytes, commands[counter].bytes_count, story_now());
-        MM_ASSERT(err == MM_OK || (is_dead() && err == MM_ERR_BUSY));
+        MM_ASSERT(err == MM_OK || (has_accident() && err == MM_ERR_BUSY));
+        if (err != MM_OK) {
+            return; // in their order, later
+        }
     }
 }
 
@@ -138,7 +179,7 @@ static void type_token(uint8_t purchase) {
         way.by_tokens |= (uint8_t)(1u << purchase);
         return;
     }
-    MM_ASSERT(answer.verdict == MM_TYPED_USED || (is_dead() && answer.verdict == MM_TYPED_STORAGE));
+    MM_ASSERT(answer.verdict == MM_TYPED_USED || (has_accident() && answer.verdict == MM_TYPED_STORAGE));
 }
 
 static void deliver(char what) {
@@ -172,12 +213,32 @@ static void note_delivery(char what) {
     check();
 }
 
+static void do_operation(const operation_t *operation) {
+    const mm_flash_t *flash = operation->fram == NULL ? &operation->flash->flash : NULL;
+    mm_err_t err = MM_OK;
+    if (flash == NULL) {
+        const mm_fram_t *fram = &operation->fram->fram;
+        err = fram->write(fram->context, operation->address, operation->bytes, operation->bytes_count);
+    } else if (operation->bytes != NULL) {
+        err = flash->program(flash->context, operation->address, operation->bytes, operation->bytes_count);
+    } else {
+        err = flash->erase(flash->context, operation->address / MM_FLASH_SECTOR_BYTES);
+    }
+    MM_ASSERT(err == MM_OK);
+}
+
 static void on_operation(const operation_t *operation) {
     uint32_t number = cut.operation++;
     if (!cut.armed || is_dead() || number != cut.place.operation) {
         return;
     }
-    if (cut.place.inside) {
+    if (cut.place.accident == DONE) {
+        do_operation(operation);
+    }
+    if (cut.place.accident >= REFUSED) {
+        world.fail_from_call = world.call_count;
+        world.fail_to_call = world.call_count + 1;
+    } else if (cut.place.accident == CUT_INSIDE) {
         uint64_t steps = operation->bytes == NULL ? operation->flash->erase_steps : operation->bytes_count;
         mm_sim_power_cut_after(&world.power, cut.place.choice % steps);
     } else {
@@ -185,10 +246,20 @@ static void on_operation(const operation_t *operation) {
     }
 }
 
+// The node starts again, or after a refusal tries again when its time has come.
+static void come_back(void) {
+    if (is_dead()) {
+        story_restart();
+        return;
+    }
+    world.t_us += (MM_CONTROL_RETRY_S + MM_METERING_RETRY_S) * US;
+    story_poll();
+}
+
 static void do_whole_or_part(char what) {
     cut.operation = 0;
     if (what == 'r') {
-        story_restart();
+        come_back();
     } else {
         deliver(what);
     }
@@ -200,7 +271,7 @@ static void cut_power_in(char what, place_t place) {
     cut.armed = true;
     do_whole_or_part(what);
     cut.armed = false;
-    MM_ASSERT(is_dead());
+    MM_ASSERT(is_dead() == (place.accident < REFUSED));
 }
 
 // The interrupted delivery was stored or not, nothing else.
@@ -245,7 +316,7 @@ static void finish(void) {
 
 static void run_interrupted(const void *parameter) {
     const char *what = parameter;
-    story_restart();
+    come_back();
     check_interrupted(*what);
     deliver(*what);
     note_delivery(*what);
@@ -268,9 +339,9 @@ static void try_interrupted(char what) {
     }
 }
 
-// Places are numbered: before an operation, inside of it, before the next one.
+// Places are numbered: four accidents of an operation, then those of the next one.
 static place_t place_of(uint32_t number) {
-    return (place_t){number / 2, number % 2 != 0, chosen_by_way(number) % 997};
+    return (place_t){number / ACCIDENTS, (accident_t)(number % ACCIDENTS), chosen_by_way(number) % 997};
 }
 
 static void go_on(bool was_cut, bool counts);
@@ -286,7 +357,7 @@ static places_t places_in(char what, uint32_t flash_stride) {
     uint32_t step = world.with_fram ? 1 : flash_stride;
     uint32_t number = chosen_by_way((uint32_t)what) % step;
     do_whole_or_part(what);
-    return (places_t){.number = number, .step = step, .end = 2 * cut.operation};
+    return (places_t){.number = number, .step = step, .end = ACCIDENTS * cut.operation};
 }
 
 static void cut_restart(char what) {
@@ -309,7 +380,7 @@ static void run_delivery(const void *parameter) {
 
 static void run_restart(const void *parameter) {
     const char *what = parameter;
-    story_restart();
+    come_back();
     check_interrupted(*what);
 }
 

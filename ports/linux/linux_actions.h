@@ -41,10 +41,8 @@ typedef struct {
     mm_linux_sync_t sync;
     bool (*url_is_good)(const char *url);
 
-    // Real time, linux_clock.h.
-    // no wait: only the status changes then
+    // Real time, linux_clock.h; only the status changes then.
     int64_t display_until_us;
-    // no wait: only the status changes then
     int64_t find_until_us;
 
     bool reboot_requested;

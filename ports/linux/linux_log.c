@@ -52,6 +52,8 @@ static size_t write_prefix(char *line, size_t line_bytes, mm_log_level_t level) 
     return length > 0 ? (size_t)length : 0;
 }
 
+// no wait(pthread_mutex_lock): held for a copy of some kilobytes, never during a call of the system
+
 // Keep a line (with its end), at the cost of the oldest ones.
 static void keep_line(const char *line, size_t line_bytes) {
     (void)pthread_mutex_lock(&s_tail_lock);

@@ -41,7 +41,7 @@ typedef struct {
     mm_linux_sync_t sync;
     bool (*url_is_good)(const char *url);
 
-    // Real time, linux_clock.h.
+    // Real time, linux_clock.h; only the status changes then.
     int64_t display_until_us;
     int64_t find_until_us;
 

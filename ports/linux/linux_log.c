@@ -52,6 +52,8 @@ static size_t write_prefix(char *line, size_t line_bytes, mm_log_level_t level) 
     return length > 0 ? (size_t)length : 0;
 }
 
+// no wait(pthread_mutex_lock): held for a copy of some kilobytes, never during a call of the system
+
 // Keep a line (with its end), at the cost of the oldest ones.
 static void keep_line(const char *line, size_t line_bytes) {
     // wait: another thread has kept or copied a line | until outside: it only copies memory | then this one is kept

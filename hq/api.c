@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "api.h"
 
+#include "command_detail.h"
+
 #include "meshmeter/calendar.h"
 
 #include <cjson/cJSON.h>
@@ -263,9 +265,30 @@ static uint64_t power_w(const mm_query_node_t *node, size_t channel) {
     return divisor > 0 ? (uint64_t)interval->pulses[channel] * 3600000 / divisor : 0;
 }
 
+static void add_credit(cJSON *item, const mm_query_credit_t *credit) {
+    if (!credit->known) {
+        return;
+    }
+    cJSON_AddBoolToObject(item, "prepaid", credit->prepaid);
+    if (credit->prepaid) {
+        add_integer(item, "balance_wh", credit->balance_wh);
+    } else {
+        cJSON_AddNullToObject(item, "balance_wh");
+    }
+    cJSON_AddBoolToObject(item, "relay_closed", credit->relay_closed);
+    cJSON_AddItemToObject(item, "relay_reasons", mm_relay_reasons_json(credit->relay_reasons));
+    cJSON_AddBoolToObject(item, "credit_low", credit->low);
+    cJSON_AddBoolToObject(item, "emergency_taken", credit->emergency_taken);
+}
+
 static bool add_meters(void *context, const mm_query_node_t *node) {
     request_t *self = context;
     const mm_snapshot_t *snapshot = &node->snapshot;
+    mm_query_credit_t credits[MM_CHANNELS];
+    if (!mm_query_credits(self->api->query, node->id, credits)) {
+        fail(self, 503, mm_query_error(self->api->query));
+        return false;
+    }
     for (size_t channel = 0; node->has_snapshot && channel < MM_CHANNELS; channel++) {
         const mm_meter_snapshot_t *meter = &snapshot->meters[channel];
         if (meter->id[0] == '\0') {
@@ -289,6 +312,7 @@ static bool add_meters(void *context, const mm_query_node_t *node) {
         add_integer(item, "last_seen", node->last_seen_us / MICROSECONDS);
         cJSON_AddStringToObject(item, "time_trust", mm_trust_name(snapshot->time.trust));
         cJSON_AddBoolToObject(item, "legacy", false);
+        add_credit(item, &credits[channel]);
     }
     return true;
 }

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "app.h"
@@ -78,7 +79,9 @@ static int prepare(const demo_t *demo, const char *database, const char *csv) {
     mm_hq_error_t error;
     int added = 0;
     // HQ is not running yet, and only the store makes a database or brings one up to date.
+    mode_t before = umask(0077);
     mm_store_t *store = mm_store_open(database, NULL, &error);
+    (void)umask(before);
     if (store == NULL) {
         return fail(&error);
     }

@@ -20,6 +20,7 @@
 #include "linux/linux_mqtt.h"
 #include "meshmeter/node.h"
 #include "node_config.h"
+#include "node_credit.h"
 #include "node_platform.h"
 #include "node_pulses.h"
 #include "node_status.h"
@@ -124,9 +125,11 @@ static void handle_control(void *context, char *line, mm_linux_answer_t *answer)
         mm_linux_answer_print(answer, "ok hold\n");
     } else if (strncmp(line, "clock set", 9) == 0 && set_clock(self, line[9] == ' ' ? line + 10 : line + 9)) {
         mm_linux_answer_print(answer, "ok clock set\n");
-    } else {
-        mm_linux_answer_print(
-            answer, "error: not understood: '%s'. Known: status, router on|off, clock set [UTC], hold\n", line);
+    } else if (!node_credit_handle(&self->node, line, present(self), answer)) {
+        mm_linux_answer_print(answer,
+                              "error: not understood: '%s'. Known: status, router on|off, clock set [UTC], hold, "
+                              "token METER DIGITS, emergency METER, credit, relays\n",
+                              line);
     }
 }
 
@@ -232,10 +235,18 @@ static mm_timing_t timing_of(const node_config_t *config) {
     return timing;
 }
 
+static uint32_t new_era(void) {
+    uint32_t era = mm_linux_entropy_u32();
+    return era != 0 ? era : 1;
+}
+
 static bool open_node(node_process_t *self) {
     const node_config_t *config = &self->config;
     mm_node_options_t options = {.mac = config->mac,
                                  .metering = config->metering,
+                                 .control = {.token_unit_wh = config->token_unit_wh,
+                                             .new_era = new_era(),
+                                             .legacy_commands = config->legacy_commands},
                                  .timing = timing_of(config),
                                  .journal_sector_count = config->journal_sectors,
                                  .random_seed = mm_linux_entropy_u64()};
@@ -243,6 +254,10 @@ static bool open_node(node_process_t *self) {
     // Seconds since 2020 grow from one start to the next, so a node that lost its files never uses HQ's positions
     // again.
     options.metering.first_epoch = (uint32_t)(mm_linux_system_utc_us() / MM_US_PER_S - EPOCH_BEGIN_S);
+    if (!node_platform_read_legacy_secret(config, options.control.legacy_secret, &self->message)) {
+        self->failure = APP_USAGE;
+        return false;
+    }
     self->log = mm_linux_log_port();
     const mm_node_ports_t ports = {.pulses = &self->source.counters.pulses,
                                    .fram = config->with_fram ? &self->fram.fram : NULL,
@@ -251,6 +266,9 @@ static bool open_node(node_process_t *self) {
                                    .mesh = &self->mesh.mesh,
                                    .mqtt = &self->mqtt.mqtt,
                                    .log = &self->log,
+                                   .crypto = &self->platform.crypto.crypto,
+                                   .relay = node_platform_relay(&self->platform),
+                                   .actions = &self->platform.actions.actions,
                                    .batch_memory = self->batch_memory,
                                    .batch_capacity = MM_BATCHES_MAX};
     self->now = mm_linux_clock_now(&self->clock);

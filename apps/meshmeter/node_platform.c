@@ -57,6 +57,25 @@ void node_platform_close(node_platform_t *self) {
     mm_linux_crypto_close(&self->crypto);
 }
 
+bool node_platform_read_legacy_secret(const node_config_t *config, uint8_t secret[MM_LEGACY_SECRET_BYTES],
+                                      mm_linux_message_t *message) {
+    char text[128];
+    memset(secret, 0, MM_LEGACY_SECRET_BYTES);
+    if (!config->legacy_commands) {
+        return true;
+    }
+    if (mm_linux_secret_read(config->legacy_secret_file, text, sizeof text, message) != MM_OK) {
+        return false;
+    }
+    size_t chars = strlen(text);
+    memcpy(secret, text, chars < MM_LEGACY_SECRET_BYTES ? chars : MM_LEGACY_SECRET_BYTES);
+    explicit_bzero(text, sizeof text);
+    if (chars == 0) {
+        mm_linux_message_set(message, "%s: is empty; a secret is needed", config->legacy_secret_file);
+    }
+    return chars > 0;
+}
+
 const mm_relay_t *node_platform_relay(const node_platform_t *self) {
     return self->config->relays != NODE_RELAYS_NONE ? &self->relay.relay : NULL;
 }

@@ -17,15 +17,19 @@ static void print_clean(const char *text) {
     }
 }
 
+static void print_member(const cJSON *item, const char *prefix) {
+    char *text = cJSON_IsString(item) ? NULL : cJSON_PrintUnformatted(item);
+    printf(" %s%s", prefix, prefix[0] != '\0' ? "." : "");
+    print_clean(item->string);
+    putchar('=');
+    print_clean(text != NULL ? text : cJSON_IsString(item) ? item->valuestring : "?");
+    cJSON_free(text);
+}
+
 static void print_arguments(const cJSON *order) {
     const cJSON *item = NULL;
     cJSON_ArrayForEach(item, cJSON_GetObjectItem(order, "arguments")) {
-        char *text = cJSON_IsString(item) ? NULL : cJSON_PrintUnformatted(item);
-        putchar(' ');
-        print_clean(item->string);
-        putchar('=');
-        print_clean(text != NULL ? text : cJSON_IsString(item) ? item->valuestring : "?");
-        cJSON_free(text);
+        print_member(item, "");
     }
 }
 
@@ -68,6 +72,23 @@ static void print_who(const cJSON *command) {
     }
 }
 
+// The values of an object, in one line; lists of more than a few are for --json.
+static void print_members(const cJSON *object) {
+    const cJSON *item = NULL;
+    cJSON_ArrayForEach(item, object) {
+        if (cJSON_IsObject(item)) {
+            const cJSON *inner = NULL;
+            cJSON_ArrayForEach(inner, item) {
+                if (!cJSON_IsArray(inner) && !cJSON_IsObject(inner)) {
+                    print_member(inner, item->string);
+                }
+            }
+        } else if (!cJSON_IsArray(item) || cJSON_GetArraySize(item) <= 4) {
+            print_member(item, "");
+        }
+    }
+}
+
 static void print_answer(const cJSON *command) {
     const char *status = api_text(command, "status");
     const cJSON *detail = cJSON_GetObjectItem(command, "detail");
@@ -90,10 +111,8 @@ static void print_answer(const cJSON *command) {
             }
         }
     } else if (cJSON_IsObject(detail)) {
-        char *text = cJSON_PrintUnformatted(detail);
-        printf(": ");
-        print_clean(text != NULL ? text : "");
-        cJSON_free(text);
+        putchar(':');
+        print_members(detail);
     }
 }
 

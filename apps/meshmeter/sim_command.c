@@ -218,6 +218,21 @@ static void print_wear(const sim_options_t *options, const scenario_t *scenario,
     }
 }
 
+// What was sold and ordered, in a scenario in which something was.
+static void print_sales(const scenario_t *scenario, uint64_t seed, const report_t *report) {
+    const sales_totals_t *sales = &report->result.sales;
+    if (scenario->minutes_order == 0 || !report->result.compared) {
+        return;
+    }
+    printf("sim-prepaid: seed=%" PRIu64 " orders=%" PRIu64 " answers=%" PRIu64 " refused=%" PRIu64 " batches=%" PRIu64
+           " purchases=%" PRIu64 " movements=%" PRIu64 " issued_wh=%" PRIu64 " applied_wh=%" PRIu64
+           " pending_wh=%" PRIu64 " void_wh=%" PRIu64 " typed=%" PRIu64 " typed_refused=%" PRIu64
+           " emergencies=%" PRIu64 " cuts=%" PRIu64 " checks=%" PRIu64 "\n",
+           seed, sales->orders, sales->answers, sales->refused, sales->batches, sales->purchases, sales->movements,
+           sales->issued_wh, sales->applied_wh, sales->pending_wh, sales->void_wh, sales->tokens_typed,
+           sales->tokens_refused, sales->emergencies, sales->cuts, sales->checks);
+}
+
 static void print_repeat(const sim_options_t *options, const scenario_t *scenario, uint64_t seed, const char *why) {
     printf("sim: broken scenario=%s seed=%" PRIu64 ": %s; repeat: meshmeter sim --scenario %s --seed %" PRIu64,
            scenario->name, seed, why, scenario->name, seed);
@@ -268,6 +283,7 @@ static void take_report(const sim_options_t *options, total_t *total, const scen
         } else {
             print_line(scenario, seed, report);
             print_wear(options, scenario, report);
+            print_sales(scenario, seed, report);
         }
         if (options->verbose) {
             print_counts(&report->result);

@@ -556,20 +556,25 @@ static void test_legacy_repetition(void **state) {
     mm_legacy_seen_t seen;
     memset(&seen, 0, sizeof seen);
     const mm_us_t day = MM_LEGACY_REPEAT_S * MM_US_PER_S;
+    const mm_us_t second = MM_US_PER_S;
     read_lock("a", 1);
-    assert_false(mm_legacy_seen_is_repeated(&seen, &s_command, 5));
-    mm_legacy_seen_add(&seen, &s_command, 5);
-    assert_true(mm_legacy_seen_is_repeated(&seen, &s_command, 5));
-    assert_true(mm_legacy_seen_is_repeated(&seen, &s_command, 5 + day - 1));
-    assert_false(mm_legacy_seen_is_repeated(&seen, &s_command, 5 + day));
+    assert_false(mm_legacy_seen_is_repeated(&seen, &s_command, 5 * second));
+    mm_legacy_seen_add(&seen, &s_command, 5 * second);
+    assert_true(mm_legacy_seen_is_repeated(&seen, &s_command, 5 * second));
+    // A message that stays in the broker is seen in every session.
+    assert_true(mm_legacy_seen_is_repeated(&seen, &s_command, 4 * second + day));
+    assert_true(mm_legacy_seen_is_repeated(&seen, &s_command, 3 * second + 2 * day));
+    assert_false(mm_legacy_seen_is_repeated(&seen, &s_command, 3 * second + 3 * day));
     // Locked, unlocked and locked again on one day are three orders.
+    mm_legacy_seen_add(&seen, &s_command, 3 * day);
     read_lock("a", 0);
-    assert_false(mm_legacy_seen_is_repeated(&seen, &s_command, 6));
-    mm_legacy_seen_add(&seen, &s_command, 6);
-    read_lock("b", 1);
-    assert_false(mm_legacy_seen_is_repeated(&seen, &s_command, 6));
+    assert_false(mm_legacy_seen_is_repeated(&seen, &s_command, 3 * day));
+    mm_legacy_seen_add(&seen, &s_command, 3 * day);
+    assert_true(mm_legacy_seen_is_repeated(&seen, &s_command, 3 * day));
+    read_lock("b", 0);
+    assert_false(mm_legacy_seen_is_repeated(&seen, &s_command, 3 * day));
     read_lock("a", 1);
-    assert_false(mm_legacy_seen_is_repeated(&seen, &s_command, 7));
+    assert_false(mm_legacy_seen_is_repeated(&seen, &s_command, 3 * day));
 }
 
 static void test_legacy_repetition_keeps_the_newest(void **state) {
@@ -580,12 +585,12 @@ static void test_legacy_repetition_keeps_the_newest(void **state) {
     for (unsigned i = 0; i < MM_LEGACY_SEEN_MAX + 3; i++) {
         snprintf(id, sizeof id, "m%u", i);
         read_lock(id, 1);
-        mm_legacy_seen_add(&seen, &s_command, 100 + i);
+        mm_legacy_seen_add(&seen, &s_command, (mm_us_t)(100 + i) * MM_US_PER_S);
     }
     for (unsigned i = 0; i < MM_LEGACY_SEEN_MAX + 3; i++) {
         snprintf(id, sizeof id, "m%u", i);
         read_lock(id, 1);
-        assert_int_equal(mm_legacy_seen_is_repeated(&seen, &s_command, 200), i >= 3);
+        assert_int_equal(mm_legacy_seen_is_repeated(&seen, &s_command, 200 * MM_US_PER_S), i >= 3);
     }
 }
 

@@ -470,7 +470,6 @@ static const refused_t s_refused[] = {
     {4, 4, {1, 1, 0, 0}, "seq 0"},
     {4, 8, {1, 1, 0xFF, 0xFF, 0xFF, 0xFF, 0x0F, 1}, "range beyond the last seq"},
     {5, 15, {0, 0, 0, 0, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0}, "era 0"},
-    {5, 15, {1, 0, 0, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0}, "command 0"},
     {5, 15, {1, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0}, "kind 0"},
     {5, 15, {1, 0, 0, 0, 1, 1, 1, 8, 0, 0, 0, 0, 0, 0, 0}, "channel 8"},
     {5, 15, {1, 0, 0, 0, 1, 1, 1, 254, 0, 0, 0, 0, 0, 0, 0}, "channel 254"},
@@ -545,7 +544,7 @@ static void test_record_encode_asserts(void **state) {
     record.result.channel = 8;
     expect_assert_failure(mm_record_encode(&record, &writer));
     record = example_of_result(13);
-    record.result.command_id = 0;
+    record.result.kind = 0;
     expect_assert_failure(mm_record_encode(&record, &writer));
     record = example_of_credit(16);
     record.credit.channel = 8;

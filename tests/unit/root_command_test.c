@@ -529,7 +529,7 @@ static void test_command_blank_clears(void **state) {
     bring_one(7, 1, 70);
     bring_one(8, 1, 80);
     assert_int_equal(s_site.sent_count, from);
-    assert_int_equal(counted(MM_COUNTER_COMMANDS_OLD), 1);
+    assert_int_equal(counted(MM_COUNTER_COMMANDS_OLD), 2);
     expect_live_round_with(0);
     open_session();
     confirm_all();

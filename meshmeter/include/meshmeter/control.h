@@ -6,6 +6,7 @@
 #include "meshmeter/command.h"
 #include "meshmeter/counters.h"
 #include "meshmeter/credit.h"
+#include "meshmeter/legacy_command.h"
 #include "meshmeter/metering.h"
 #include "meshmeter/port/actions.h"
 #include "meshmeter/port/crypto.h"
@@ -97,6 +98,8 @@ typedef struct {
     uint32_t new_era;              ///< random, not 0 (asserted): used if there is no state
     uint32_t slot_count_min;       ///< of a slot plan, so that a round fits its cycle; mm_node_init sets it
     bool tamper_open[MM_CHANNELS]; ///< a tamper contact opens the relay (else it is only reported)
+    bool legacy_commands;          ///< the original's form is taken until a signed command was
+    uint8_t legacy_secret[MM_LEGACY_SECRET_BYTES];
 } mm_control_options_t;
 
 /// How long a staged configuration is tried, in seconds.
@@ -138,15 +141,14 @@ typedef struct {
     uint8_t acting_status; ///< mm_result_status_t that the answer will have
     // wait: a relay or a record that was refused works again | until MM_CONTROL_RETRY_S | then it is tried again
     mm_us_t retry_at;
-    // wait: the customer may type a token again | until mm_credit_lock_out_s, counted anew after a restart | then it is
-    // judged
-    mm_us_t locked_until[MM_CHANNELS];
+    mm_us_t locked_until[MM_CHANNELS]; ///< no token is judged before; mm_credit_lock_out_s, anew after a restart
     // wait: a session with the staged configuration succeeds | until MM_CONTROL_TRIAL_S | then the one before is used
     // again
     mm_us_t trial_until;
     // wait: HQ confirms a format with its code | until MM_CONTROL_FORMAT_S | then the code is void
     mm_us_t format_until;
     uint32_t format_code; ///< 0 = none
+    mm_legacy_seen_t legacy_seen;
     bool reboot_due;
     bool send_now;     ///< the owner plans a session and clears it
     bool plan_changed; ///< the owner takes slots and clears it
@@ -161,6 +163,11 @@ void mm_control_open(mm_control_t *self, const mm_control_options_t *options, mm
 /// One sealed command. MM_OK: taken (its answer is a record), or passed over because it is not new. MM_ERR_BUSY: not
 /// now (clock or storage): bring it again. Others: refused and counted, nothing changed.
 mm_err_t mm_control_take(mm_control_t *self, const void *bytes, size_t bytes_count, mm_us_t now);
+/// One item of a message in the original's form (legacy_command.h), answered by a RESULT for each command in it, with
+/// command id 0. MM_OK: carried out for the meters that are here, or it was already. MM_ERR_NOT_FOUND: none of its
+/// meters is here (not counted: the item may be for another node). MM_ERR_BUSY: not now, bring it again. MM_ERR_STATE:
+/// this form is not taken here (any more). MM_ERR_CORRUPT, MM_ERR_ARG: refused. Refusals are counted.
+mm_err_t mm_control_take_legacy(mm_control_t *self, const char *item, size_t item_bytes, mm_us_t now);
 /// Digits typed for a meter.
 mm_typed_answer_t mm_control_type_token(mm_control_t *self, uint8_t channel, const char *digits, mm_us_t now);
 /// The customer takes emergency credit. MM_ERR_STATE, MM_ERR_STORAGE, MM_ERR_ARG (no such meter).

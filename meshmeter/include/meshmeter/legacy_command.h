@@ -19,8 +19,8 @@
 #define MM_LEGACY_SECRET_BYTES MM_AES_BLOCK_BYTES
 /// How far `f` may be from today, in days: the sender's local date is not ours.
 #define MM_LEGACY_DATE_DAYS 1
-/// An item that is the same as the last one about the same thing is not carried out again for so long: a retained
-/// message comes in every session.
+/// An item that is the same as the last one about the same thing is not carried out again until it was not seen for so
+/// long: a retained message comes in every session.
 #define MM_LEGACY_REPEAT_S (24 * 60 * 60)
 #define MM_LEGACY_SEEN_MAX 32
 
@@ -61,8 +61,8 @@ typedef struct {
 } mm_legacy_order_t;
 
 typedef struct {
-    uint64_t hash;    ///< of the item without white space
-    uint64_t subject; ///< of its command and the meters it names
+    uint32_t hash;    ///< of the item without white space; not 0
+    uint32_t subject; ///< of its command and the meters it names
     uint8_t order_count;
     uint8_t next_order;
     mm_command_kind_t kinds[2]; ///< without locks
@@ -82,17 +82,17 @@ mm_legacy_verdict_t mm_legacy_command_read(mm_legacy_command_t *self, const char
 /// The orders of a good item, in their order: true and *order. Either all of them are possible or the item is refused.
 bool mm_legacy_command_next(mm_legacy_command_t *self, mm_legacy_order_t *order);
 
-/// What was carried out lately. Zero: nothing. Not kept across a start, so what is retained then runs once more: that
-/// is harmless for all kinds but update, whose registers begin again; the spec says so.
+/// What was carried out lately. Zero: nothing. Not kept across a start, so what is retained then runs once more.
 typedef struct {
     struct {
-        uint64_t hash; ///< 0 = free
-        uint64_t subject;
-        mm_us_t at;
+        uint32_t hash; ///< 0 = free
+        uint32_t subject;
+        uint32_t at_s; ///< seen last
     } items[MM_LEGACY_SEEN_MAX];
 } mm_legacy_seen_t;
 
-bool mm_legacy_seen_is_repeated(const mm_legacy_seen_t *self, const mm_legacy_command_t *command, mm_us_t now);
+/// Whether the item was carried out, and seen within MM_LEGACY_REPEAT_S; then it is seen now once more.
+bool mm_legacy_seen_is_repeated(mm_legacy_seen_t *self, const mm_legacy_command_t *command, mm_us_t now);
 /// Takes the place of an earlier item about the same thing, else of the oldest.
 void mm_legacy_seen_add(mm_legacy_seen_t *self, const mm_legacy_command_t *command, mm_us_t now);
 

@@ -100,8 +100,8 @@ typedef struct {
 typedef struct {
     uint32_t era;
     uint32_t counter;
-    uint64_t command_id;
-    uint8_t kind; ///< mm_command_kind_t
+    uint64_t command_id; ///< 0 = it came in the original's form, and took no counter
+    uint8_t kind;        ///< mm_command_kind_t
     uint8_t channel;
     uint8_t status; ///< mm_result_status_t
     mm_label_t at;

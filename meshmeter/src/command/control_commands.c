@@ -113,7 +113,7 @@ static void begin_task(const mm_control_t *self, mmi_task_t *task) {
     const mm_command_t *command = task->command;
     task->draft = *self;
     task->draft.counter = command->counter;
-    task->draft.signed_only = true;
+    task->draft.signed_only = self->signed_only || !task->is_unsigned;
     task->record = (mm_record_t){.type = MM_RECORD_RESULT};
     task->record.result =
         mmi_control_result(self, command->kind, command->channel, command->counter, command->id, task->now);
@@ -132,8 +132,9 @@ static mm_err_t store(mm_control_t *self, mmi_task_t *task, mm_result_status_t s
                               task->has_change ? &task->change : NULL, task->now);
 }
 
-static mm_err_t carry_out(mm_control_t *self, mmi_task_t *task, mm_time_t time) {
+mm_err_t mmi_control_carry_out(mm_control_t *self, mmi_task_t *task, mm_time_t time) {
     const mm_command_t *command = task->command;
+    bool was_acting = self->acting_kind != MM_COMMAND_NONE;
     begin_task(self, task);
     mm_result_status_t status = judge(self, task, time);
     if (status == MM_RESULT_DONE) {
@@ -151,7 +152,7 @@ static mm_err_t carry_out(mm_control_t *self, mmi_task_t *task, mm_time_t time) 
     if (err != MM_OK) {
         return MM_ERR_BUSY;
     }
-    if (self->acting_kind != MM_COMMAND_NONE && self->acting_command_id == command->id) {
+    if (!was_acting && self->acting_kind != MM_COMMAND_NONE) {
         mmi_control_act(self, command, &task->body, task->now);
     }
     mmi_control_follow(self, command->channel, task->now);
@@ -180,5 +181,5 @@ mm_err_t mm_control_take(mm_control_t *self, const void *bytes, size_t bytes_cou
         return MM_ERR_BUSY;
     }
     mmi_task_t task = {.command = &command, .now = now};
-    return carry_out(self, &task, time);
+    return mmi_control_carry_out(self, &task, time);
 }

@@ -19,7 +19,8 @@ typedef struct {
     mm_writer_t detail; ///< of the result
     mm_meter_change_t change;
     bool has_change;
-    bool is_silent; ///< the answer comes later
+    bool is_silent;   ///< the answer comes later
+    bool is_unsigned; ///< the original's form
     mm_us_t now;
 } mmi_task_t;
 
@@ -55,6 +56,10 @@ bool mmi_control_is_low(const mm_control_t *self, uint8_t channel);
 void mmi_control_retry_later(mm_control_t *self, mm_us_t now);
 mm_result_record_t mmi_control_result(const mm_control_t *self, uint8_t kind, uint8_t channel, uint32_t counter,
                                       uint64_t command_id, mm_us_t now);
+
+// control_commands.c
+/// Expiry, channel, body; do it, store it with its answer, act. MM_ERR_BUSY: nothing happened.
+mm_err_t mmi_control_carry_out(mm_control_t *self, mmi_task_t *task, mm_time_t time);
 
 // control_meter.c
 mm_result_status_t mmi_control_run_update(const mm_control_t *self, mmi_task_t *task);

@@ -159,11 +159,14 @@ static void replay_orders(mm_control_t *self, const mm_result_record_t *result) 
 }
 
 static bool replay_result(mm_control_t *self, const mm_result_record_t *result, mm_us_t now) {
-    bool is_new = result->counter > self->counter;
-    bool ends_acting = self->acting_kind != MM_COMMAND_NONE && result->command_id == self->acting_command_id;
+    // The original's form takes no counter: behind the image, its results are new.
+    bool is_unsigned = result->command_id == 0;
+    bool ends_acting = self->acting_kind != MM_COMMAND_NONE && result->command_id == self->acting_command_id &&
+                       result->kind == self->acting_kind;
+    bool is_new = is_unsigned ? !ends_acting : result->counter > self->counter;
     bool is_format_step = ends_acting && result->kind == MM_COMMAND_FORMAT && result->status == MM_RESULT_TRYING &&
                           result->channel < MM_CHANNELS && (self->format_channels >> result->channel & 1) != 0;
-    if (is_new) {
+    if (is_new && !is_unsigned) {
         self->counter = result->counter;
         self->signed_only = true;
     }

@@ -132,14 +132,14 @@ bool mm_legacy_message_next(mm_legacy_message_t *self, const char **item, size_t
 
 // --- check value ---------------------------------------------------------------------------------------------------
 
-// FNV-1a with 64 bits: it tells repetitions apart, and keeps nobody out.
-#define HASH_BEGIN UINT64_C(0xCBF29CE484222325)
+// FNV-1a: it tells repetitions apart, and keeps nobody out.
+#define HASH_BEGIN UINT32_C(0x811C9DC5)
 
-static uint64_t hash_byte(uint64_t hash, uint8_t byte) {
-    return (hash ^ byte) * UINT64_C(0x100000001B3);
+static uint32_t hash_byte(uint32_t hash, uint8_t byte) {
+    return (hash ^ byte) * UINT32_C(0x01000193);
 }
 
-static uint64_t hash_text(uint64_t hash, const char *text) {
+static uint32_t hash_text(uint32_t hash, const char *text) {
     for (; *text != '\0'; text++) {
         hash = hash_byte(hash, (uint8_t)*text);
     }
@@ -147,8 +147,8 @@ static uint64_t hash_text(uint64_t hash, const char *text) {
 }
 
 // The item without white space: its first bytes as key, and the hash of all of it. Strings stay as they were sent.
-static uint64_t serialise(const char *item, size_t item_bytes, uint8_t key[MM_AES256_KEY_BYTES]) {
-    uint64_t hash = HASH_BEGIN;
+static uint32_t serialise(const char *item, size_t item_bytes, uint8_t key[MM_AES256_KEY_BYTES]) {
+    uint32_t hash = HASH_BEGIN;
     size_t used = 0;
     bool in_string = false;
     bool escaped = false;
@@ -167,7 +167,7 @@ static uint64_t serialise(const char *item, size_t item_bytes, uint8_t key[MM_AE
             key[used++] = (uint8_t)character;
         }
     }
-    return hash != 0 ? hash : 1;
+    return hash | 1; // 0 is no item
 }
 
 static bool hex_value(const char *text, uint8_t bytes[CHECK_BYTES]) {
@@ -468,9 +468,14 @@ bool mm_legacy_command_next(mm_legacy_command_t *self, mm_legacy_order_t *order)
 
 // --- repetition ----------------------------------------------------------------------------------------------------
 
-bool mm_legacy_seen_is_repeated(const mm_legacy_seen_t *self, const mm_legacy_command_t *command, mm_us_t now) {
+static uint32_t seconds_of(mm_us_t now) {
+    return (uint32_t)(now / MM_US_PER_S);
+}
+
+bool mm_legacy_seen_is_repeated(mm_legacy_seen_t *self, const mm_legacy_command_t *command, mm_us_t now) {
     for (size_t i = 0; i < MM_LEGACY_SEEN_MAX; i++) {
-        if (self->items[i].hash == command->hash && now - self->items[i].at < MM_LEGACY_REPEAT_S * MM_US_PER_S) {
+        if (self->items[i].hash == command->hash && seconds_of(now) - self->items[i].at_s < MM_LEGACY_REPEAT_S) {
+            self->items[i].at_s = seconds_of(now);
             return true;
         }
     }
@@ -484,11 +489,10 @@ void mm_legacy_seen_add(mm_legacy_seen_t *self, const mm_legacy_command_t *comma
             place = i;
             break;
         }
-        if (self->items[place].hash != 0 && (self->items[i].hash == 0 || self->items[i].at < self->items[place].at)) {
-            place = i;
-        }
+        bool is_older = self->items[i].hash == 0 || self->items[i].at_s < self->items[place].at_s;
+        place = self->items[place].hash != 0 && is_older ? i : place;
     }
     self->items[place].hash = command->hash;
     self->items[place].subject = command->subject;
-    self->items[place].at = now;
+    self->items[place].at_s = seconds_of(now);
 }

@@ -72,12 +72,11 @@ bool mmi_root_commands_take(mm_root_commands_t *self, const mm_mqtt_event_t *eve
         return false;
     }
     bool is_known = self->is_known && batch.database_id == self->database_id;
-    if (is_known && batch.revision < self->revision) {
-        mm_counters_add(counters, MM_COUNTER_COMMANDS_OLD, 1);
+    if (is_known && batch.revision <= self->revision) {
+        // The retained one once more, or one that HQ has replaced or cleared.
+        bool is_same = batch.revision == self->revision && self->bytes_count > 0;
+        mm_counters_add(counters, MM_COUNTER_COMMANDS_OLD, is_same ? 0 : 1);
         return false;
-    }
-    if (is_known && batch.revision == self->revision) {
-        return false; // the retained one once more
     }
     self->news = find_news(self, &batch);
     self->is_known = true;

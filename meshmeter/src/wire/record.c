@@ -175,7 +175,7 @@ static void get_gap(mm_reader_t *reader, mm_gap_record_t *gap) {
 // The detail is the rest of the payload; so it needs no length of its own (6.7).
 static void put_result(mm_writer_t *writer, const mm_result_record_t *result) {
     MM_ASSERT(result->era >= 1);
-    MM_ASSERT(result->command_id >= 1 && result->command_id <= MMI_VALUE_MAX);
+    MM_ASSERT(result->command_id <= MMI_VALUE_MAX);
     MM_ASSERT(result->kind != 0);
     MM_ASSERT(result->channel < MM_CHANNELS || result->channel == MM_COMMAND_WHOLE_NODE);
     MM_ASSERT(result->detail_bytes <= MM_RESULT_DETAIL_BYTES_MAX);
@@ -198,7 +198,7 @@ static void get_result(mm_reader_t *reader, mm_result_record_t *result) {
     result->status = mm_get_u8(reader);
     result->at = mmi_get_label(reader);
     size_t detail_bytes = mm_reader_left_bytes(reader);
-    if (result->era == 0 || result->command_id == 0 || result->kind == 0 ||
+    if (result->era == 0 || result->kind == 0 ||
         (result->channel >= MM_CHANNELS && result->channel != MM_COMMAND_WHOLE_NODE) ||
         detail_bytes > MM_RESULT_DETAIL_BYTES_MAX) {
         reader->failed = true;

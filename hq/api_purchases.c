@@ -137,12 +137,12 @@ static bool add_unit(void *context, const mm_ledger_line_t *line) {
 static void get_books(mm_api_request_t *self) {
     mm_hq_error_t error;
     books_t books = {.balanced = true};
-    cJSON *balanced = cJSON_AddBoolToObject(self->answer, "balanced", true);
+    cJSON_AddBoolToObject(self->answer, "balanced", true);
     books.meters = cJSON_AddArrayToObject(self->answer, "meters");
     books.ledger = cJSON_AddArrayToObject(self->answer, "ledger");
     if (mm_api_take_result(self, mm_reconcile(self->desk, add_meter, &books, &error), &error) &&
         mm_api_take_result(self, mm_ledger(self->desk, add_unit, &books, &error), &error) && !books.balanced) {
-        cJSON_ReplaceItemViaPointer(self->answer, balanced, cJSON_CreateFalse());
+        cJSON_ReplaceItemInObject(self->answer, "balanced", cJSON_CreateFalse());
     }
 }
 

@@ -314,10 +314,13 @@ static bool add_purchase(sale_t *self) {
 }
 
 static bool set_command(sqlite3 *db, const char *sql, int64_t purchase_id, int64_t command_id) {
+    if (command_id == 0) {
+        return false;
+    }
     mmi_sql_t change = mmi_sql_begin(db, sql);
     mmi_sql_put_integer(&change, command_id);
     mmi_sql_put_integer(&change, purchase_id);
-    return command_id != 0 && mmi_sql_run(&change);
+    return mmi_sql_run(&change);
 }
 
 static bool write_sale(sale_t *self) {

@@ -302,10 +302,13 @@ static bool change_era(sqlite3 *db, int64_t node_id, uint32_t era, int64_t now_u
     if (known == era) {
         return true;
     }
+    if (known != 0 && !end_era(db, node_id, (uint32_t)known, now_us)) {
+        return false;
+    }
     mmi_sql_t put = mmi_sql_begin(db, "INSERT OR REPLACE INTO books_era (node, era) VALUES (?, ?)");
     mmi_sql_put_integer(&put, node_id);
     mmi_sql_put_integer(&put, era);
-    return (known == 0 || end_era(db, node_id, (uint32_t)known, now_us)) && mmi_sql_run(&put);
+    return mmi_sql_run(&put);
 }
 
 // --- the store's side

@@ -14,7 +14,7 @@
 
 #define SECRET_BYTES_MAX 256
 #define POLL_MS 500
-#define TIMEOUT_S_DEFAULT 600
+#define FOLLOW_S_DEFAULT 600
 
 static void print_help(void) {
     puts("usage: meshmeter send TARGET KIND [KEY=VALUE]… [OPTION]…\n\n"
@@ -151,6 +151,8 @@ static void pause_ms(int64_t milliseconds) {
 static int follow(api_client_t *client, const send_options_t *options, cJSON **order) {
     char path[64];
     orders_progress_t progress = {0};
+    // wait: every command of the order has ended | until --timeout, FOLLOW_S_DEFAULT unless given | then the command ends
+    // with exit code 4; HQ goes on
     int64_t until_ms = now_ms() + options->timeout_s * 1000;
     snprintf(path, sizeof path, "orders/%lld", api_number(*order, "id"));
     for (;;) {
@@ -182,7 +184,7 @@ static int follow(api_client_t *client, const send_options_t *options, cJSON **o
     }
 }
 
-static int send(api_client_t *client, const send_options_t *options, const cJSON *body) {
+static int send_order(api_client_t *client, const send_options_t *options, const cJSON *body) {
     cJSON *answer;
     int code = api_client_ask(client, "orders", body, &answer, NULL);
     if (code != APP_OK) {
@@ -251,7 +253,7 @@ int command_send(int argc, char **argv) {
                                             {"help", no_argument, NULL, 'h'},
                                             API_CLIENT_LONG_OPTIONS,
                                             {NULL, 0, NULL, 0}};
-    send_options_t chosen = {.priority = -1, .timeout_s = TIMEOUT_S_DEFAULT};
+    send_options_t chosen = {.priority = -1, .timeout_s = FOLLOW_S_DEFAULT};
     for (int option = 0; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         if (option == 'h') {
             print_help();
@@ -274,7 +276,7 @@ int command_send(int argc, char **argv) {
     api_client_t client;
     int code = api_client_open(&client, "send", &chosen.client);
     if (code == APP_OK) {
-        code = send(&client, &chosen, body);
+        code = send_order(&client, &chosen, body);
         api_client_close(&client);
     }
     cJSON_Delete(body);

@@ -56,7 +56,6 @@ static size_t write_prefix(char *line, size_t line_bytes, mm_log_level_t level) 
 
 // Keep a line (with its end), at the cost of the oldest ones.
 static void keep_line(const char *line, size_t line_bytes) {
-    // wait: another thread has kept or copied a line | until outside: it only copies memory | then this one is kept
     (void)pthread_mutex_lock(&s_tail_lock);
     size_t dropped = 0;
     while (s_tail_bytes - dropped + line_bytes > sizeof s_tail) {
@@ -71,7 +70,6 @@ static void keep_line(const char *line, size_t line_bytes) {
 }
 
 size_t mm_linux_log_tail(char *text, size_t capacity_bytes) {
-    // wait: another thread has kept a line | until outside: it only copies memory | then the tail is copied
     (void)pthread_mutex_lock(&s_tail_lock);
     size_t from = 0;
     while (s_tail_bytes - from > capacity_bytes) {

@@ -16,8 +16,11 @@ bool mmi_root_commands_take(mm_root_commands_t *self, const mm_mqtt_event_t *eve
 bool mmi_root_commands_read(const mm_root_commands_t *self, mm_command_batch_t *batch);
 /// The role or the database is gone: nothing is known any more.
 void mmi_root_commands_forget(mm_root_commands_t *self);
-/// A session is over: who was not asked in it is asked in the next live round.
-void mmi_root_commands_end_session(mm_root_commands_t *self);
+/// The broker has granted the subscription of this session.
+void mmi_root_commands_subscribed(mm_root_commands_t *self);
+/// A session is over: who was not asked in it is asked in the next live round. clean: had there been a batch at the
+/// broker, it would have come.
+void mmi_root_commands_end_session(mm_root_commands_t *self, bool clean);
 /// Nodes in the mesh with news, in the order of their commands, at most `capacity`; they count as asked from now on. So
 /// does who is not in the mesh: the next live round after he came back brings it.
 uint8_t mmi_root_commands_select_news(mm_root_commands_t *self, mm_cursor_table_t *cursors, mm_mac_t *nodes,

@@ -61,7 +61,7 @@ class Broker:
 
 
 class Node:
-    def __init__(self, directory, port):
+    def __init__(self, directory, port, extra=""):
         self.directory = directory
         self.socket = os.path.join(directory, "control")
         self.state = os.path.join(directory, "state")
@@ -81,7 +81,7 @@ class Node:
                 f"broker = mqtt://127.0.0.1:{port}\nstorage_sync = no\npulses = model:5\nspeed = {SPEED}\n"
                 f"clock_origin_real_us = {time.time_ns() // 1000}\nclock_origin_utc_us = {origin_us}\n"
                 f"pulses_begin_s = {origin_us // 1000000}\ncycle_ms = 1000\n"
-                "meter.1 = flat-1,1000,0\nmeter.2 = flat-2,1000,0\nmeter.3 = flat-3,1000,0\n"
+                f"{extra}meter.1 = flat-1,1000,0\nmeter.2 = flat-2,1000,0\nmeter.3 = flat-3,1000,0\n"
             )
 
     def private(self, name, text):
@@ -233,5 +233,36 @@ def node_takes_commands():
     note(f"     {node.counter} commands, 2 brokers, {node.status()['boot_no']} starts")
 
 
+def legacy_lock(meter, state):
+    """With the published check value of lock items, which is the same for every meter."""
+    item = f'{{"cmd":"lock","disCon":[{{"mid":"{meter}","state":{state}}}],"cha":"b914f5e9"}}'
+    return f'{{"cmdarr":[{item}]}}'.encode()
+
+
+def node_takes_the_originals_commands():
+    directory = harness.temporary_directory()
+    broker = Broker(directory, "broker")
+    secret = os.path.join(directory, "legacy.secret")
+    node = Node(directory, broker.port, f"legacy_commands = yes\nlegacy_secret_file = {secret}\n")
+    harness.on_failure(lambda: harness.print_tail(node.log))
+    node.private("legacy.secret", "mi mama me mima mucho")
+    os.chmod(secret, 0o644)
+    code, _, error = harness.run_program("node", "--config", os.path.join(directory, "node.conf"))
+    expect(code == 2 and "chmod 600" in error and secret in error, f"{code} {error}")
+    os.chmod(secret, 0o600)
+    node.start()
+    broker.client.publish(TOPIC, legacy_lock("flat-3", 1), retain=True)
+    node.wait("flat-3 is locked", lambda status: status["meters"][2]["relay_reasons"] == ["locked"])
+    expect(node.relays()["3"] == "open" and node.relays()["1"] == "closed", f"relays are {node.relays()}")
+    broker.client.publish(TOPIC, legacy_lock("flat-3", 0), retain=True)
+    node.wait("flat-3 is unlocked", lambda status: status["meters"][2]["relay"] == "closed")
+    expect(not node.status()["control"]["signed_only"], "an unsigned command counts as signed")
+    node.order(broker, LOCK, 1)
+    expect(node.status()["control"]["signed_only"], "a signed command does not count")
+    broker.client.publish(TOPIC, legacy_lock("flat-3", 1), retain=True)
+    node.wait("the old form is refused", lambda status: status["counters"].get("command_unsigned", 0) > 0)
+    expect(node.relays()["3"] == "closed", f"relays are {node.relays()}")
+
+
 if __name__ == "__main__":
-    harness.main(node_takes_commands)
+    harness.main(node_takes_commands, node_takes_the_originals_commands)

@@ -115,6 +115,23 @@ void mm_ask_commands_begin(const mm_frame_t *frame, mm_ask_commands_t *self);
 /// Next one: true and its bytes.
 bool mm_ask_commands_next(mm_ask_commands_t *self, const uint8_t **bytes, size_t *bytes_count);
 
+/// Section 5 of an ASK: items of a message in the original's form (legacy_command.h), for every node, each after its
+/// length u16; nothing in them is read here.
+typedef struct {
+    const char *text; ///< borrowed
+    uint16_t text_bytes;
+} mm_ask_item_t;
+
+/// What fits behind every ask.
+#define MM_ASK_ITEM_BYTES_MAX 1280
+
+/// Write the ask with items, in their order, up to the first that does not fit. Returns the whole size, 0 if not even
+/// the ask fits.
+size_t mm_frame_write_ask_with_items(void *bytes, size_t capacity_bytes, mm_mac_t source, const mm_ask_t *ask,
+                                     const mm_ask_item_t *items, uint8_t item_count);
+/// As mm_ask_commands_begin, for the items; mm_ask_commands_next reads them.
+void mm_ask_items_begin(const mm_frame_t *frame, mm_ask_commands_t *self);
+
 /// Section 4 of a REPORT: how far a node is with commands, and its credit.
 typedef struct {
     uint32_t era;        ///< 0: no state, nothing is taken

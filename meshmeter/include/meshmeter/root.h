@@ -61,6 +61,7 @@ typedef struct {
     uint64_t database_id;
     uint64_t revision;
     uint64_t news;        ///< bit per command: came in this session, and its node was not asked since
+    bool is_legacy;       ///< bytes are a message in the original's form
     uint16_t bytes_count; ///< 0 = there are no commands
     uint8_t bytes[MM_DOWNLINK_BYTES_MAX];
 } mm_root_commands_t;

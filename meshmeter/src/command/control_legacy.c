@@ -75,8 +75,7 @@ mm_err_t mm_control_take_legacy(mm_control_t *self, const char *item, size_t ite
         return refuse(self, verdict);
     }
     if (mm_legacy_seen_is_repeated(&self->legacy_seen, &legacy, now)) {
-        mm_counters_add(self->counters, MM_COUNTER_COMMAND_REPEATED, 1);
-        return MM_OK;
+        return MM_OK; // retained, it comes in every round: nothing to count
     }
     return carry_out_all(self, &legacy, now);
 }

@@ -146,6 +146,17 @@ static void take_commands(mm_node_t *self, const mm_frame_t *frame, mm_us_t now)
     }
 }
 
+static void take_items(mm_node_t *self, const mm_frame_t *frame, mm_us_t now) {
+    mm_ask_commands_t items;
+    const uint8_t *bytes;
+    size_t bytes_count;
+    mm_err_t err = MM_OK;
+    mm_ask_items_begin(frame, &items);
+    while (err != MM_ERR_BUSY && mm_ask_commands_next(&items, &bytes, &bytes_count)) {
+        err = mm_control_take_legacy(&self->control, (const char *)bytes, bytes_count, now);
+    }
+}
+
 static void take_ask(mm_node_t *self, const mm_frame_t *frame, mm_us_t now) {
     mm_ask_t ask;
     if (mm_frame_read_ask(frame, &ask) != MM_OK) {
@@ -159,6 +170,7 @@ static void take_ask(mm_node_t *self, const mm_frame_t *frame, mm_us_t now) {
     }
     if (self->has_control) {
         take_commands(self, frame, now);
+        take_items(self, frame, now);
     }
     size_t size = mm_report_build(&self->metering, self->has_control ? &self->control : NULL, self->options.mac,
                                   self->layer, &ask, now, self->frame, sizeof self->frame);

@@ -157,6 +157,28 @@ static void take_own_commands(mm_root_t *self, const mm_command_batch_t *command
     }
 }
 
+// The original's form goes to every node: only there is known whose meters they are.
+static void take_own_items(mm_root_t *self, mm_us_t now) {
+    mm_ask_item_t items[MM_LEGACY_ITEMS_MAX];
+    uint8_t count = mmi_root_commands_items(&self->commands, 0, items);
+    mm_err_t err = MM_OK;
+    for (uint8_t i = 0; i < count && err != MM_ERR_BUSY; i++) {
+        bool on_trial = mm_control_is_on_trial(self->control);
+        err = mm_control_take_legacy(self->control, items[i].text, items[i].text_bytes, now);
+        self->trial_session =
+            !on_trial && mm_control_is_on_trial(self->control) ? self->uplink.session : self->trial_session;
+    }
+}
+
+static size_t write_ask(mm_root_t *self, mm_mac_t mac, const mm_ask_t *ask, const mm_command_batch_t *commands) {
+    mm_ask_item_t items[MM_LEGACY_ITEMS_MAX];
+    uint8_t item_count = mmi_root_commands_items(&self->commands, self->round.round_id, items);
+    if (item_count > 0) {
+        return mm_frame_write_ask_with_items(self->frame, sizeof self->frame, self->mac, ask, items, item_count);
+    }
+    return mm_frame_write_ask_with_commands(self->frame, sizeof self->frame, self->mac, ask, commands, mac);
+}
+
 static void ask_node(mm_root_t *self, mm_mac_t mac, const mm_command_batch_t *commands, mm_us_t now) {
     const mm_cursor_t *cursor = mm_cursor_find(&self->cursors, mac);
     if (cursor == NULL) {
@@ -174,6 +196,7 @@ static void ask_node(mm_root_t *self, mm_mac_t mac, const mm_command_batch_t *co
     };
     if (mm_mac_equal(mac, self->mac)) {
         take_own_commands(self, commands, now);
+        take_own_items(self, now);
         size_t size =
             mm_report_build(self->metering, self->control, self->mac, 1, &ask, now, self->frame, sizeof self->frame);
         mm_frame_t frame;
@@ -181,7 +204,7 @@ static void ask_node(mm_root_t *self, mm_mac_t mac, const mm_command_batch_t *co
         take_report(self, &frame, self->frame, size, now);
         return;
     }
-    size_t size = mm_frame_write_ask_with_commands(self->frame, sizeof self->frame, self->mac, &ask, commands, mac);
+    size_t size = write_ask(self, mac, &ask, commands);
     MM_ASSERT(size > 0);
     if (self->mesh->send(self->mesh->context, mac, self->frame, size) != MM_OK) {
         mm_counters_add(self->counters, MM_COUNTER_MESH_SEND_FAILED, 1); // the round asks again
@@ -540,6 +563,12 @@ static void take_ack(mm_root_t *self, const mm_mqtt_event_t *event, mm_us_t now)
 }
 
 static void take_commands(mm_root_t *self, const mm_mqtt_event_t *event, mm_us_t now) {
+    if (event->bytes != NULL && mm_legacy_message_is_one(event->bytes, event->bytes_count)) {
+        if (mmi_root_commands_take_legacy(&self->commands, event, self->control, self->counters)) {
+            log_info(self, "commands in the original's form", "bytes", (int64_t)event->bytes_count, NULL, 0);
+        }
+        return; // the next live round brings them to everybody, the root too
+    }
     if (!mmi_root_commands_take(&self->commands, event, self->counters)) {
         return;
     }

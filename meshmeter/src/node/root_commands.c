@@ -9,7 +9,7 @@ _Static_assert(MM_COMMAND_BATCH_MAX <= 64, "one bit of `news` for each command")
 _Static_assert(MM_DOWNLINK_BYTES_MAX <= UINT16_MAX, "bytes_count has 16 bits");
 
 bool mmi_root_commands_read(const mm_root_commands_t *self, mm_command_batch_t *batch) {
-    if (self->bytes_count == 0) {
+    if (self->bytes_count == 0 || self->is_legacy) {
         return false;
     }
     mm_err_t err = mm_command_batch_read(self->bytes, self->bytes_count, batch);
@@ -100,6 +100,7 @@ bool mmi_root_commands_take(mm_root_commands_t *self, const mm_mqtt_event_t *eve
         return false;
     }
     self->news = find_news(self, &batch);
+    self->is_legacy = false;
     self->is_known = true;
     self->is_cleared = false;
     self->database_id = batch.database_id;
@@ -108,6 +109,60 @@ bool mmi_root_commands_take(mm_root_commands_t *self, const mm_mqtt_event_t *eve
     memcpy(self->bytes, event->bytes, event->bytes_count);
     return self->news != 0;
 }
+
+// --- the original's form -------------------------------------------------------------------------------------------
+
+bool mmi_root_commands_take_legacy(mm_root_commands_t *self, const mm_mqtt_event_t *event, const mm_control_t *control,
+                                   mm_counters_t *counters) {
+    mm_legacy_message_t message;
+    if (control == NULL || !control->options.legacy_commands || control->signed_only) {
+        mm_counters_add(counters, MM_COUNTER_COMMAND_UNSIGNED, 1);
+        return false;
+    }
+    mm_err_t err = mm_legacy_message_begin(&message, event->bytes, event->bytes_count);
+    if (err != MM_OK) {
+        bool is_large = err == MM_ERR_FULL; // no longer than our buffer, too
+        mm_counters_add(counters, is_large ? MM_COUNTER_DOWNLINK_TOO_LARGE : MM_COUNTER_DOWNLINK_CORRUPT, 1);
+        return false;
+    }
+    if (self->is_legacy && self->bytes_count == event->bytes_count &&
+        memcmp(self->bytes, event->bytes, event->bytes_count) == 0) {
+        return false; // the retained one once more
+    }
+    mmi_root_commands_forget(self);
+    self->is_legacy = true;
+    self->bytes_count = (uint16_t)event->bytes_count;
+    memcpy(self->bytes, event->bytes, event->bytes_count);
+    return true;
+}
+
+uint8_t mmi_root_commands_items(const mm_root_commands_t *self, uint32_t round_id,
+                                mm_ask_item_t items[MM_LEGACY_ITEMS_MAX]) {
+    mm_legacy_message_t message;
+    mm_ask_item_t all[MM_LEGACY_ITEMS_MAX];
+    const char *item = NULL;
+    size_t item_bytes = 0;
+    size_t total_bytes = 0;
+    uint8_t count = 0;
+    if (!self->is_legacy || self->bytes_count == 0) {
+        return 0;
+    }
+    mm_err_t err = mm_legacy_message_begin(&message, self->bytes, self->bytes_count);
+    MM_ASSERT(err == MM_OK); // it was read before it was kept
+    while (mm_legacy_message_next(&message, &item, &item_bytes)) {
+        if (item_bytes <= MM_ASK_ITEM_BYTES_MAX) { // no item that is good is longer
+            all[count++] = (mm_ask_item_t){item, (uint16_t)item_bytes};
+            total_bytes += 2 + item_bytes;
+        }
+    }
+    uint8_t first = total_bytes > MM_ASK_ITEM_BYTES_MAX ? (uint8_t)(round_id % count) : 0;
+    for (uint8_t i = 0; i < count; i++) {
+        items[i] = all[(first + i) % count];
+    }
+    return count;
+}
+
+// --- who is asked --------------------------------------------------------------------------------------------------
 
 static bool has_node(const mm_mac_t *nodes, uint8_t count, mm_mac_t mac) {
     for (uint8_t i = 0; i < count; i++) {

@@ -24,6 +24,7 @@ typedef enum {
     MMI_SECTION_RUN = 2,
     MMI_SECTION_COMMANDS = 3,
     MMI_SECTION_CONTROL = 4,
+    MMI_SECTION_ITEMS = 5,
 } mmi_section_t;
 
 /// Wall time (1.4). put asserts utc >= 0 and a trust that exists; get returns zero with the reader failed otherwise.

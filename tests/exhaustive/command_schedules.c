@@ -7,9 +7,9 @@
 //   C  HQ has read the journal, and clears what is answered
 //   R  the power fails during the next event, or behind it if that stores nothing
 //
-// Where the power fails: at the first place of an R, before every operation of the devices and inside of every one;
-// each of these goes on to the end of a schedule of its own (cases "…/operation.byte"). In the schedules that go on
-// from there it fails at one place, which the schedule chooses.
+// Where the power fails: at the first R, before every operation of the devices and inside of every one, at every byte
+// of it in schedules of up to EVERY_BYTE_EVENTS events; each of these ends its schedule there (cases
+// "…/operation.byte"). In the schedules that go on from there it fails at one place, which the schedule chooses.
 //
 // After each event: every command up to the node's counter has had its effect once and one answer in the journal, in
 // their order; the ones behind it have had nothing. At the end of a schedule all commands are delivered, the node
@@ -22,6 +22,8 @@
 #define FULL_ENDS_EVENTS 6
 #define END_STRIDE 2
 #define OPERATIONS_USUAL 14
+#define OPERATIONS_MAX 256
+#define EVERY_BYTE_EVENTS 4
 
 static const char letters[] = "DNOCR";
 
@@ -189,15 +191,19 @@ static void do_event(char letter) {
 static struct {
     place_t at;
     uint32_t operation; ///< of this event so far
+    uint32_t steps[OPERATIONS_MAX];
 } cut;
 
 static void on_operation(const operation_t *operation) {
     uint32_t number = cut.operation++;
+    uint64_t steps = operation->bytes == NULL ? operation->flash->erase_steps : operation->bytes_count;
+    if (number < OPERATIONS_MAX) {
+        cut.steps[number] = (uint32_t)steps;
+    }
     if (is_dead() || number != cut.at.operation) {
         return;
     }
     if (cut.at.inside) {
-        uint64_t steps = operation->bytes == NULL ? operation->flash->erase_steps : operation->bytes_count;
         mm_sim_power_cut_after(&world.power, cut.at.byte % steps);
     } else {
         mm_sim_power_cut_now(&world.power);
@@ -272,25 +278,43 @@ static uint64_t mixed(uint64_t value) {
     return value ^ value >> 27;
 }
 
+static void try_place(const branch_t *before, unsigned depth, char letter, place_t place) {
+    const step_t step = {letter, place};
+    if (place.inside) {
+        sprintf(label + depth, "/%u.%u", place.operation, place.byte);
+    } else {
+        sprintf(label + depth, "/%u", place.operation);
+    }
+    if (!is_wanted()) {
+        return;
+    }
+    restore_branch(before);
+    bool good = succeeds(run_step, &step);
+    if (enumeration_takes("%s", label) && good) {
+        (void)succeeds(run_end, NULL);
+        end_count++;
+    }
+}
+
+// Each ends its schedule there.
 static void try_every_place(unsigned depth, char letter) {
     branch_t *before = &branches[EVENTS_MAX + 1];
     save_branch(before);
-    uint32_t operations = UINT32_MAX;
-    for (uint32_t number = 0; number < 2 * operations; number++) {
-        const step_t step = {
-            letter,
-            {.operation = number / 2, .inside = number % 2 != 0, .byte = (uint32_t)mixed(schedule_count + number)}};
-        sprintf(label + depth, "/%u.%u", step.place.operation, step.place.inside ? step.place.byte : 0);
-        restore_branch(before);
-        bool good = succeeds(run_step, &step);
-        if (cut.operation <= step.place.operation) {
-            operations = 0; // the event had no such operation: it was cut behind its last one
-        }
-        if (enumeration_takes("%s", label) && good) {
-            (void)succeeds(run_end, NULL);
-            end_count++;
+    const step_t behind_all = {letter, {.operation = UINT32_MAX}};
+    (void)succeeds(run_step, &behind_all);
+    const uint32_t operations = cut.operation;
+    uint32_t steps[OPERATIONS_MAX];
+    MM_ASSERT(operations <= OPERATIONS_MAX);
+    memcpy(steps, cut.steps, sizeof steps);
+    for (uint32_t operation = 0; operation < operations; operation++) {
+        try_place(before, depth, letter, (place_t){.operation = operation});
+        uint32_t stride_bytes = depth <= EVERY_BYTE_EVENTS ? 1 : steps[operation];
+        uint32_t first_byte = (uint32_t)mixed(schedule_count + operation) % stride_bytes;
+        for (uint32_t byte = first_byte; byte < steps[operation]; byte += stride_bytes) {
+            try_place(before, depth, letter, (place_t){.operation = operation, .inside = true, .byte = byte});
         }
     }
+    try_place(before, depth, letter, (place_t){.operation = operations});
     label[depth] = '\0';
     restore_branch(before);
 }

@@ -26,6 +26,7 @@ MAC_TEXT = ":".join(f"{byte:02x}" for byte in MAC)
 LOCK, UNLOCK, BROKER, REBOOT, CREDIT, MODE = 1, 2, 7, 11, 17, 20
 NODE = 0xFF
 CREDIT_WH = 150
+RESTART = 10  # exit code: start me again
 TOPIC = "meter/house/cmd"
 
 
@@ -90,12 +91,13 @@ class Node:
             file.write(text + "\n")
         os.chmod(path, 0o600)
 
-    def start(self):
+    def start(self, **environment):
         with open(self.log, "ab") as log:
             self.process = harness.start_process(
                 [harness.program(), "node", "--config", os.path.join(self.directory, "node.conf")],
                 stdout=log,
                 stderr=log,
+                env={**os.environ, **environment},
             )
         wait_until("the node answers", self.status, 10)
 
@@ -124,7 +126,8 @@ class Node:
             self.vectors.command(MAC_TEXT, era, self.counter, 1000 + self.counter, 0, kind, channel, body, KEY)
         )
         broker.client.publish(TOPIC, self.vectors.command_batch(self.counter, self.commands[-4:]).bytes, retain=True)
-        return self.wait(f"command {self.counter} is taken", lambda status: status["control"]["counter"] == self.counter)
+        if kind != REBOOT:
+            self.wait(f"command {self.counter} is taken", lambda status: status["control"]["counter"] == self.counter)
 
 
 def expect_standing_still(node, number, what):
@@ -172,11 +175,16 @@ def restarts(node, broker, life):
     expect(node.meter(1)["life_pulses"] == life, f"{node.meter(1)} after a reboot, {life} before")
     node.process.send_signal(signal.SIGKILL)
     node.process.wait()
-    node.start()
+    node.start(MM_SUPERVISED="1")
     expect(node.status()["boot_no"] == boot_no + 2, f"{node.status()}")
     expect(node.meter(1)["life_pulses"] == life, f"{node.meter(1)} after a kill, {life} before")
     expect(node.relays()["1"] == "open", f"relays are {node.relays()}")
     expect_standing_still(node, 1, "after the restarts")
+    node.order(broker, REBOOT)
+    code = node.process.wait(timeout=10)
+    expect(code == RESTART, f"a supervised node leaves with exit code {code}")
+    node.start()
+    expect(node.relays()["1"] == "open", f"relays are {node.relays()}")
 
 
 def broker_body(node, port):

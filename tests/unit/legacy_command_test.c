@@ -284,6 +284,10 @@ static void test_legacy_node_kinds(void **state) {
                    MM_LEGACY_COMMAND_GOOD);
     assert_order(MM_COMMAND_OTA_URL, "", &body);
     assert_string_equal(body.ota_url.url, "https://x.example/a.bin");
+    assert_verdict(
+        "{\"cmd\":\"ota\",\"f\": 250301 ,\"other\": true,\"a\":1E-3,\"b\":2e+0,\"c\": null,\"cha\":\"CHACHACH\"}",
+        MM_LEGACY_COMMAND_GOOD);
+    assert_order(MM_COMMAND_OTA_START, "", &body);
     assert_verdict("{\"cmd\":\"ota\",\"f\":\"250301\",\"cha\":\"CHACHACH\"}", MM_LEGACY_COMMAND_GOOD);
     assert_order(MM_COMMAND_OTA_START, "", &body);
     assert_no_more();
@@ -386,6 +390,8 @@ static void test_legacy_check_value_is_of_the_compact_text(void **state) {
     assert_verdict("{\"cmd\":\"erase\",\"f\":\"250301\",\"mid\":\"flat-1\",\"cha\":\"CHACHACH\"}",
                    MM_LEGACY_COMMAND_GOOD);
     assert_true(s_command.hash == hash);
+    assert_verdict("{\"cmd\":\"erase\",\"f\": 250301 ,\"mid\":\"flat-1\",\"cha\":\"CHACHACH\"}",
+                   MM_LEGACY_COMMAND_GOOD);
     assert_verdict("{\"cmd\":\"erase\",\"f\":\"250301\",\"mid\":\"flat -1\",\"cha\":\"CHACHACH\"}",
                    MM_LEGACY_COMMAND_GOOD);
     assert_true(s_command.hash != hash);
@@ -467,6 +473,13 @@ static void test_legacy_malformed(void **state) {
         "{cmd:\"ota\"}",
         "{'cmd':'ota'}",
         "{1:\"ota\"}",
+        "{\"cmd\":\"ota\",\"f\":,1}",
+        "{\"cmd\":\"ota\",\"f\":,\"x\"}",
+        "{\"cmd\":\"ota\",,[]}",
+        "{\"cmd\":\"ota\",\"f\":[,{}]}",
+        "{\"cmd\":\"ota\",\"f\":[{\"a\":1}:{\"a\":1}]}",
+        "{\"cmd\":\"ota\",\"f\":[{\"a\":1:\"b\":1}]}",
+        "{\"cmd\":\"ota\",\"f\":[{\"a\":1,}]}",
         "{\"cmd\":\"ota\",\"f\":tru}",
         "{\"cmd\":\"ota\",\"f\":nul}",
         "{\"cmd\":\"ota\",\"f\":falsey}",

@@ -623,6 +623,56 @@ static void test_command_batch_goes_with_the_role(void **state) {
     expect_asked(1, from, 70);
 }
 
+// A blank is not retained: who was not there when HQ cleared the topic sees only that nothing comes.
+static void test_command_batch_that_has_gone_from_the_broker(void **state) {
+    (void)state;
+    reach_dwelling(1, 1);
+    bring_one(8, 1, 80);
+    answer_with_result(1, 11);
+    confirm_all();
+    expect_live_round_with(80);
+    open_session();
+    confirm_all(); // and nothing comes
+    expect_live_round_with(0);
+    assert_int_equal(s_site.root.sessions_clean, 2);
+    open_session();
+    confirm_all();
+    // The broker had only lost it, and HQ has published the same again.
+    size_t from = s_site.sent_count;
+    bring_one(8, 1, 80);
+    wait_us(s_site.timing.drain_us); // a drain round was open: the hold of the records is over
+    expect_asked(1, from, 80);
+    assert_int_equal(counted(MM_COUNTER_COMMANDS_OLD), 0);
+    bring_one(7, 1, 70);
+    assert_int_equal(counted(MM_COUNTER_COMMANDS_OLD), 1);
+}
+
+// A session that fails, or may not listen, shows nothing.
+static void test_command_batch_survives_a_session_that_heard_nothing(void **state) {
+    (void)state;
+    reach_dwelling(1, 1);
+    bring_one(8, 1, 80);
+    answer_with_result(1, 11);
+    confirm_all();
+    expect_live_round_with(80);
+    open_session();
+    mqtt_event(MM_MQTT_ERROR, 0);
+    mqtt_event(MM_MQTT_DISCONNECTED, 0);
+    reach(MM_ROOT_IDLE);
+    expect_live_round_with(80);
+    s_site.suback_reason = 0x87;
+    open_session();
+    confirm_all();
+    assert_int_equal(counted(MM_COUNTER_SUBSCRIBE_REFUSED), 1);
+    expect_live_round_with(80);
+    // The same message again is enough to keep it.
+    s_site.suback_reason = 0;
+    open_session();
+    confirm_all();
+    bring_one(8, 1, 80);
+    expect_live_round_with(80);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_command_is_answered_in_its_session),
@@ -645,6 +695,8 @@ int main(void) {
         cmocka_unit_test(test_command_batch_that_cannot_be_used),
         cmocka_unit_test(test_command_batch_of_a_later_version),
         cmocka_unit_test(test_command_batch_goes_with_the_role),
+        cmocka_unit_test(test_command_batch_that_has_gone_from_the_broker),
+        cmocka_unit_test(test_command_batch_survives_a_session_that_heard_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

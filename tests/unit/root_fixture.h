@@ -29,6 +29,7 @@ typedef struct {
     size_t sent_count;
     uint32_t session; ///< 0 = none
     uint16_t packet_id;
+    uint8_t suback_reason; ///< of the subscription to commands
     mm_batch_header_t published[MESSAGES_MAX];
     uint16_t published_ids[MESSAGES_MAX];
     size_t published_count;
@@ -157,10 +158,14 @@ static inline void reach(mm_root_phase_t phase) {
     fail_msg("phase %d is never reached", phase);
 }
 
-static inline void mqtt_event(mm_mqtt_event_kind_t kind, uint16_t packet_id) {
-    const mm_mqtt_event_t event = {.kind = kind, .session = s_site.session, .packet_id = packet_id};
+static inline void mqtt_answer(mm_mqtt_event_kind_t kind, uint16_t packet_id, uint8_t reason) {
+    const mm_mqtt_event_t event = {.kind = kind, .session = s_site.session, .packet_id = packet_id, .reason = reason};
     mm_root_on_mqtt(&s_site.root, &event, now_us());
     poll_root();
+}
+
+static inline void mqtt_event(mm_mqtt_event_kind_t kind, uint16_t packet_id) {
+    mqtt_answer(kind, packet_id, 0);
 }
 
 // Let the slot come, and the broker take the session.
@@ -175,7 +180,7 @@ static inline void open_session(void) {
     assert_int_not_equal(s_site.session, 0);
     mqtt_event(MM_MQTT_CONNECTED, 0);
     mqtt_event(MM_MQTT_SUBSCRIBED, (uint16_t)(s_site.packet_id - 1));
-    mqtt_event(MM_MQTT_SUBSCRIBED, s_site.packet_id);
+    mqtt_answer(MM_MQTT_SUBSCRIBED, s_site.packet_id, s_site.suback_reason);
 }
 
 static inline void puback(size_t message) {

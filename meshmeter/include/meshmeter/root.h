@@ -54,7 +54,10 @@ typedef enum {
 
 /// HQ's newest batch of commands.
 typedef struct {
-    bool is_known; ///< database_id and revision are those of the newest message, which may have been cleared since
+    bool is_known;      ///< database_id and revision are those of the newest message, which may be gone since
+    bool is_cleared;    ///< gone by HQ's blank: everything in it has its answer
+    bool is_subscribed; ///< in this session …
+    bool has_come;      ///< … and something came
     uint64_t database_id;
     uint64_t revision;
     uint64_t news;        ///< bit per command: came in this session, and its node was not asked since

@@ -9,6 +9,8 @@
 
 // Drain rounds of one session that may bring nothing before the session stops asking.
 #define IDLE_DRAINS_MAX 2
+// A SUBACK up to this grants the subscription.
+#define QOS_MAX 2
 
 static void log_info(const mm_root_t *self, const char *message, const char *first_name, int64_t first,
                      const char *second_name, int64_t second) {
@@ -35,7 +37,7 @@ static void forget_session(mm_root_t *self) {
     self->session_at = MM_US_NEVER;
     self->round_at = MM_US_NEVER;
     self->urgent = false;
-    mmi_root_commands_end_session(&self->commands);
+    mmi_root_commands_end_session(&self->commands, false);
 }
 
 // Where to continue with a node: behind what is committed, confirmed, or collected in this session and under way.
@@ -401,6 +403,7 @@ static void source_confirmed(void *context, uint32_t token, mm_us_t now) {
 
 static void source_closed(void *context, bool clean, mm_us_t now) {
     mm_root_t *self = context;
+    mmi_root_commands_end_session(&self->commands, clean);
     forget_session(self);
     self->sessions_clean += clean ? 1 : 0;
     if (self->control != NULL) {
@@ -576,8 +579,16 @@ static void take_commands(mm_root_t *self, const mm_mqtt_event_t *event, mm_us_t
     }
 }
 
+static bool is_command_suback(const mm_root_t *self, const mm_mqtt_event_t *event) {
+    return event->kind == MM_MQTT_SUBSCRIBED && event->packet_id != 0 && event->reason <= QOS_MAX &&
+           event->packet_id == self->uplink.command_packet_id && mm_uplink_is_current(&self->uplink, event->session);
+}
+
 void mm_root_on_mqtt(mm_root_t *self, const mm_mqtt_event_t *event, mm_us_t now) {
     if (event->kind != MM_MQTT_DATA) {
+        if (is_command_suback(self, event)) {
+            mmi_root_commands_subscribed(&self->commands);
+        }
         mm_uplink_on_mqtt(&self->uplink, event, now);
         return;
     }

@@ -21,7 +21,17 @@ void mmi_root_commands_forget(mm_root_commands_t *self) {
     *self = (mm_root_commands_t){0};
 }
 
-void mmi_root_commands_end_session(mm_root_commands_t *self) {
+void mmi_root_commands_subscribed(mm_root_commands_t *self) {
+    self->is_subscribed = true;
+}
+
+void mmi_root_commands_end_session(mm_root_commands_t *self, bool clean) {
+    if (clean && self->is_subscribed && !self->has_come) {
+        // HQ has cleared it while nobody listened; or the broker has lost it, and HQ will publish the same again.
+        self->bytes_count = 0;
+    }
+    self->is_subscribed = false;
+    self->has_come = false;
     self->news = 0;
 }
 
@@ -52,11 +62,26 @@ static uint64_t find_news(const mm_root_commands_t *self, const mm_command_batch
 // The topic is empty: everything has its answer. The revision stays, so that a broker that brings back an older message
 // is not believed.
 static void clear(mm_root_commands_t *self) {
+    self->is_cleared = true;
     self->bytes_count = 0;
     self->news = 0;
 }
 
+// Neither the retained one once more, nor one that HQ has replaced or cleared.
+static bool is_newer(const mm_root_commands_t *self, const mm_command_batch_t *batch, mm_counters_t *counters) {
+    if (!self->is_known || batch->database_id != self->database_id || batch->revision > self->revision) {
+        return true;
+    }
+    bool is_same = batch->revision == self->revision && !self->is_cleared;
+    if (is_same) {
+        return self->bytes_count == 0; // it was away from the broker
+    }
+    mm_counters_add(counters, MM_COUNTER_COMMANDS_OLD, 1);
+    return false;
+}
+
 bool mmi_root_commands_take(mm_root_commands_t *self, const mm_mqtt_event_t *event, mm_counters_t *counters) {
+    self->has_come = true;
     if (event->bytes_count == 0) {
         clear(self);
         return false;
@@ -71,16 +96,13 @@ bool mmi_root_commands_take(mm_root_commands_t *self, const mm_mqtt_event_t *eve
         mm_counters_add(counters, err == MM_ERR_VERSION ? MM_COUNTER_FRAME_VERSION : MM_COUNTER_DOWNLINK_CORRUPT, 1);
         return false;
     }
-    bool is_known = self->is_known && batch.database_id == self->database_id;
-    if (is_known && batch.revision <= self->revision) {
-        // The retained one once more, or one that HQ has replaced or cleared.
-        bool is_same = batch.revision == self->revision && self->bytes_count > 0;
-        mm_counters_add(counters, MM_COUNTER_COMMANDS_OLD, is_same ? 0 : 1);
+    if (!is_newer(self, &batch, counters)) {
         return false;
     }
     self->news = find_news(self, &batch);
     self->is_legacy = false;
     self->is_known = true;
+    self->is_cleared = false;
     self->database_id = batch.database_id;
     self->revision = batch.revision;
     self->bytes_count = (uint16_t)event->bytes_count;

@@ -24,8 +24,11 @@ uint8_t mmi_root_commands_items(const mm_root_commands_t *self, uint32_t round_i
                                 mm_ask_item_t items[MM_LEGACY_ITEMS_MAX]);
 /// The role or the database is gone: nothing is known any more.
 void mmi_root_commands_forget(mm_root_commands_t *self);
-/// A session is over: who was not asked in it is asked in the next live round.
-void mmi_root_commands_end_session(mm_root_commands_t *self);
+/// The broker has granted the subscription of this session.
+void mmi_root_commands_subscribed(mm_root_commands_t *self);
+/// A session is over: who was not asked in it is asked in the next live round. clean: had there been a batch at the
+/// broker, it would have come.
+void mmi_root_commands_end_session(mm_root_commands_t *self, bool clean);
 /// Nodes in the mesh with news, in the order of their commands, at most `capacity`; they count as asked from now on. So
 /// does who is not in the mesh: the next live round after he came back brings it.
 uint8_t mmi_root_commands_select_news(mm_root_commands_t *self, mm_cursor_table_t *cursors, mm_mac_t *nodes,

@@ -98,6 +98,8 @@ EXAMPLES = {
     "storage_sync": "no",
     "router": "off",
     "clock": "unset",
+    "relays": "file",
+    "legacy_commands": "no",
     "mqtt": "3.1.1",
 }
 
@@ -110,7 +112,9 @@ def example(key):
 
 
 def check_keys():
-    table = re.findall(r"^\| (`[^|]+) \|", read("docs/guide/node.md"), re.MULTILINE)
+    # What follows it are files and commands.
+    before_files = read("docs/guide/node.md").split("\n## Commands", 1)[0]
+    table = re.findall(r"^\| (`[^|]+) \|", before_files, re.MULTILINE)
     keys = [key for cell in table for key in re.findall(r"`([a-z_.0-9]+)`", cell)]
     sentence = re.search(r"The keys (.*?) are written by the demo", read("docs/guide/node.md"), re.DOTALL)
     keys += re.findall(r"`([a-z_]+)`", sentence.group(1))

@@ -14,9 +14,10 @@ typedef enum {
     MM_RECORD_INTERVAL = 1,      ///< load profile: pulses of 8 meters in one interval
     MM_RECORD_MONTH_CLOSING = 2, ///< one meter, one finished month, with its 24 hours of the day
     MM_RECORD_EVENT = 3,
-    MM_RECORD_GAP = 4,    ///< records that will never come, and why
-    MM_RECORD_RESULT = 5, ///< what became of a command
-    MM_RECORD_CREDIT = 6, ///< one movement of credit; answers the command that made it
+    MM_RECORD_GAP = 4,          ///< records that will never come, and why
+    MM_RECORD_RESULT = 5,       ///< what became of a command
+    MM_RECORD_CREDIT = 6,       ///< one movement of credit; answers the command that made it
+    MM_RECORD_INSTALLATION = 7, ///< what an installer has set up; HQ confirms its revision
 } mm_record_type_t;
 
 /// How a record's time label is to be read.
@@ -137,6 +138,27 @@ typedef struct {
     mm_label_t at;
 } mm_credit_record_t;
 
+#define MM_INSTALLATION_TEXT_CHARS_MAX 24
+
+/// What HQ needs to confirm an installation (setup.h). Limits of prepayment follow by command.
+typedef struct {
+    uint32_t revision;
+    bool repeated; ///< HQ asked for it again
+    uint32_t node_no;
+    uint16_t province;
+    uint16_t canton;
+    uint16_t parish;
+    uint32_t postal_code;
+    char installer[MM_INSTALLATION_TEXT_CHARS_MAX + 1];
+    mm_label_t at;
+    struct {
+        char id[MM_METER_ID_CHARS_MAX + 1];
+        uint32_t pulse_constant;
+        uint64_t start_wh;
+        bool prepaid;
+    } channels[MM_CHANNELS];
+} mm_installation_record_t;
+
 typedef struct {
     uint8_t type; ///< mm_record_type_t; others are carried and stored, not interpreted
     union {
@@ -146,6 +168,7 @@ typedef struct {
         mm_gap_record_t gap;
         mm_result_record_t result;
         mm_credit_record_t credit;
+        mm_installation_record_t installation;
     };
 } mm_record_t;
 

@@ -457,7 +457,9 @@ static bool check_registers(putting_t *self, const mm_snapshot_t *fresh, const u
             continue;
         }
         bool was_set = false;
-        if (!mmi_hq_vending_register_was_set(self->store, self->node->id, channel, after->life_pulses, &was_set)) {
+        const mm_position_t journal_next = {known->oldest.epoch, known->next_seq};
+        if (!mmi_hq_vending_register_was_set(self->store, self->node->id, channel, journal_next, after->life_pulses,
+                                             &was_set)) {
             return false;
         }
         if (was_set) {

@@ -367,13 +367,15 @@ bool mmi_hq_vending_take_result(mm_store_t *store, int64_t node_id, mm_position_
     return note_failure(store, mmi_sql_run(&add));
 }
 
-bool mmi_hq_vending_register_was_set(mm_store_t *store, int64_t node_id, uint8_t channel, uint64_t life_pulses,
-                                     bool *was_set) {
+bool mmi_hq_vending_register_was_set(mm_store_t *store, int64_t node_id, uint8_t channel, mm_position_t journal_next,
+                                     uint64_t life_pulses, bool *was_set) {
     int64_t found = 0;
     mmi_sql_t query = mmi_sql_begin(store->db, "SELECT count(*) FROM meter_change WHERE node = ? AND channel = ?"
-                                               " AND life_after < life_before AND life_after <= ?");
+                                               " AND (epoch, seq) >= (?, ?) AND life_after <= ?");
     mmi_sql_put_integer(&query, node_id);
     mmi_sql_put_integer(&query, channel);
+    mmi_sql_put_integer(&query, journal_next.epoch);
+    mmi_sql_put_integer(&query, journal_next.seq);
     mmi_sql_put_integer(&query, (int64_t)life_pulses);
     bool good = note_failure(store, mmi_sql_value(&query, 0, &found));
     *was_set = found > 0;

@@ -10,6 +10,10 @@ static const mm_api_route_t *const s_tables[] = {mm_api_order_routes, mm_api_pur
 
 #define NAME_CHARACTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._:"
 
+const mm_api_route_t *mm_api_route_table(size_t index) {
+    return index < TABLE_COUNT ? s_tables[index] : NULL;
+}
+
 // --- which route
 
 // What is behind the number, or NULL.

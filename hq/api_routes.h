@@ -36,6 +36,8 @@ typedef struct {
 
 /// NULL: no route has this path. Else JSON text (free() it) and *status; with 405 *allow says which methods there are.
 char *mm_api_routes_answer(mm_api_routes_t *self, const mm_api_call_t *call, int *status, const char **allow);
+/// The tables of routes one after the other; NULL behind the last.
+const mm_api_route_t *mm_api_route_table(size_t index);
 /// True if a route has this path, whatever the method.
 bool mm_api_routes_know(const char *path);
 

@@ -87,6 +87,10 @@ bool mmi_hq_commands_take_control(mm_store_t *store, int64_t node_id, const mm_c
 /// message of 0 bytes (the blank that clears). bytes needs MM_DOWNLINK_BYTES_MAX.
 mm_desk_result_t mm_dispatch_site(mm_desk_t *desk, const char *site, int64_t now_us, uint8_t *bytes,
                                   size_t *bytes_count, bool *changed, mm_hq_error_t *error);
+/// The same, but a message that is not blank gets a new revision even if it is the same: published again, it stands
+/// before whatever somebody else has put in its place. *changed is then true.
+mm_desk_result_t mm_dispatch_site_anew(mm_desk_t *desk, const char *site, int64_t now_us, uint8_t *bytes,
+                                       size_t *bytes_count, bool *changed, mm_hq_error_t *error);
 /// The message of every site as it was made last, 0 bytes for the blank one: for a broker that has lost it.
 mm_desk_result_t mm_dispatch_messages(mm_desk_t *desk,
                                       bool (*visit)(void *context, const char *site, const void *bytes,

@@ -34,6 +34,7 @@ typedef struct {
     sqlite3 *db;
     int64_t site_id;
     int64_t now_us;
+    bool anew;         ///< a new revision in any case
     uint64_t revision; ///< of the message before
     uint8_t before[MM_DOWNLINK_BYTES_MAX];
     size_t before_bytes;
@@ -366,7 +367,7 @@ static bool make_message(dispatch_t *self, uint8_t *bytes, size_t *bytes_count, 
         return false;
     }
     // A site that never had a command needs no message.
-    *changed = !is_same(self);
+    *changed = !is_same(self) || (self->anew && self->batch.count > 0);
     if (*changed) {
         return store_message(self, bytes, bytes_count);
     }
@@ -375,8 +376,8 @@ static bool make_message(dispatch_t *self, uint8_t *bytes, size_t *bytes_count, 
     return true;
 }
 
-mm_desk_result_t mm_dispatch_site(mm_desk_t *desk, const char *site, int64_t now_us, uint8_t *bytes,
-                                  size_t *bytes_count, bool *changed, mm_hq_error_t *error) {
+static mm_desk_result_t dispatch_site(mm_desk_t *desk, const char *site, bool anew, int64_t now_us, uint8_t *bytes,
+                                      size_t *bytes_count, bool *changed, mm_hq_error_t *error) {
     *bytes_count = 0;
     *changed = false;
     mm_desk_result_t result = mmi_desk_begin(desk, error);
@@ -389,7 +390,8 @@ mm_desk_result_t mm_dispatch_site(mm_desk_t *desk, const char *site, int64_t now
         mm_hq_error_set(error, "out of memory");
         result = mmi_desk_rollback(desk, MM_DESK_UNAVAILABLE);
     } else {
-        *self = (dispatch_t){.desk = desk, .db = mmi_desk_db(desk), .now_us = now_us, .candidates = candidates};
+        *self = (dispatch_t){
+            .desk = desk, .db = mmi_desk_db(desk), .now_us = now_us, .anew = anew, .candidates = candidates};
         bool good = load_site(self, site);
         if (good && self->site_id == 0) {
             mm_hq_error_set(error, "site %s: HQ has not heard of it", site);
@@ -409,6 +411,16 @@ mm_desk_result_t mm_dispatch_site(mm_desk_t *desk, const char *site, int64_t now
     free(candidates);
     free(self);
     return result;
+}
+
+mm_desk_result_t mm_dispatch_site(mm_desk_t *desk, const char *site, int64_t now_us, uint8_t *bytes,
+                                  size_t *bytes_count, bool *changed, mm_hq_error_t *error) {
+    return dispatch_site(desk, site, false, now_us, bytes, bytes_count, changed, error);
+}
+
+mm_desk_result_t mm_dispatch_site_anew(mm_desk_t *desk, const char *site, int64_t now_us, uint8_t *bytes,
+                                       size_t *bytes_count, bool *changed, mm_hq_error_t *error) {
+    return dispatch_site(desk, site, true, now_us, bytes, bytes_count, changed, error);
 }
 
 // --- sites

@@ -116,7 +116,10 @@ static bool dispatch(mm_dispatcher_t *self, const char *site, const mm_hq_now_t 
     uint8_t bytes[MM_DOWNLINK_BYTES_MAX];
     size_t bytes_count;
     bool changed;
-    if (mm_dispatch_site(self->desk, site, now->utc_us, bytes, &bytes_count, &changed, &error) != MM_DESK_OK) {
+    mm_desk_result_t result =
+        repeat ? mm_dispatch_site_anew(self->desk, site, now->utc_us, bytes, &bytes_count, &changed, &error)
+               : mm_dispatch_site(self->desk, site, now->utc_us, bytes, &bytes_count, &changed, &error);
+    if (result != MM_DESK_OK) {
         note_failure(self, now, error.text);
         return false;
     }

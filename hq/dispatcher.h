@@ -7,7 +7,8 @@
 
 /// When which site's batch of commands is made anew (commands.h), in the main loop: after commits that concern a site,
 /// after a change at a desk, every MM_DISPATCHER_SWEEP_US while something has no end (expiry), and every
-/// MM_DISPATCHER_REPEAT_US it is published again even if it is the same, for a broker that has lost it.
+/// MM_DISPATCHER_REPEAT_US, and after a start, it is published again even if it is the same, with a new revision: for a
+/// broker that has lost it, or that somebody has given another one.
 
 #define MM_DISPATCHER_SWEEP_US INT64_C(30000000)
 #define MM_DISPATCHER_REPEAT_US INT64_C(600000000)

@@ -53,6 +53,30 @@ static void test_dispatch_order_to_done(void **state) {
     assert_int_equal(world->commands[0].counter, 2);
 }
 
+// Published again, a message stands before one that somebody else has put in its place; a blank one stays blank.
+static void test_dispatch_anew(void **state) {
+    command_world_t *world = *state;
+    mm_hq_error_t error;
+    world_add_node(world, 1);
+    assert_int_equal(mm_dispatch_site_anew(world->desk, "home", world->now_us, world->bytes, &world->bytes_count,
+                                           &world->changed, &error),
+                     MM_DESK_OK);
+    assert_false(world->changed);
+    world_order(world, "r", "M-1", "lock", 5);
+    world_dispatch(world);
+    uint64_t revision = world->batch.revision;
+    uint8_t sealed[MM_COMMAND_BYTES_MAX];
+    memcpy(sealed, world->batch.commands[0].bytes, world->batch.commands[0].bytes_count);
+    assert_int_equal(mm_dispatch_site_anew(world->desk, "home", world->now_us, world->bytes, &world->bytes_count,
+                                           &world->changed, &error),
+                     MM_DESK_OK);
+    assert_true(world->changed);
+    assert_int_equal(mm_command_batch_read(world->bytes, world->bytes_count, &world->batch), MM_OK);
+    assert_true(world->batch.revision > revision);
+    assert_int_equal(world->batch.count, 1);
+    assert_memory_equal(world->batch.commands[0].bytes, sealed, world->batch.commands[0].bytes_count);
+}
+
 static void test_dispatch_waits_for_the_era(void **state) {
     command_world_t *world = *state;
     world_add_key(world, 1);
@@ -481,6 +505,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(test_dispatch_nothing),
         TEST(test_dispatch_order_to_done),
+        TEST(test_dispatch_anew),
         TEST(test_dispatch_waits_for_the_era),
         TEST(test_dispatch_priority_gives_the_counters),
         TEST(test_dispatch_splits),

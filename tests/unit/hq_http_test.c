@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "hq_support.h"
 
+#include "api_request.h"
 #include "http.h"
 #include "ingest.h"
 
@@ -454,6 +455,76 @@ static void test_http_methods(void **state) {
     assert_null(strstr(self->headers, "Content-Length: 0\r"));
 }
 
+// A body through HTTP: as far as it is allowed to be, one byte more, and in two pieces of the network.
+static void post(served_t *self, const char *token, size_t blanks) {
+    static const char body[] = "{\"request\":\"r\",\"target\":\"M-9\",\"kind\":\"lock\"}";
+    char *text = calloc(1, blanks + 1024);
+    assert_non_null(text);
+    int used = sprintf(text, "POST /api/v1/orders HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: %zu\r\n",
+                       blanks + sizeof body - 1);
+    used +=
+        token != NULL ? sprintf(text + used, "Authorization: Bearer %s\r\n\r\n", token) : sprintf(text + used, "\r\n");
+    memset(text + used, ' ', blanks);
+    memcpy(text + used + blanks, body, sizeof body);
+    exchange(self, text);
+    free(text);
+}
+
+static void test_http_post(void **state) {
+    served_t *self = *state;
+    static const size_t body_bytes = sizeof "{\"request\":\"r\",\"target\":\"M-9\",\"kind\":\"lock\"}" - 1;
+    char token[MM_OPERATOR_TOKEN_BYTES];
+    mm_hq_error_t error;
+    mm_desk_t *desk = mm_desk_open(NULL, self->world->database, &error);
+    assert_non_null(desk);
+    assert_int_equal(mm_operator_add(desk, "ana", HQ_UTC_US, token, &error), MM_DESK_OK);
+    mm_desk_close(desk);
+    post(self, NULL, 0);
+    assert_int_equal(self->status, 401);
+    assert_non_null(strstr(self->headers, "WWW-Authenticate: Bearer"));
+    assert_non_null(strstr(self->headers, "Cache-Control: no-store"));
+    post(self, token, 0);
+    assert_int_equal(self->status, 404);
+    assert_non_null(strstr(self->body, "no meter with this id"));
+    post(self, token, MM_API_BODY_BYTES_MAX - body_bytes);
+    assert_int_equal(self->status, 404);
+    post(self, token, MM_API_BODY_BYTES_MAX - body_bytes + 1);
+    assert_int_equal(self->status, 413);
+    post(self, token, 1000000);
+    assert_int_equal(self->status, 413);
+    request(self, "GET", "/api/v1/orders");
+    assert_int_equal(self->status, 401);
+    request(self, "PATCH", "/api/v1/orders");
+    assert_int_equal(self->status, 405);
+    assert_non_null(strstr(self->headers, "Allow: GET, HEAD, POST"));
+}
+
+// What a node has said of a meter's supply and credit is in /meters; of the others there is nothing.
+static void test_api_meters_credit(void **state) {
+    served_t *self = *state;
+    sqlite3 *db;
+    assert_int_equal(sqlite3_open(self->world->database, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db,
+                                  "INSERT INTO meter_credit SELECT id, 0, 1, 3, 0, 1, 0, -250, 4000, 6, 1 FROM node"
+                                  " WHERE mac = x'020000000001'",
+                                  NULL, NULL, NULL),
+                     SQLITE_OK);
+    sqlite3_close(db);
+    cJSON *json = get_json(self, "/api/v1/meters", 200);
+    const cJSON *meter = cJSON_GetArrayItem(cJSON_GetObjectItem(json, "meters"), 0);
+    assert_true(cJSON_IsTrue(cJSON_GetObjectItem(meter, "prepaid")));
+    assert_true(number(meter, "balance_wh") == -250);
+    assert_true(cJSON_IsFalse(cJSON_GetObjectItem(meter, "relay_closed")));
+    assert_true(cJSON_IsTrue(cJSON_GetObjectItem(meter, "credit_low")));
+    assert_true(cJSON_IsFalse(cJSON_GetObjectItem(meter, "emergency_taken")));
+    const cJSON *reasons = cJSON_GetObjectItem(meter, "relay_reasons");
+    assert_int_equal(cJSON_GetArraySize(reasons), 2);
+    assert_string_equal(cJSON_GetArrayItem(reasons, 0)->valuestring, "locked");
+    assert_string_equal(cJSON_GetArrayItem(reasons, 1)->valuestring, "no_credit");
+    assert_null(cJSON_GetObjectItem(cJSON_GetArrayItem(cJSON_GetObjectItem(json, "meters"), 1), "prepaid"));
+    cJSON_Delete(json);
+}
+
 static void test_http_traversal(void **state) {
     served_t *self = *state;
     static const char *const targets[] = {
@@ -553,6 +624,8 @@ int main(void) {
         TEST(test_api_wrong_requests),
         TEST(test_http_files),
         TEST(test_http_methods),
+        TEST(test_http_post),
+        TEST(test_api_meters_credit),
         TEST(test_http_traversal),
         TEST(test_http_survives_rubbish),
         TEST(test_http_refuses_bad_addresses),

@@ -264,7 +264,7 @@ static void apply_record(putting_t *self, const mm_record_view_t *view, const mm
         break;
     case MM_RECORD_RESULT:
         mmi_hq_commands_take_record(self->store, self->node->id, view->position, record, self->received_us);
-        mmi_hq_vending_take_result(self->store, self->node->id, view->position, &record->result);
+        mmi_hq_vending_take_result(self->store, self->node->id, view->position, &record->result, self->received_us);
         break;
     case MM_RECORD_CREDIT:
         mmi_hq_commands_take_record(self->store, self->node->id, view->position, record, self->received_us);

@@ -341,11 +341,27 @@ bool mmi_hq_vending_take_era(mm_store_t *store, int64_t node_id, uint32_t era, i
     return era == 0 || note_failure(store, change_era(store->db, node_id, era, received_us));
 }
 
+// What a meter refuses of a purchase stays open, for its token can still be typed; somebody should know.
+static bool note_refusal(sqlite3 *db, int64_t node_id, const mm_result_record_t *result, int64_t received_us) {
+    int64_t known = 0;
+    mmi_sql_t query = mmi_sql_begin(db, "SELECT count(*) FROM incident WHERE node = ? AND name = 'credit_refused'"
+                                        " AND value3 = ?");
+    mmi_sql_put_integer(&query, node_id);
+    mmi_sql_put_integer(&query, (int64_t)result->command_id);
+    return mmi_sql_value(&query, 0, &known) &&
+           (known > 0 || mmi_hq_incident(db, node_id, "credit_refused", result->channel, result->kind, result->status,
+                                         (int64_t)result->command_id, received_us));
+}
+
 bool mmi_hq_vending_take_result(mm_store_t *store, int64_t node_id, mm_position_t position,
-                                const mm_result_record_t *result) {
+                                const mm_result_record_t *result, int64_t received_us) {
     mm_archive_detail_t archive;
     if (mmi_hq_failed(store)) {
         return false;
+    }
+    bool is_credit = result->kind == MM_COMMAND_CREDIT || result->kind == MM_COMMAND_VOID;
+    if (is_credit && result->status != MM_RESULT_DONE && result->status != MM_RESULT_ALREADY) {
+        return note_failure(store, note_refusal(store->db, node_id, result, received_us));
     }
     if (result->status != MM_RESULT_DONE || result->channel >= MM_CHANNELS ||
         (result->kind != MM_COMMAND_UPDATE && result->kind != MM_COMMAND_ERASE) ||

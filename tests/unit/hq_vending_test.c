@@ -363,6 +363,31 @@ static void test_vending_record_of_another_meter(void **state) {
     assert_int_equal(vending_integer(self, "SELECT count(*) FROM incident WHERE name = 'credit_without_purchase'"), 1);
 }
 
+// A command that the meter refuses leaves the purchase open, and is told once.
+static void test_vending_refusal_of_the_meter_is_shown(void **state) {
+    vending_t *self = *state;
+    static hq_batch_t batch;
+    mm_sale_t sale = vending_sell(self, "r1", 5000);
+    mm_record_t record = {.type = MM_RECORD_RESULT};
+    static const uint8_t statuses[] = {MM_RESULT_ALREADY, MM_RESULT_STATE, MM_RESULT_STATE, MM_RESULT_OVERFLOW};
+    static const uint8_t incidents[] = {0, 1, 1, 2};
+    for (size_t index = 0; index < sizeof statuses; index++) {
+        record.result = (mm_result_record_t){.era = VENDING_ERA,
+                                             .counter = 1,
+                                             .command_id = statuses[index],
+                                             .kind = MM_COMMAND_CREDIT,
+                                             .status = statuses[index],
+                                             .at = {HQ_UTC_S, MM_TRUST_SYNCED}};
+        hq_batch_record(&batch, hq_mac(1), 1, ++self->seq, &record);
+        hq_commit(self->store, &batch);
+        assert_int_equal(vending_integer(self, "SELECT count(*) FROM incident WHERE name = 'credit_refused'"),
+                         incidents[index]);
+    }
+    vending_assert_state(self, &sale, "issued");
+    vending_report(self);
+    vending_assert_balanced(self);
+}
+
 // --- void
 
 static void test_vending_void_needs_the_meter(void **state) {
@@ -527,6 +552,7 @@ int main(void) {
         TEST(test_vending_amount_that_differs_is_shown),
         TEST(test_vending_taken_twice_is_shown),
         TEST(test_vending_record_of_another_meter),
+        TEST(test_vending_refusal_of_the_meter_is_shown),
         TEST(test_vending_void_needs_the_meter),
         TEST(test_vending_void_loses_the_race),
         TEST(test_vending_void_and_credit_both_reported),

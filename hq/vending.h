@@ -80,12 +80,14 @@ bool mmi_hq_vending_take_credit(mm_store_t *store, int64_t node_id, mm_position_
 /// The era in the newest control report of a node. Another one than before: open purchases of the old one are lost, and
 /// so is its balance; both are booked, and an incident.
 bool mmi_hq_vending_take_era(mm_store_t *store, int64_t node_id, uint32_t era, int64_t received_us);
-/// Of UPDATE and ERASE: what was consumed until then is counted with the constant and the register of that time.
+/// Of UPDATE and ERASE: what was consumed until then is counted with the constant and the register of that time. Of
+/// CREDIT and VOID that were refused: an incident.
 bool mmi_hq_vending_take_result(mm_store_t *store, int64_t node_id, mm_position_t position,
-                                const mm_result_record_t *result);
-/// Whether a command has set a meter's life register so that it may show this, less than before.
-bool mmi_hq_vending_register_was_set(mm_store_t *store, int64_t node_id, uint8_t channel, uint64_t life_pulses,
-                                     bool *was_set);
+                                const mm_result_record_t *result, int64_t received_us);
+/// Whether a command that the node has answered behind this position (where its journal stood at the snapshot before)
+/// has set a meter's life register so that it may show this.
+bool mmi_hq_vending_register_was_set(mm_store_t *store, int64_t node_id, uint8_t channel, mm_position_t journal_next,
+                                     uint64_t life_pulses, bool *was_set);
 
 // --- the books
 

@@ -341,11 +341,27 @@ bool mmi_hq_vending_take_era(mm_store_t *store, int64_t node_id, uint32_t era, i
     return era == 0 || note_failure(store, change_era(store->db, node_id, era, received_us));
 }
 
+// What a meter refuses of a purchase stays open, for its token can still be typed; somebody should know.
+static bool note_refusal(sqlite3 *db, int64_t node_id, const mm_result_record_t *result, int64_t received_us) {
+    int64_t known = 0;
+    mmi_sql_t query = mmi_sql_begin(db, "SELECT count(*) FROM incident WHERE node = ? AND name = 'credit_refused'"
+                                        " AND value3 = ?");
+    mmi_sql_put_integer(&query, node_id);
+    mmi_sql_put_integer(&query, (int64_t)result->command_id);
+    return mmi_sql_value(&query, 0, &known) &&
+           (known > 0 || mmi_hq_incident(db, node_id, "credit_refused", result->channel, result->kind, result->status,
+                                         (int64_t)result->command_id, received_us));
+}
+
 bool mmi_hq_vending_take_result(mm_store_t *store, int64_t node_id, mm_position_t position,
-                                const mm_result_record_t *result) {
+                                const mm_result_record_t *result, int64_t received_us) {
     mm_archive_detail_t archive;
     if (mmi_hq_failed(store)) {
         return false;
+    }
+    bool is_credit = result->kind == MM_COMMAND_CREDIT || result->kind == MM_COMMAND_VOID;
+    if (is_credit && result->status != MM_RESULT_DONE && result->status != MM_RESULT_ALREADY) {
+        return note_failure(store, note_refusal(store->db, node_id, result, received_us));
     }
     if (result->status != MM_RESULT_DONE || result->channel >= MM_CHANNELS ||
         (result->kind != MM_COMMAND_UPDATE && result->kind != MM_COMMAND_ERASE) ||
@@ -367,13 +383,15 @@ bool mmi_hq_vending_take_result(mm_store_t *store, int64_t node_id, mm_position_
     return note_failure(store, mmi_sql_run(&add));
 }
 
-bool mmi_hq_vending_register_was_set(mm_store_t *store, int64_t node_id, uint8_t channel, uint64_t life_pulses,
-                                     bool *was_set) {
+bool mmi_hq_vending_register_was_set(mm_store_t *store, int64_t node_id, uint8_t channel, mm_position_t journal_next,
+                                     uint64_t life_pulses, bool *was_set) {
     int64_t found = 0;
     mmi_sql_t query = mmi_sql_begin(store->db, "SELECT count(*) FROM meter_change WHERE node = ? AND channel = ?"
-                                               " AND life_after < life_before AND life_after <= ?");
+                                               " AND (epoch, seq) >= (?, ?) AND life_after <= ?");
     mmi_sql_put_integer(&query, node_id);
     mmi_sql_put_integer(&query, channel);
+    mmi_sql_put_integer(&query, journal_next.epoch);
+    mmi_sql_put_integer(&query, journal_next.seq);
     mmi_sql_put_integer(&query, (int64_t)life_pulses);
     bool good = note_failure(store, mmi_sql_value(&query, 0, &found));
     *was_set = found > 0;

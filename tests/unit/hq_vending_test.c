@@ -99,6 +99,37 @@ static void test_vending_count_follows_the_larger(void **state) {
     assert_int_equal(vending_sell(self, "r4", 1000).count, 10);
 }
 
+// A token whose digits were those of an earlier count is not sold: the meter would say that it was used.
+static void test_vending_leaves_out_a_count_that_reads_as_another(void **state) {
+    vending_t *self = *state;
+    const uint32_t count = 40;
+    uint8_t key[MM_DEVICE_KEY_BYTES];
+    mm_device_crypto_t device;
+    char text[MM_TOKEN_DIGITS_MAX + 1];
+    memset(key, 0x5A, sizeof key);
+    mm_device_crypto_init(&device, key);
+    mm_token_t found = {.value = 0};
+    uint32_t era = 0;
+    while (found.value == 0) {
+        mm_token_series_t series;
+        mm_control_token_series(&device.crypto, ++era, 0, &series);
+        for (uint32_t value = 1; value <= MM_TOKEN_VALUE_MAX && found.value == 0; value++) {
+            const mm_token_t token = {.type = MM_TOKEN_ADD, .value = value, .count = count};
+            if (mm_token_make(&series, &token, false, false, text) == MM_ERR_STATE) {
+                found = token;
+            }
+        }
+    }
+    self->meter.era = era;
+    self->meter.token_count = count - 2;
+    vending_report(self);
+    mm_sale_t sale = vending_sell(self, "r1", found.value * 1000);
+    assert_int_equal(sale.count, count + 2);
+    assert_int_equal(strlen(sale.token), 9);
+    vending_take(self, MM_MOVEMENT_TOKEN_ADD, &sale);
+    vending_assert_state(self, &sale, "applied");
+}
+
 // --- refusals
 
 static void test_vending_refuses_amounts(void **state) {
@@ -332,6 +363,31 @@ static void test_vending_record_of_another_meter(void **state) {
     assert_int_equal(vending_integer(self, "SELECT count(*) FROM incident WHERE name = 'credit_without_purchase'"), 1);
 }
 
+// A command that the meter refuses leaves the purchase open, and is told once.
+static void test_vending_refusal_of_the_meter_is_shown(void **state) {
+    vending_t *self = *state;
+    static hq_batch_t batch;
+    mm_sale_t sale = vending_sell(self, "r1", 5000);
+    mm_record_t record = {.type = MM_RECORD_RESULT};
+    static const uint8_t statuses[] = {MM_RESULT_ALREADY, MM_RESULT_STATE, MM_RESULT_STATE, MM_RESULT_OVERFLOW};
+    static const uint8_t incidents[] = {0, 1, 1, 2};
+    for (size_t index = 0; index < sizeof statuses; index++) {
+        record.result = (mm_result_record_t){.era = VENDING_ERA,
+                                             .counter = 1,
+                                             .command_id = statuses[index],
+                                             .kind = MM_COMMAND_CREDIT,
+                                             .status = statuses[index],
+                                             .at = {HQ_UTC_S, MM_TRUST_SYNCED}};
+        hq_batch_record(&batch, hq_mac(1), 1, ++self->seq, &record);
+        hq_commit(self->store, &batch);
+        assert_int_equal(vending_integer(self, "SELECT count(*) FROM incident WHERE name = 'credit_refused'"),
+                         incidents[index]);
+    }
+    vending_assert_state(self, &sale, "issued");
+    vending_report(self);
+    vending_assert_balanced(self);
+}
+
 // --- void
 
 static void test_vending_void_needs_the_meter(void **state) {
@@ -480,6 +536,7 @@ int main(void) {
         TEST(test_vending_sells_a_token_and_a_command),
         TEST(test_vending_tokens_are_the_meters),
         TEST(test_vending_count_follows_the_larger),
+        TEST(test_vending_leaves_out_a_count_that_reads_as_another),
         TEST(test_vending_refuses_amounts),
         TEST(test_vending_refuses_requests),
         TEST(test_vending_refuses_meters),
@@ -495,6 +552,7 @@ int main(void) {
         TEST(test_vending_amount_that_differs_is_shown),
         TEST(test_vending_taken_twice_is_shown),
         TEST(test_vending_record_of_another_meter),
+        TEST(test_vending_refusal_of_the_meter_is_shown),
         TEST(test_vending_void_needs_the_meter),
         TEST(test_vending_void_loses_the_race),
         TEST(test_vending_void_and_credit_both_reported),

@@ -146,9 +146,9 @@ static void replay_orders(mm_control_t *self, const mm_result_record_t *result) 
     uint8_t bit = result->channel < MM_CHANNELS ? (uint8_t)(1u << result->channel) : 0;
     bool has_body = mm_command_body_read(result->kind, result->detail, result->detail_bytes, &body) == MM_OK;
     if (result->kind == MM_COMMAND_LOCK) {
-        self->locked_channels |= bit;
+        self->locked_channels = (uint8_t)(self->locked_channels | bit);
     } else if (result->kind == MM_COMMAND_UNLOCK) {
-        self->locked_channels &= (uint8_t)~bit;
+        self->locked_channels = (uint8_t)(self->locked_channels & ~bit);
     } else if (result->kind == MM_COMMAND_SLOT_PLAN && has_body) {
         self->slots.slot = body.slot_plan.slot;
         self->slots.slot_count = body.slot_plan.slot_count;

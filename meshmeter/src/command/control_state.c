@@ -143,7 +143,7 @@ static void replay_meter(mm_control_t *self, const mm_result_record_t *result, m
 
 static void replay_orders(mm_control_t *self, const mm_result_record_t *result) {
     mm_command_body_t body;
-    uint8_t bit = result->channel < MM_CHANNELS ? (uint8_t)(1u << result->channel) : 0;
+    unsigned bit = result->channel < MM_CHANNELS ? 1u << result->channel : 0u;
     bool has_body = mm_command_body_read(result->kind, result->detail, result->detail_bytes, &body) == MM_OK;
     if (result->kind == MM_COMMAND_LOCK) {
         self->locked_channels = (uint8_t)(self->locked_channels | bit);

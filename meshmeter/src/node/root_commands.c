@@ -155,7 +155,7 @@ uint8_t mmi_root_commands_items(const mm_root_commands_t *self, uint32_t round_i
             total_bytes += 2 + item_bytes;
         }
     }
-    uint8_t first = total_bytes > MM_ASK_ITEM_BYTES_MAX ? (uint8_t)(round_id % count) : 0;
+    uint32_t first = total_bytes > MM_ASK_ITEM_BYTES_MAX ? round_id % count : 0;
     for (uint8_t i = 0; i < count; i++) {
         items[i] = all[(first + i) % count];
     }

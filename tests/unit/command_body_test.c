@@ -125,6 +125,8 @@ static void test_command_body_empty_kinds(void **state) {
         if (expected) {
             mm_writer_t writer = mm_writer(NULL, 0);
             mm_command_body_t body;
+            mm_writer_t failed = {.failed = true};
+            assert_int_equal(mm_command_body_put((uint8_t)kind, NULL, &failed), MM_ERR_FULL);
             assert_int_equal(mm_command_body_put((uint8_t)kind, NULL, &writer), MM_OK);
             assert_int_equal(writer.used_bytes, 0);
             assert_int_equal(mm_command_body_read((uint8_t)kind, NULL, 0, &body), MM_OK);
@@ -273,6 +275,8 @@ static void test_command_body_texts(void **state) {
     assert_text(MM_COMMAND_BROKER, "mqtt://b\n\n", MM_OK);
     assert_text(MM_COMMAND_BROKER, "\nu\np", MM_ERR_ARG);
     assert_text(MM_COMMAND_BROKER, "mqtt://a b\n\n", MM_ERR_ARG);
+    assert_text(MM_COMMAND_BROKER, "mqtt://b\nu\x7F\n", MM_ERR_ARG);
+    assert_text(MM_COMMAND_BROKER, "mqtt://b\n\np\t", MM_ERR_ARG);
     assert_text(MM_COMMAND_BROKER, "mqtt://b\nu", MM_ERR_CORRUPT);
     assert_text(MM_COMMAND_BROKER, "mqtt://b\nu\np\n", MM_ERR_CORRUPT);
     assert_text(MM_COMMAND_OTA_URL, "", MM_ERR_ARG);

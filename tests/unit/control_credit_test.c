@@ -198,6 +198,10 @@ static void test_control_token_kinds(void **state) {
     assert_int_equal(answer.credit_wh, 0);
     assert_int_equal(answer.balance_wh, 10000);
     assert_int_equal(type_made(0, MM_TOKEN_ADD, 5, 30).verdict, MM_TYPED_USED);
+    desk.control.options.token_unit_wh = UINT32_MAX; // more than a balance can be
+    assert_int_equal(type_made(0, MM_TOKEN_SET, 995, 33).verdict, MM_TYPED_REFUSED);
+    assert_int_equal(type_made(0, MM_TOKEN_ADD, 995, 32).verdict, MM_TYPED_REFUSED);
+    desk.control.options.token_unit_wh = UNIT_WH;
     assert_int_equal(type(0, "12345").verdict, MM_TYPED_NO_FORM);
     assert_int_equal(type(0, "").verdict, MM_TYPED_NO_FORM);
     assert_int_equal(desk.control.credits[0].wrong_tokens, 0);
@@ -425,6 +429,8 @@ static void test_control_falls_back_and_redoes_credit(void **state) {
     (void)make_prepaid(1, false);
     (void)make_prepaid(2, true);
     (void)type_made(2, MM_TOKEN_COUNTER_SYNC, 0, 9);
+    (void)make_prepaid(5, true);
+    (void)type_made(5, MM_TOKEN_DISABLE, 0, 11);
     (void)type(3, "999999999");
     (void)set_limits(4, 0, 70, 1, 2);
     assert_int_equal(mm_control_take_emergency(&desk.control, 4, desk_now()), MM_OK);
@@ -439,6 +445,9 @@ static void test_control_falls_back_and_redoes_credit(void **state) {
     assert_false(desk.control.credits[1].prepaid);
     assert_true(desk.control.credits[2].prepaid);
     assert_int_equal(desk.control.credits[2].tokens.count, 9);
+    assert_false(desk.control.credits[5].prepaid);
+    assert_int_equal(desk.control.credits[5].tokens.count, 11);
+    assert_int_equal(type_made(5, MM_TOKEN_ADD, 5, 8).verdict, MM_TYPED_USED);
     assert_int_equal(desk.control.credits[3].wrong_tokens, 1);
     assert_int_equal(desk.control.credits[4].limits.emergency_wh, 70);
     assert_false(desk.control.credits[4].emergency_taken); // repaid

@@ -326,6 +326,7 @@ static const story_t stories[] = {
 #define STORIES (sizeof stories / sizeof stories[0])
 
 static void note_move(uint8_t channel, bool closed) {
+    assert_int_equal(closed, desk.control.credits[channel].relay_reasons == 0); // what is journalled
     moved_when_alive = moved_when_alive || (channel == METER && desk.relay_closed[channel] != closed);
 }
 

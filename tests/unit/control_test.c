@@ -169,6 +169,10 @@ static void test_control_refuses_channels_and_bodies(void **state) {
     mm_control_set_tamper(&desk.control, 0, true, desk_now());
     control_poll();
     assert_int_equal(count_events(MM_EVENT_TAMPER), 0); // there is no meter
+    control_reboot(true);
+    control_poll();
+    assert_false(desk.relay_told[0]); // nor a relay
+    assert_true(desk.relay_told[1]);
 }
 
 static void test_control_without_key_relay_and_platform(void **state) {
@@ -201,6 +205,10 @@ static void test_control_without_key_relay_and_platform(void **state) {
     mm_control_open(&desk.control, &desk.options, &world.metering, &desk_crypto, &desk_relay, &none, &world.counters,
                     NULL, desk_now());
     assert_int_equal(status_of(MM_COMMAND_DISPLAY_ON, MM_COMMAND_WHOLE_NODE, &seconds), MM_RESULT_UNSUPPORTED);
+    static const mm_actions_t half = {.stage = action_stage};
+    desk.control.actions = &half;
+    assert_int_equal(status_of(MM_COMMAND_NETWORK, MM_COMMAND_WHOLE_NODE, &network), MM_RESULT_UNSUPPORTED);
+    desk.control.actions = &none;
     assert_int_equal(status_of(MM_COMMAND_BROKER, MM_COMMAND_WHOLE_NODE,
                                &(mm_command_body_t){.broker = {.url = "mqtts://b.example"}}),
                      MM_RESULT_UNSUPPORTED);
@@ -597,6 +605,9 @@ static void test_control_reads_a_meter(void **state) {
     assert_int_equal(detail.emergency_wh, 2000);
     assert_int_equal(detail.quiet_hours, 0x800001);
     assert_int_equal(detail.quiet_days, 0x41);
+    result = answer_of(command(MM_COMMAND_READ_METER, 4, NULL));
+    assert_int_equal(mm_meter_detail_read(result->detail, result->detail_bytes, &detail), MM_OK);
+    assert_false(detail.prepaid || detail.low);
 }
 
 // FORMAT.
@@ -628,6 +639,10 @@ static void test_control_formats_in_two_steps(void **state) {
     control_sync();
     assert_int_equal(answer_of(format(code))->status, MM_RESULT_STATE); // the restart, too
     code = ask_format_code();
+    sealed_t broker = seal_broker();
+    assert_int_equal(take(&broker), MM_OK);
+    assert_int_equal(answer_of(format(code))->status, MM_RESULT_STATE); // a trial is under way
+    mm_control_on_session(&desk.control, true, desk_now());
     uint64_t id = format(code);
     mm_command_body_t seconds = {.seconds = {.seconds = 5}};
     assert_int_equal(status_of(MM_COMMAND_FIND, MM_COMMAND_WHOLE_NODE, &seconds), MM_RESULT_STATE);
@@ -637,8 +652,10 @@ static void test_control_formats_in_two_steps(void **state) {
     control_reboot(true);
     refuse_storage();
     (void)mm_control_poll(&desk.control, desk_now());
+    world.spare_registers = true; // the journal still does not work
+    control_run_s(25);
     mend_storage();
-    control_run_s(15);
+    control_run_s(25);
     assert_int_equal(answer_of(id)->status, MM_RESULT_DONE);
     assert_int_equal(count_trying(id), 1 + MM_CHANNELS);
     uint8_t channels = 0;
@@ -709,6 +726,22 @@ static void test_control_tells_a_relay_again(void **state) {
     control_run_s(10);
     assert_false(desk.relay_closed[0]);
     assert_int_equal(counted(MM_COUNTER_RELAY_ERROR), 2);
+    // Another order does not wait for the one that was refused.
+    (void)command(MM_COMMAND_LOCK, 1, NULL);
+    (void)command(MM_COMMAND_UNLOCK, 1, NULL);
+    control_run_s(15);
+    desk.relay_fails = true;
+    mm_control_set_tamper(&desk.control, 1, true, desk_now());
+    desk.control.options.tamper_open[1] = true;
+    mm_control_set_tamper(&desk.control, 1, true, desk_now());
+    assert_true(desk.relay_closed[1]);
+    desk.relay_fails = false;
+    desk.control.retry_at = desk_now(); // storage is well
+    desk.control.relay_refused |= 2;
+    mm_control_set_tamper(&desk.control, 1, false, desk_now());
+    assert_true(desk.relay_closed[1]);
+    assert_int_equal(desk.control.relay_refused & 2, 0);
+    desk.control.options.tamper_open[1] = false;
     // At a start, too: none is forgotten because another one refused.
     (void)command(MM_COMMAND_LOCK, 7, NULL);
     desk.relay_fails = true;

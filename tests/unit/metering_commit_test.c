@@ -337,6 +337,7 @@ static void refuse_each(bool with_fram, uint32_t calls, bool spare_registers) {
         assert_true(err == MM_OK || err == MM_ERR_STORAGE);
         assert_int_equal(happened(), err == MM_OK);
         refused += err != MM_OK ? 1 : 0;
+        bool superseded = err != MM_OK && !world.metering.unsaved; // the state before is the newest image
         // Events may go to the journal alone meanwhile.
         const uint64_t values[MM_EVENT_VALUES] = {0};
         (void)mm_metering_event(&world.metering, MM_EVENT_HOLD, values, mono(world.t_us));
@@ -350,6 +351,7 @@ static void refuse_each(bool with_fram, uint32_t calls, bool spare_registers) {
         world_reboot(US, true);
         assert_whole(&done);
         assert_true(done || err != MM_OK);
+        assert_false(done && superseded);
         assert_true(!done || err == MM_OK || calls == NEVER || call % 2 != 0);
     }
     assert_true(calls == 1 || refused > 0);

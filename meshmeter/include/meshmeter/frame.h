@@ -107,8 +107,8 @@ typedef struct {
 } mm_report_writer_t;
 
 void mm_report_begin(mm_report_writer_t *self, void *bytes, size_t capacity_bytes, mm_mac_t source, uint32_t round_id);
-/// Counters that do not fit are left out, from the highest id on. MM_ERR_FULL: the rest does not fit either; nothing was
-/// written.
+/// Counters that do not fit are left out, from the highest id on. MM_ERR_FULL: the rest does not fit either; nothing
+/// was written.
 mm_err_t mm_report_put_snapshot(mm_report_writer_t *self, const mm_snapshot_t *snapshot);
 /// Positions must increase (asserted). MM_ERR_FULL: does not fit; nothing was written, finish is still possible.
 mm_err_t mm_report_put_record(mm_report_writer_t *self, mm_position_t position, uint8_t type, const void *payload,

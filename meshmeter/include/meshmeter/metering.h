@@ -55,9 +55,9 @@
 /// have. The image itself keeps that position until mm_metering_commit or mm_metering_replayed, whatever is saved and
 /// however often the power fails meanwhile.
 ///
-/// Commanded meters. A meter whose configuration was changed by mm_metering_commit stands above options.meters, at every open, until
-/// the registers are lost as a whole. If options give its id to another channel, those options are left aside and all
-/// meters are as stored.
+/// Commanded meters. A meter whose configuration was changed by mm_metering_commit stands above options.meters, at
+/// every open, until the registers are lost as a whole. If options give its id to another channel, those options are
+/// left aside and all meters are as stored.
 
 /// Seconds between attempts at storage that has failed.
 #define MM_METERING_RETRY_S 10

@@ -11,9 +11,12 @@
 /// DONE has no detail, but for FORMAT's. The largest of each fits MM_RESULT_DETAIL_BYTES_MAX.
 ///
 ///   UPDATE, ERASE   mm_archive_detail_t
-///   FORMAT          code u32, if the command asked for it (status DONE); nothing if it was given
+///   FORMAT          code u32, if the command asked for it (status DONE); nothing if it was given. TRYING with a
+///   meter's
+///                   channel: mm_archive_detail_t of what was erased
 ///   READ_METER      mm_meter_detail_t
 ///   READ_LOG        text, 0 … MM_RESULT_DETAIL_BYTES_MAX bytes
+///   SLOT_PLAN, LIMITS   the command's body (command_body.h)
 ///   others          nothing
 
 /// How a meter is configured and what its life register says.

@@ -123,7 +123,7 @@ void mmi_control_act(mm_control_t *self, const mm_command_t *command, const mm_c
 
 static void settle(mm_control_t *self, bool keep, mm_us_t now) {
     // A trial that never began, or that a restart has ended, is settled once more: it harms nothing.
-    if (self->actions != NULL && self->actions->settle != NULL &&
+    if (is_supported(self->actions, self->acting_kind) &&
         self->actions->settle(self->actions->context, staged_kind(self->acting_kind), keep) != MM_OK) {
         mmi_control_retry_later(self, now);
         return;

@@ -32,17 +32,6 @@ static mm_credit_record_t movement_of(const mm_control_t *draft, uint8_t channel
                                 .at = mm_metering_label(draft->metering, now)};
 }
 
-static mm_result_status_t status_of(mm_err_t err) {
-    switch (err) {
-    case MM_OK:
-        return MM_RESULT_DONE;
-    case MM_ERR_STATE:
-        return MM_RESULT_STATE;
-    default:
-        return MM_RESULT_OVERFLOW; // zero is refused with the body
-    }
-}
-
 // End prepayment; what was left goes out of the books.
 static mm_credit_record_t end_prepayment(mm_control_t *draft, uint8_t channel, mm_us_t now) {
     mm_credit_t *credit = &draft->credits[channel];
@@ -74,7 +63,7 @@ mm_result_status_t mmi_control_run_credit(const mm_control_t *self, mmi_task_t *
         mm_err_t err = mm_credit_add(credit, body->amount_wh, mmi_control_life_pulses(self, channel),
                                      mmi_control_pulse_constant(self, channel));
         if (err != MM_OK) {
-            return status_of(err);
+            return err == MM_ERR_STATE ? MM_RESULT_STATE : MM_RESULT_OVERFLOW; // zero is refused with the body
         }
     }
     mm_token_use(&credit->tokens, MM_TOKEN_ADD, body->count);
@@ -114,7 +103,7 @@ mm_result_status_t mmi_control_run_limits(const mm_control_t *self, mmi_task_t *
 // Typed tokens.
 
 static uint32_t seconds_until(mm_us_t instant, mm_us_t now) {
-    return now >= instant ? 0 : (uint32_t)((instant - now + MM_US_PER_S - 1) / MM_US_PER_S);
+    return (uint32_t)((instant - now + MM_US_PER_S - 1) / MM_US_PER_S);
 }
 
 static mm_typed_answer_t lock_out(mm_control_t *self, uint8_t channel, mm_us_t now) {

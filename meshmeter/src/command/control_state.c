@@ -220,7 +220,7 @@ static bool replay_credit(mm_control_t *self, const mm_credit_record_t *record) 
 }
 
 static bool replay_event(mm_control_t *self, const mm_event_record_t *event) {
-    if (event->code == MM_EVENT_CREDIT_ERA && self->era == 0 && event->values[0] <= UINT32_MAX) {
+    if (event->code == MM_EVENT_CREDIT_ERA && self->era == 0) {
         clear_state(self, (uint32_t)event->values[0]);
         return true;
     }
@@ -230,7 +230,7 @@ static bool replay_event(mm_control_t *self, const mm_event_record_t *event) {
     mm_credit_t *credit = &self->credits[event->values[0]];
     if (event->code == MM_EVENT_EMERGENCY_TAKEN && credit->prepaid) {
         credit->emergency_taken = true;
-    } else if (event->code == MM_EVENT_TOKEN_LOCK_OUT && event->values[1] <= UINT8_MAX) {
+    } else if (event->code == MM_EVENT_TOKEN_LOCK_OUT) {
         credit->wrong_tokens = (uint8_t)event->values[1];
     } else {
         return false;

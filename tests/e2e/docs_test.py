@@ -120,9 +120,10 @@ def wait_for_meters(state):
 def check_options():
     help_text = "".join(
         subprocess.run([PROGRAM, command, "--help"], capture_output=True, text=True, check=True).stdout
-        for command in ("demo", "sim", "send", "commands", "keys", "operator")
+        for command in ("demo", "sim", "send", "commands", "keys", "operator", "vend", "purchases", "books", "tariff")
     )
-    guides = ("docs/guide/demo.md", "docs/guide/simulator.md", "docs/guide/commands.md", "README.md")
+    guides = ("docs/guide/demo.md", "docs/guide/simulator.md", "docs/guide/commands.md", "docs/guide/prepaid.md",
+              "README.md")
     text = "".join(map(read, guides))
     known = set(re.findall(r"--[a-z-]+", help_text)) | {"--build-only", "--node", "--state", "--fast", "--help"}
     used = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text))

@@ -61,6 +61,12 @@ def meter_line():
     return (found.group(1), float(found.group(2)) if found.group(2) else None) if found else (None, None)
 
 
+def is_cut():
+    """Supply is off for want of credit; the pulses between two looks may have taken a little more than there was."""
+    relay, balance_kwh = meter_line()
+    return relay == "open" and balance_kwh is not None and -0.05 < balance_kwh <= 0
+
+
 def newest_purchase():
     return json.loads(ask("purchases", "--json"))["purchases"][0]
 
@@ -85,7 +91,7 @@ def sell_and_use(guide):
     guide.run("tariff set docs/guide/tariff.json")
     expect("done" in guide.run(f"send {METER} mode prepaid=1 --wait"), "the mode was not confirmed")
     guide.run("status")
-    wait_until("the relay opens without credit", lambda: meter_line() == ("open", 0.0), STEP_S)
+    wait_until("the relay opens without credit", is_cut, STEP_S)
     receipt = guide.run(f"vend {METER} 5")
     expect("energy   5.000 kWh" in receipt and "paid     1.50 EUR" in receipt, f"not the receipt of 5 kWh:\n{receipt}")
     wait_until("the relay closes", lambda: meter_line()[0] == "closed", STEP_S)
@@ -93,7 +99,7 @@ def sell_and_use(guide):
     expect(newest_purchase()["by"] == "network", f"applied by {newest_purchase()['by']}")
     used = ask_token(token_of(receipt))
     expect("used before" in used, f"a token whose credit came by network was answered {used!r}")
-    wait_until("the credit is used and the relay opens", lambda: meter_line() == ("open", 0.0), USED_S, 1)
+    wait_until("the credit is used and the relay opens", is_cut, USED_S, 1)
 
 
 def ask_token(digits):
@@ -107,6 +113,7 @@ def type_token(guide):
     guide.run("ctl router off")
     receipt = guide.run(f"vend {METER} 2")
     out = guide.run(f"ctl node-1 token {METER}", replace=token_of(receipt))
+    harness.note(f"     the node said: {out.strip()}")
     expect("accepted: 2.000 kWh" in out, f"the node said {out!r}")
     expect(meter_line()[0] == "closed", "the relay did not close")
     expect(newest_purchase()["state"] == "issued", "HQ knows of the token without a router")

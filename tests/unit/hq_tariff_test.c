@@ -61,6 +61,7 @@ static void test_tariff_money_buys_whole_units_and_keeps_the_rest(void **state) 
     sale.remainder_milli = 9999;
     assert_false(mm_tariff_quote_money(&tariff, &sale, 20, &quote, &error)); // 0.001 ct are missing
     assert_true(strstr(error.text, "does not buy one unit") != NULL);
+    assert_true(strstr(error.text, "0.29999 EUR, the unit costs 0.30000 EUR") != NULL);
 }
 
 static void test_tariff_energy_uses_what_was_kept_first(void **state) {

@@ -130,6 +130,41 @@ static void test_vending_leaves_out_a_count_that_reads_as_another(void **state) 
     vending_assert_state(self, &sale, "applied");
 }
 
+// The chain of this value has come back to where it was: all its later counts read as earlier ones. The other form is
+// sold instead, and at once, not after all counts of the series were tried.
+static void test_vending_takes_the_other_form_for_a_chain_in_a_circle(void **state) {
+    vending_t *self = *state;
+    const uint32_t count = 20000;
+    uint8_t key[MM_DEVICE_KEY_BYTES];
+    mm_device_crypto_t device;
+    mm_token_series_t series;
+    char text[MM_TOKEN_DIGITS_MAX + 1];
+    memset(key, 0x5A, sizeof key);
+    mm_device_crypto_init(&device, key);
+    mm_control_token_series(&device.crypto, VENDING_ERA, 0, &series);
+    uint32_t value = 0;
+    for (uint32_t later = 0; later < 40;) {
+        const mm_token_t token = {.type = MM_TOKEN_ADD, .value = value, .count = count + later};
+        bool reads_as_earlier = mm_token_make(&series, &token, false, false, text) == MM_ERR_STATE;
+        later = reads_as_earlier ? later + 2 : 0;
+        value += reads_as_earlier ? 0 : 1;
+        assert_true(value <= MM_TOKEN_VALUE_MAX);
+    }
+    self->meter.token_count = count - 2;
+    vending_report(self);
+    mm_sale_t sale = vending_sell(self, "r1", value * 1000);
+    assert_int_equal(sale.count, count);
+    assert_int_equal(strlen(sale.token), 12);
+    assert_int_equal(strlen(sale.token_restricted), 20);
+    const mm_token_state_t used = {.count = count - 2};
+    mm_token_t token;
+    assert_int_equal(mm_token_judge(&series, &used, sale.token, &token), MM_TOKEN_GOOD);
+    assert_int_equal(token.value, value);
+    assert_int_equal(token.count, count);
+    // Also while an open purchase leaves no room for counts to pass over.
+    assert_int_equal(strlen(vending_sell(self, "r2", value * 1000).token), 12);
+}
+
 // --- refusals
 
 static void test_vending_refuses_amounts(void **state) {
@@ -537,6 +572,7 @@ int main(void) {
         TEST(test_vending_tokens_are_the_meters),
         TEST(test_vending_count_follows_the_larger),
         TEST(test_vending_leaves_out_a_count_that_reads_as_another),
+        TEST(test_vending_takes_the_other_form_for_a_chain_in_a_circle),
         TEST(test_vending_refuses_amounts),
         TEST(test_vending_refuses_requests),
         TEST(test_vending_refuses_meters),

@@ -362,6 +362,27 @@ static void test_vending_unknown_movements_are_shown(void **state) {
     assert_int_equal(vending_assert_balanced(self).other_wh, 6000);
 }
 
+// HQ's database was restored from a copy, and sells what it had sold before: number and count are those of a purchase
+// that the meter has taken already. Whoever paid now gets nothing for it from the meter, so it must not be applied.
+static void test_vending_count_of_a_forgotten_purchase(void **state) {
+    vending_t *self = *state;
+    mm_sale_t sale = vending_sell(self, "r1", 5000);
+    mm_record_t forgotten = vending_move(self, MM_MOVEMENT_NETWORK, (uint64_t)sale.id, sale.count, 5000);
+    forgotten.credit.command_id -= 1000;
+    vending_send(self, &forgotten);
+    vending_assert_state(self, &sale, "lost");
+    assert_int_equal(vending_account(self, "applied", "Wh"), 0);
+    assert_int_equal(vending_account(self, "lost", "Wh"), 5000);
+    assert_int_equal(vending_integer(self, "SELECT count(*) FROM incident WHERE name = 'purchase_count_taken'"), 1);
+    assert_int_equal(vending_integer(self, "SELECT count(*) FROM command WHERE kind = 17 AND state < 4"), 0);
+    vending_report(self);
+    assert_int_equal(vending_assert_balanced(self).other_wh, 5000);
+    // It can be sold again.
+    mm_sale_t again = vending_sell(self, "r2", 5000);
+    vending_take(self, MM_MOVEMENT_NETWORK, &again);
+    vending_assert_state(self, &again, "applied");
+}
+
 static void test_vending_amount_that_differs_is_shown(void **state) {
     vending_t *self = *state;
     mm_sale_t sale = vending_sell(self, "r1", 5000);
@@ -585,6 +606,7 @@ int main(void) {
         TEST(test_vending_request_is_idempotent),
         TEST(test_vending_is_applied_once_by_either_way),
         TEST(test_vending_unknown_movements_are_shown),
+        TEST(test_vending_count_of_a_forgotten_purchase),
         TEST(test_vending_amount_that_differs_is_shown),
         TEST(test_vending_taken_twice_is_shown),
         TEST(test_vending_record_of_another_meter),

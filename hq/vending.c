@@ -143,8 +143,12 @@ static mm_desk_result_t choose_count(sale_t *self, mm_hq_error_t *error) {
     mmi_sql_put_integer(&last, self->place.node_id);
     mmi_sql_put_integer(&last, self->place.channel);
     mmi_sql_put_integer(&last, self->era);
+    // Not those whose count the meter says it has used (6 already, 10 too old) while the record of it is not here, or
+    // was lost: there is no token of them that could still be typed, and they would bar all sales for ever.
     mmi_sql_t query = mmi_sql_begin(self->db, "SELECT count(*), min(count), id, sum(amount_wh) FROM purchase"
-                                              " WHERE node = ? AND channel = ? AND state <= 2");
+                                              " WHERE node = ? AND channel = ? AND state <= 2 AND NOT EXISTS"
+                                              " (SELECT 1 FROM command WHERE command.id IN (purchase.command,"
+                                              " purchase.void_command) AND command.status IN (6, 10))");
     mmi_sql_put_integer(&query, self->place.node_id);
     mmi_sql_put_integer(&query, self->place.channel);
     if (mmi_sql_row(&query)) {

@@ -297,6 +297,31 @@ static void test_vending_keeps_the_oldest_token_in_reach(void **state) {
 
 // --- the same request again
 
+// The record of a purchase was lost for good. The meter says that it has used the count: nobody waits for its token, so
+// it does not bar the sales behind it.
+static void test_vending_goes_on_behind_a_lost_record(void **state) {
+    vending_t *self = *state;
+    static hq_batch_t batch;
+    char request[8];
+    mm_sale_t lost = vending_sell(self, "lost", 1000);
+    vending_move(self, MM_MOVEMENT_TOKEN_ADD, 0, lost.count, 1000);
+    mm_record_t record = {.type = MM_RECORD_RESULT};
+    record.result = (mm_result_record_t){.era = VENDING_ERA,
+                                         .counter = 1,
+                                         .command_id = vending_command(self, MM_MOVEMENT_NETWORK, (uint64_t)lost.id),
+                                         .kind = MM_COMMAND_CREDIT,
+                                         .status = MM_RESULT_ALREADY,
+                                         .at = {HQ_UTC_S, MM_TRUST_SYNCED}};
+    hq_batch_record(&batch, hq_mac(1), 1, ++self->seq, &record);
+    hq_commit(self->store, &batch);
+    for (unsigned index = 0; index < MM_TOKEN_OLDER_MAX; index++) {
+        snprintf(request, sizeof request, "r%u", index);
+        mm_sale_t sale = vending_sell(self, request, 1000);
+        vending_take(self, MM_MOVEMENT_TOKEN_ADD, &sale);
+    }
+    vending_assert_state(self, &lost, "issued");
+}
+
 static void test_vending_request_is_idempotent(void **state) {
     vending_t *self = *state;
     mm_sale_t first = vending_sell(self, "r1", 1000);
@@ -603,6 +628,7 @@ int main(void) {
         TEST(test_vending_ambiguous_meter_is_named_by_position),
         TEST(test_vending_refuses_too_many_open),
         TEST(test_vending_keeps_the_oldest_token_in_reach),
+        TEST(test_vending_goes_on_behind_a_lost_record),
         TEST(test_vending_request_is_idempotent),
         TEST(test_vending_is_applied_once_by_either_way),
         TEST(test_vending_unknown_movements_are_shown),

@@ -207,6 +207,13 @@ bool mm_tariff_quote_energy(const mm_tariff_t *self, const mm_tariff_sale_t *sal
     int64_t due_milli = quote->cost_milli - sale->remainder_milli;
     quote->money_minor = due_milli > 0 ? (due_milli + MILLI - 1) / MILLI : 0;
     quote->remainder_milli = quote->money_minor * MILLI - due_milli;
+    if (quote->money_minor > MM_TARIFF_MONEY_MINOR_MAX) {
+        // A few of these, and the sums of the ledger would leave the range of its integers, for ever.
+        mm_hq_error_set(error,
+                        "this energy costs more than %lld minor units of %s, the most that one purchase can cost",
+                        (long long)MM_TARIFF_MONEY_MINOR_MAX, self->currency);
+        return false;
+    }
     return true;
 }
 

@@ -15,7 +15,9 @@
 ///   issued -> applied                the meter's record has come
 ///   issued -> voiding -> void        only when the meter confirms that the count is taken without credit
 ///            voiding -> applied      the customer was faster
-///   issued, voiding -> lost          the meter has a new era: it can take neither any more; sold again as another one
+///   issued, voiding -> lost          the meter has a new era, or has used the count for a purchase that this database
+///                                    does not know (it was restored from a copy): it can take neither any more; sold
+///                                    again as another one
 ///
 /// At most MM_VENDING_OPEN_MAX purchases of a meter are issued or voiding at a time, so that each of their tokens can
 /// be typed in any order.
@@ -53,7 +55,7 @@ typedef struct {
     int64_t remainder_milli; ///< kept for the meter's next purchase, after this one: 1/1000 minor units
     int64_t created_us;
     int64_t ended_us;  ///< applied, void or lost; 0 = open
-    char ended_by[24]; ///< "network", "token", "void", "new era", "passed over", "unknown form"; "" = open
+    char ended_by[24]; ///< "network", "token", "void", "new era", "passed over", "count taken", "unknown form"; "" = open
     char request[MM_VENDING_REQUEST_CHARS_MAX + 1];
     char operator_name[MM_VENDING_OPERATOR_CHARS_MAX + 1];
     bool repeated; ///< the request was known

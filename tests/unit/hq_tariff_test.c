@@ -187,6 +187,11 @@ static void test_tariff_quotes_refuse(void **state) {
     }
     assert_true(mm_tariff_quote_money(&tariff, &sale, 999999, &quote, &error));
     assert_int_equal(quote.amount_wh, 999999000);
+    // One purchase costs no more than it could be paid with, or few of them are more than the ledger can add up.
+    tariff = flat(MM_TARIFF_PRICE_MAX);
+    assert_true(mm_tariff_quote_energy(&tariff, &sale, 100000000, &quote, &error));
+    assert_int_equal(quote.money_minor, MM_TARIFF_MONEY_MINOR_MAX);
+    assert_false(mm_tariff_quote_energy(&tariff, &sale, 100001000, &quote, &error));
 }
 
 // --- JSON

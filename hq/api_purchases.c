@@ -130,6 +130,7 @@ static bool add_unit(void *context, const mm_ledger_line_t *line) {
     cJSON_AddStringToObject(item, "unit", line->unit);
     mm_api_add_integer(item, "debits", line->debits);
     mm_api_add_integer(item, "credits", line->credits);
+    cJSON_AddBoolToObject(item, "sums_agree", line->sums_agree);
     self->balanced = self->balanced && line->debits == line->credits && line->sums_agree;
     return true;
 }
@@ -210,7 +211,7 @@ const mm_api_route_t mm_api_purchase_routes[] = {
     {"GET", "purchases", true, get_purchases},
     {"GET", "purchases/#", true, get_purchase},
     {"POST", "purchases/#/void", true, post_void},
-    {"GET", "books", false, get_books},
+    {"GET", "books", true, get_books},
     {"GET", "tariffs", false, get_tariffs},
     {"POST", "tariffs", true, post_tariff},
     {"POST", "sites/*/settings", true, post_settings},

@@ -94,7 +94,8 @@ static const char *token_of(const char *authorization) {
     return authorization + sizeof scheme - 1;
 }
 
-// Who guesses has few attempts in a second; with tokens of 256 bits this only keeps the noise down.
+// Wrong tokens of an address are told so a few times in a second; as tokens have 256 bits, this only keeps the noise
+// down. A right one is let in all the same: behind a proxy, who guesses has the address of all operators.
 static void authenticate(mm_api_routes_t *self, const mm_api_call_t *call, mm_api_request_t *request,
                          char name[MM_OPERATOR_NAME_CHARS_MAX + 1]) {
     int64_t second = mm_hq_clock_now(&self->clock).monotonic_us / 1000000;
@@ -102,6 +103,9 @@ static void authenticate(mm_api_routes_t *self, const mm_api_call_t *call, mm_ap
     const char *token = token_of(call->authorization);
     if (token == NULL) {
         mm_api_fail(request, 401, "an operator's token is needed (Authorization: Bearer …); meshmeter operator add");
+        return;
+    }
+    if (mm_operator_of(self->desk, token, name)) {
         return;
     }
     if (self->guessers[guesser].second != second) {
@@ -112,24 +116,64 @@ static void authenticate(mm_api_routes_t *self, const mm_api_call_t *call, mm_ap
         mm_api_fail(request, 429, "too many wrong tokens; wait a second");
         return;
     }
-    if (!mm_operator_of(self->desk, token, name)) {
-        self->guessers[guesser].wrong++;
-        mm_api_fail(request, 401, "this is no operator's token; meshmeter operator add makes one");
-    }
+    self->guessers[guesser].wrong++;
+    mm_api_fail(request, 401, "this is no operator's token; meshmeter operator add makes one");
 }
 
 // --- the answer
+
+// How many bytes the UTF-8 character at the beginning has, 0 = it is none. Shortest form, no surrogates.
+static size_t character_bytes(const unsigned char *text, size_t bytes_count) {
+    static const struct {
+        unsigned char mask;
+        unsigned char head;
+        uint32_t low;
+    } forms[] = {{0x80, 0x00, 0}, {0xE0, 0xC0, 0x80}, {0xF0, 0xE0, 0x800}, {0xF8, 0xF0, 0x10000}};
+    for (size_t form = 0; form < sizeof forms / sizeof forms[0] && form < bytes_count; form++) {
+        if ((text[0] & forms[form].mask) != forms[form].head) {
+            continue;
+        }
+        uint32_t character = text[0] & (unsigned char)~forms[form].mask;
+        for (size_t index = 1; index <= form; index++) {
+            if ((text[index] & 0xC0) != 0x80) {
+                return 0;
+            }
+            character = character << 6 | (text[index] & 0x3F);
+        }
+        bool good = character >= forms[form].low && character <= 0x10FFFF && (character < 0xD800 || character > 0xDFFF);
+        return good ? form + 1 : 0;
+    }
+    return 0;
+}
+
+// Text that can be kept and shown again as it is: UTF-8, and no zero, as a byte or as \u0000, that would hide what is
+// behind it.
+static bool is_clean(const char *body, size_t bytes_count) {
+    size_t index = 0;
+    while (index < bytes_count) {
+        size_t bytes = character_bytes((const unsigned char *)body + index, bytes_count - index);
+        if (bytes == 0 || body[index] == '\0') {
+            return false;
+        }
+        if (body[index] == '\\') {
+            if (bytes_count - index >= 6 && memcmp(body + index, "\\u0000", 6) == 0) {
+                return false;
+            }
+            bytes = bytes_count - index >= 2 && (body[index + 1] & 0x80) == 0 ? 2 : 1;
+        }
+        index += bytes;
+    }
+    return true;
+}
 
 static cJSON *parse_body(const mm_api_call_t *call, mm_api_request_t *request) {
     if (call->body_bytes > MM_API_BODY_BYTES_MAX) {
         mm_api_fail(request, 413, "the body is larger than %d bytes", MM_API_BODY_BYTES_MAX);
         return NULL;
     }
-    // A zero byte would hide what is behind it.
-    bool clean = call->body_bytes == 0 || memchr(call->body, '\0', call->body_bytes) == NULL;
+    bool clean = call->body_bytes > 0 && is_clean(call->body, call->body_bytes);
     const char *end = NULL;
-    cJSON *body =
-        clean && call->body_bytes > 0 ? cJSON_ParseWithLengthOpts(call->body, call->body_bytes, &end, false) : NULL;
+    cJSON *body = clean ? cJSON_ParseWithLengthOpts(call->body, call->body_bytes, &end, false) : NULL;
     while (body != NULL && end < call->body + call->body_bytes && strchr(" \t\r\n", *end) != NULL) {
         end++;
     }

@@ -254,7 +254,7 @@ static mm_desk_result_t check_request(ordering_t *self) {
     } else if (strlen(request->target) > TARGET_CHARS_MAX) {
         mm_hq_error_set(self->error, "target: at most %d characters", TARGET_CHARS_MAX);
     } else if (self->kind == MM_COMMAND_NONE) {
-        mm_hq_error_set(self->error, "kind %.40s: there is none of this name; see docs/spec/commands.md",
+        mm_hq_error_set(self->error, "kind %.40s: there is none of this name; meshmeter send --help lists them",
                         request->kind);
     } else if (self->kind == MM_COMMAND_CREDIT || self->kind == MM_COMMAND_VOID || self->kind == MM_COMMAND_ADJUST) {
         mm_hq_error_set(self->error, "%s moves credit: it is made by a sale (purchases), not by an order",

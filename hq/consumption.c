@@ -24,6 +24,9 @@ enum {
 };
 
 static int64_t used_wh(const fold_t *self, uint64_t life_pulses) {
+    if (self->pulse_constant == 0) {
+        return self->fixed_wh; // out of use
+    }
     uint64_t pulses = life_pulses > self->base_pulses ? life_pulses - self->base_pulses : 0;
     return self->fixed_wh + (int64_t)mm_query_pulses_wh(pulses, self->pulse_constant);
 }
@@ -107,7 +110,7 @@ static bool fold(fold_t *self) {
         if (mmi_sql_integer(&rows, 2) == ROW_MOVEMENT) {
             good = take_movement(self, (int)mmi_sql_integer(&rows, 3), (uint32_t)mmi_sql_integer(&rows, 4),
                                  mmi_sql_integer(&rows, 5), (uint64_t)mmi_sql_integer(&rows, 6));
-        } else if (mmi_sql_integer(&rows, 3) > 0 && mmi_sql_integer(&rows, 4) > 0) {
+        } else {
             take_change(self, (uint32_t)mmi_sql_integer(&rows, 3), (uint32_t)mmi_sql_integer(&rows, 4),
                         (uint64_t)mmi_sql_integer(&rows, 5), (uint64_t)mmi_sql_integer(&rows, 6));
         }

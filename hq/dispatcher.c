@@ -108,6 +108,8 @@ static void note_failure(mm_dispatcher_t *self, const mm_hq_now_t *now, const ch
     }
     self->failing = true;
     self->all = true;
+    // A commit may have happened although its end was not heard: what it made is published in any case.
+    self->repeat_at_us = 0;
     self->retry_at_us = now->monotonic_us + MM_DISPATCHER_RETRY_US;
 }
 
@@ -150,21 +152,24 @@ void mm_dispatcher_poll(mm_dispatcher_t *self, const mm_hq_now_t *now) {
         free(open.names);
         return;
     }
-    if (self->failing) {
-        mm_hq_log("commands can be sent again");
-    }
-    self->failing = false;
     self->all = open.overflowed;
     bool good = !self->unpublished || mm_dispatcher_publish_all(self);
+    if (!good) {
+        note_failure(self, now, "what was sent before cannot be read");
+    }
     for (size_t index = 0; index < open.count && good; index++) {
         if (all || contains(&self->touched, open.names[index])) {
             good = dispatch(self, open.names[index], now, repeat);
         }
     }
+    if (good && self->failing) {
+        mm_hq_log("commands can be sent again");
+        self->failing = false;
+    }
     self->touched.count = 0;
     self->touched.overflowed = false;
     self->sweep_at_us = all ? now->monotonic_us + MM_DISPATCHER_SWEEP_US : self->sweep_at_us;
-    self->repeat_at_us = repeat ? now->monotonic_us + MM_DISPATCHER_REPEAT_US : self->repeat_at_us;
+    self->repeat_at_us = repeat && good ? now->monotonic_us + MM_DISPATCHER_REPEAT_US : self->repeat_at_us;
     free(open.names);
 }
 

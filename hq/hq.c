@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #define POLL_MS_MAX 1000
@@ -32,6 +33,7 @@ typedef struct {
     mm_desk_t *desk;
     mm_dispatcher_t *dispatcher;
     mm_http_t *http;
+    int lock_file;     ///< held while this HQ has the database
     int changed_event; ///< the page's thread has changed something at its desk
     int64_t books_day; ///< the last one whose books were written; days since 1970
     // wait: the books of the day can be written | until BOOKS_RETRY_US | then they are tried again
@@ -155,6 +157,27 @@ static bool set_time_zones(hq_t *self, mm_hq_error_t *error) {
     return good;
 }
 
+// Two HQs on one database would give out the same counters. The lock is a file of its own: SQLite's locks would go with
+// the first descriptor of the database that is closed.
+static bool lock_database(hq_t *self, mm_hq_error_t *error) {
+    char path[4096];
+    const char *database = self->options.database_path;
+    if ((size_t)snprintf(path, sizeof path, "%s.lock", database) >= sizeof path) {
+        mm_hq_error_set(error, "database %s: the path is too long", database);
+        return false;
+    }
+    self->lock_file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (self->lock_file < 0) {
+        mm_hq_error_set(error, "%s: %s", path, strerror(errno));
+        return false;
+    }
+    if (flock(self->lock_file, LOCK_EX | LOCK_NB) != 0) {
+        mm_hq_error_set(error, "database %s: another HQ has it; stop that one first", database);
+        return false;
+    }
+    return true;
+}
+
 static int start(hq_t *self, mm_hq_error_t *error) {
     const mm_hq_options_t *options = &self->options;
     const mm_broker_options_t broker_options = {.url = options->broker_url,
@@ -175,6 +198,9 @@ static int start(hq_t *self, mm_hq_error_t *error) {
     self->broker = mm_broker_create(&broker_options, &self->stats, on_message, self, error);
     if (self->broker == NULL) {
         return MM_HQ_USAGE;
+    }
+    if (!lock_database(self, error)) {
+        return MM_HQ_ENVIRONMENT;
     }
     self->store = mm_store_open(options->database_path, NULL, error);
     if (self->store == NULL || !set_time_zones(self, error)) {
@@ -205,6 +231,9 @@ static void stop(hq_t *self) {
     mm_dispatcher_destroy(self->dispatcher);
     mm_desk_close(self->desk);
     mm_store_close(self->store);
+    if (self->lock_file >= 0) {
+        close(self->lock_file);
+    }
     if (self->changed_event >= 0) {
         close(self->changed_event);
     }
@@ -285,6 +314,7 @@ int mm_hq_run(const mm_hq_options_t *options) {
     }
     self->options = *options;
     self->changed_event = -1;
+    self->lock_file = -1;
     if (self->options.clock.speed > 1 && self->options.clock.origin_real_us == 0) {
         // Faster than the world, but from when on is not said: from now.
         const mm_hq_clock_t plain = {0};

@@ -66,12 +66,12 @@ static bool is_paid_back(int state) {
 bool mmi_hq_ledger_move(sqlite3 *db, mmi_hq_purchase_t *purchase, mmi_hq_purchase_state_t state, const char *ended_by,
                         int64_t now_us) {
     const char *from = account_of(purchase->state);
-    const char *to = account_of(state);
+    const char *to = account_of((int)state);
     // Whoever paid for credit that no meter has taken gets it back.
-    int back = (int)is_paid_back(state) - (int)is_paid_back(purchase->state);
+    int back = (int)is_paid_back((int)state) - (int)is_paid_back(purchase->state);
     int64_t tax_milli = purchase->tax_minor * MILLI;
     mmi_sql_t change = mmi_sql_begin(db, "UPDATE purchase SET state = ?, ended_by = ?, ended_us = ? WHERE id = ?");
-    mmi_sql_put_integer(&change, state);
+    mmi_sql_put_integer(&change, (int64_t)state);
     mmi_sql_put_text(&change, ended_by);
     mmi_sql_put_integer(&change, state > MMI_HQ_PURCHASE_VOIDING ? now_us : 0);
     mmi_sql_put_integer(&change, purchase->id);

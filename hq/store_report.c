@@ -264,7 +264,7 @@ static void apply_record(putting_t *self, const mm_record_view_t *view, const mm
         break;
     case MM_RECORD_RESULT:
         mmi_hq_commands_take_record(self->store, self->node->id, view->position, record, self->received_us);
-        mmi_hq_vending_take_result(self->store, self->node->id, view->position, &record->result);
+        mmi_hq_vending_take_result(self->store, self->node->id, view->position, &record->result, self->received_us);
         break;
     case MM_RECORD_CREDIT:
         mmi_hq_commands_take_record(self->store, self->node->id, view->position, record, self->received_us);
@@ -457,7 +457,9 @@ static bool check_registers(putting_t *self, const mm_snapshot_t *fresh, const u
             continue;
         }
         bool was_set = false;
-        if (!mmi_hq_vending_register_was_set(self->store, self->node->id, channel, after->life_pulses, &was_set)) {
+        const mm_position_t journal_next = {known->oldest.epoch, known->next_seq};
+        if (!mmi_hq_vending_register_was_set(self->store, self->node->id, channel, journal_next, after->life_pulses,
+                                             &was_set)) {
             return false;
         }
         if (was_set) {

@@ -9,6 +9,8 @@
 #define MILLI 1000
 #define MILLION INT64_C(1000000)
 #define DECIMALS_MAX 4
+#define MILLI_DIGITS 3
+#define MONEY_CHARS 24 ///< an int64_t that is not negative, with point and end
 
 // --- is it a tariff
 
@@ -205,7 +207,29 @@ bool mm_tariff_quote_energy(const mm_tariff_t *self, const mm_tariff_sale_t *sal
     int64_t due_milli = quote->cost_milli - sale->remainder_milli;
     quote->money_minor = due_milli > 0 ? (due_milli + MILLI - 1) / MILLI : 0;
     quote->remainder_milli = quote->money_minor * MILLI - due_milli;
+    if (quote->money_minor > MM_TARIFF_MONEY_MINOR_MAX) {
+        // A few of these, and the sums of the ledger would leave the range of its integers, for ever.
+        mm_hq_error_set(error,
+                        "this energy costs more than %lld minor units of %s, the most that one purchase can cost",
+                        (long long)MM_TARIFF_MONEY_MINOR_MAX, self->currency);
+        return false;
+    }
     return true;
+}
+
+// As people write it: 10000 thousandths of a cent are 0.10000.
+static const char *format_milli(const mm_tariff_t *self, int64_t milli, char out[MONEY_CHARS]) {
+    int decimals = self->decimals + MILLI_DIGITS;
+    char *text = out + MONEY_CHARS - 1;
+    *text = '\0';
+    for (int i = 0; i <= decimals || milli > 0; i++) {
+        if (i == decimals) {
+            *--text = '.';
+        }
+        *--text = (char)('0' + milli % 10);
+        milli /= 10;
+    }
+    return text;
 }
 
 bool mm_tariff_quote_money(const mm_tariff_t *self, const mm_tariff_sale_t *sale, int64_t money_minor,
@@ -223,11 +247,13 @@ bool mm_tariff_quote_money(const mm_tariff_t *self, const mm_tariff_sale_t *sale
         return false;
     }
     if (units == 0) {
+        char available[MONEY_CHARS];
+        char cost[MONEY_CHARS];
         mm_hq_error_set(error,
-                        "the money does not buy one unit of %lld Wh: with what was kept it is %lld/1000 %s, the "
-                        "unit costs %lld/1000 (minor units)",
-                        (long long)sale->unit_wh, (long long)available_milli, self->currency,
-                        (long long)mm_tariff_cost_milli(self, sale, sale->unit_wh));
+                        "the money does not buy one unit of %lld Wh: with what was kept it is %s %s, the unit costs "
+                        "%s %s",
+                        (long long)sale->unit_wh, format_milli(self, available_milli, available), self->currency,
+                        format_milli(self, mm_tariff_cost_milli(self, sale, sale->unit_wh), cost), self->currency);
         return false;
     }
     quote->amount_wh = units * sale->unit_wh;

@@ -75,7 +75,8 @@ static bool read_band(const cJSON *object, mm_tariff_band_t *band, mm_hq_error_t
         if (!take_integer(item, "a day", &day, error)) {
             return false;
         }
-        band->days |= day < 7 ? (uint8_t)(1u << day) : 0x80; // a wrong one is refused by the check
+        // A wrong one is refused by the check.
+        band->days = (uint8_t)(band->days | (day < 7 ? 1u << day : 0x80u));
     }
     band->from_hour = (uint8_t)(from_hour < UINT8_MAX ? from_hour : UINT8_MAX);
     band->to_hour = (uint8_t)(to_hour < UINT8_MAX ? to_hour : UINT8_MAX);

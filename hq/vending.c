@@ -15,6 +15,8 @@
 
 #define MICROSECONDS 1000000
 #define PRIORITY 7
+/// How many counts of one form are tried for a sale.
+#define COUNTS_MAX 8
 
 /// One sale on its way.
 typedef struct {
@@ -141,8 +143,12 @@ static mm_desk_result_t choose_count(sale_t *self, mm_hq_error_t *error) {
     mmi_sql_put_integer(&last, self->place.node_id);
     mmi_sql_put_integer(&last, self->place.channel);
     mmi_sql_put_integer(&last, self->era);
+    // Not those whose count the meter says it has used (6 already, 10 too old) while the record of it is not here, or
+    // was lost: there is no token of them that could still be typed, and they would bar all sales for ever.
     mmi_sql_t query = mmi_sql_begin(self->db, "SELECT count(*), min(count), id, sum(amount_wh) FROM purchase"
-                                              " WHERE node = ? AND channel = ? AND state <= 2");
+                                              " WHERE node = ? AND channel = ? AND state <= 2 AND NOT EXISTS"
+                                              " (SELECT 1 FROM command WHERE command.id IN (purchase.command,"
+                                              " purchase.void_command) AND command.status IN (6, 10))");
     mmi_sql_put_integer(&query, self->place.node_id);
     mmi_sql_put_integer(&query, self->place.channel);
     if (mmi_sql_row(&query)) {
@@ -223,13 +229,43 @@ static mm_desk_result_t make_quote(sale_t *self, mm_hq_error_t *error) {
 
 // --- the token and the command
 
-// Both forms for self->count. MM_ERR_STATE: these digits were those of an earlier count, too.
-static mm_err_t write_tokens(sale_t *self, const mm_token_series_t *series) {
+// With both keypads for self->count. MM_ERR_STATE: these digits were those of an earlier count, too.
+static mm_err_t write_tokens(sale_t *self, const mm_token_series_t *series, bool extended) {
     const mm_token_t token = {
         .type = MM_TOKEN_ADD, .value = (uint32_t)(self->quote.amount_wh / self->unit_wh), .count = self->count};
-    bool extended = token.value > MM_TOKEN_VALUE_MAX;
     mm_err_t err = mm_token_make(series, &token, extended, false, self->token);
     return err == MM_OK ? mm_token_make(series, &token, extended, true, self->token_restricted) : err;
+}
+
+// A count whose token reads as an earlier one is left out: the meter would say that it was used.
+static mm_desk_result_t find_count(sale_t *self, const mm_token_series_t *series, bool extended, mm_err_t *err,
+                                   mm_hq_error_t *error) {
+    mm_desk_result_t result = MM_DESK_OK;
+    for (int tried = 1; (*err = write_tokens(self, series, extended)) == MM_ERR_STATE && tried < COUNTS_MAX; tried++) {
+        self->count += 2;
+        result = check_reach(self, self->count, error);
+        if (result != MM_DESK_OK) {
+            break;
+        }
+    }
+    return result;
+}
+
+// The chain of a value may have come back to where it was: then all its later counts read as earlier ones, and the
+// value has no more tokens of this form. The other form has another chain.
+static mm_desk_result_t find_form(sale_t *self, const mm_token_series_t *series, mm_err_t *err, mm_hq_error_t *error) {
+    uint32_t first = self->count;
+    bool extended = self->quote.amount_wh / self->unit_wh > MM_TOKEN_VALUE_MAX;
+    mm_desk_result_t result = find_count(self, series, extended, err, error);
+    if (*err == MM_ERR_STATE && !extended) {
+        self->count = first;
+        result = find_count(self, series, true, err, error);
+    }
+    if (result == MM_DESK_OK && *err == MM_ERR_STATE) {
+        mm_hq_error_set(error, "meter %s has no more tokens of this amount; sell another amount", self->place.meter);
+        return MM_DESK_REFUSED;
+    }
+    return result;
 }
 
 static mm_desk_result_t make_tokens(sale_t *self, mm_hq_error_t *error) {
@@ -246,11 +282,7 @@ static mm_desk_result_t make_tokens(sale_t *self, mm_hq_error_t *error) {
     mm_err_t err = mm_control_token_series(&device.crypto, self->era, self->place.channel, &series);
     mm_device_crypto_wipe(&device);
     if (err == MM_OK) {
-        // A count whose token reads as an earlier one is left out: the meter would say that it was used.
-        while ((err = write_tokens(self, &series)) == MM_ERR_STATE && result == MM_DESK_OK) {
-            self->count += 2;
-            result = check_reach(self, self->count, error);
-        }
+        result = find_form(self, &series, &err, error);
     }
     explicit_bzero(&series, sizeof series);
     if (result == MM_DESK_OK && err != MM_OK) {

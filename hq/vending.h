@@ -15,7 +15,9 @@
 ///   issued -> applied                the meter's record has come
 ///   issued -> voiding -> void        only when the meter confirms that the count is taken without credit
 ///            voiding -> applied      the customer was faster
-///   issued, voiding -> lost          the meter has a new era: it can take neither any more; sold again as another one
+///   issued, voiding -> lost          the meter has a new era, or has used the count for a purchase that this database
+///                                    does not know (it was restored from a copy): it can take neither any more; sold
+///                                    again as another one
 ///
 /// At most MM_VENDING_OPEN_MAX purchases of a meter are issued or voiding at a time, so that each of their tokens can
 /// be typed in any order.
@@ -53,7 +55,7 @@ typedef struct {
     int64_t remainder_milli; ///< kept for the meter's next purchase, after this one: 1/1000 minor units
     int64_t created_us;
     int64_t ended_us;  ///< applied, void or lost; 0 = open
-    char ended_by[24]; ///< "network", "token", "void", "new era", "passed over", "unknown form"; "" = open
+    char ended_by[24]; ///< "network", "token", "void", "new era", "passed over", "count taken", "unknown form"; "" = open
     char request[MM_VENDING_REQUEST_CHARS_MAX + 1];
     char operator_name[MM_VENDING_OPERATOR_CHARS_MAX + 1];
     bool repeated; ///< the request was known
@@ -80,12 +82,14 @@ bool mmi_hq_vending_take_credit(mm_store_t *store, int64_t node_id, mm_position_
 /// The era in the newest control report of a node. Another one than before: open purchases of the old one are lost, and
 /// so is its balance; both are booked, and an incident.
 bool mmi_hq_vending_take_era(mm_store_t *store, int64_t node_id, uint32_t era, int64_t received_us);
-/// Of UPDATE and ERASE: what was consumed until then is counted with the constant and the register of that time.
+/// Of UPDATE and ERASE: what was consumed until then is counted with the constant and the register of that time. Of
+/// CREDIT and VOID that were refused: an incident.
 bool mmi_hq_vending_take_result(mm_store_t *store, int64_t node_id, mm_position_t position,
-                                const mm_result_record_t *result);
-/// Whether a command has set a meter's life register so that it may show this, less than before.
-bool mmi_hq_vending_register_was_set(mm_store_t *store, int64_t node_id, uint8_t channel, uint64_t life_pulses,
-                                     bool *was_set);
+                                const mm_result_record_t *result, int64_t received_us);
+/// Whether a command that the node has answered behind this position (where its journal stood at the snapshot before)
+/// has set a meter's life register so that it may show this.
+bool mmi_hq_vending_register_was_set(mm_store_t *store, int64_t node_id, uint8_t channel, mm_position_t journal_next,
+                                     uint64_t life_pulses, bool *was_set);
 
 // --- the books
 

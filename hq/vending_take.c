@@ -103,23 +103,49 @@ static bool read_meter(sqlite3 *db, int64_t node_id, uint8_t channel, mmi_hq_pur
     return mmi_sql_end(&query);
 }
 
+// Whether a record of this purchase's count is of this purchase: one that came by a command names it. A database that was
+// restored from a copy gives numbers and counts of purchases once more, but never those of commands.
+static bool is_of(const mm_credit_record_t *credit, const mmi_hq_purchase_t *purchase) {
+    bool names_it = credit->purchase_id == 0 || credit->purchase_id == (uint64_t)purchase->id;
+    int64_t command = (int64_t)credit->command_id;
+    return names_it && (command == 0 || command == purchase->command || command == purchase->void_command);
+}
+
+static bool is_open(const mmi_hq_purchase_t *purchase) {
+    return purchase->state == MMI_HQ_PURCHASE_ISSUED || purchase->state == MMI_HQ_PURCHASE_VOIDING;
+}
+
+// The purchase is lost. Its command must not be sealed anew.
+static bool lose_one(sqlite3 *db, mmi_hq_purchase_t *purchase, const char *why, int64_t now_us) {
+    return mmi_hq_ledger_move(db, purchase, MMI_HQ_PURCHASE_LOST, why, now_us) &&
+           mmi_hq_withdraw_command(db, purchase->command, MM_COMMAND_STATE_ACCEPTED, now_us) &&
+           mmi_hq_withdraw_command(db, purchase->void_command, MM_COMMAND_STATE_ACCEPTED, now_us);
+}
+
 static bool find_purchase(taking_t *self) {
     const mm_credit_record_t *credit = self->credit;
     mmi_sql_t query = mmi_sql_begin(self->db, "SELECT " MMI_HQ_PURCHASE_COLUMNS " FROM purchase WHERE node = ?"
-                                              " AND channel = ? AND era = ? AND count = ? AND (?5 = 0 OR id = ?5)");
+                                              " AND channel = ? AND era = ? AND count = ?");
     mmi_sql_put_integer(&query, self->node_id);
     mmi_sql_put_integer(&query, credit->channel);
     mmi_sql_put_integer(&query, credit->era);
     mmi_sql_put_integer(&query, credit->count);
-    mmi_sql_put_integer(&query, (int64_t)credit->purchase_id);
     mmi_hq_purchase_t found;
     if (!mmi_hq_purchase_find(&query, &found)) {
         return false;
     }
-    if (found.id != 0) {
-        self->whose = found;
+    if (found.id == 0) {
+        return true;
     }
-    return true;
+    if (is_of(credit, &found)) {
+        self->whose = found;
+        return true;
+    }
+    // The meter has taken the count for another one, and takes none twice.
+    return !is_open(&found) ||
+           (lose_one(self->db, &found, "count taken", self->received_us) &&
+            mmi_hq_incident(self->db, self->node_id, "purchase_count_taken", credit->channel, credit->count, found.id,
+                            found.amount_wh, self->received_us));
 }
 
 // What the meter's balance moved by without a purchase.
@@ -191,10 +217,7 @@ static bool lose(sqlite3 *db, int64_t node_id, uint8_t channel, uint32_t era, ui
         if (purchase.id == 0) {
             return true;
         }
-        // Its command must not be sealed anew for the era that has begun.
-        if (!mmi_hq_ledger_move(db, &purchase, MMI_HQ_PURCHASE_LOST, why, now_us) ||
-            !mmi_hq_withdraw_command(db, purchase.command, MM_COMMAND_STATE_ACCEPTED, now_us) ||
-            !mmi_hq_withdraw_command(db, purchase.void_command, MM_COMMAND_STATE_ACCEPTED, now_us)) {
+        if (!lose_one(db, &purchase, why, now_us)) {
             return false;
         }
     }
@@ -341,11 +364,27 @@ bool mmi_hq_vending_take_era(mm_store_t *store, int64_t node_id, uint32_t era, i
     return era == 0 || note_failure(store, change_era(store->db, node_id, era, received_us));
 }
 
+// What a meter refuses of a purchase stays open, for its token can still be typed; somebody should know.
+static bool note_refusal(sqlite3 *db, int64_t node_id, const mm_result_record_t *result, int64_t received_us) {
+    int64_t known = 0;
+    mmi_sql_t query = mmi_sql_begin(db, "SELECT count(*) FROM incident WHERE node = ? AND name = 'credit_refused'"
+                                        " AND value3 = ?");
+    mmi_sql_put_integer(&query, node_id);
+    mmi_sql_put_integer(&query, (int64_t)result->command_id);
+    return mmi_sql_value(&query, 0, &known) &&
+           (known > 0 || mmi_hq_incident(db, node_id, "credit_refused", result->channel, result->kind, result->status,
+                                         (int64_t)result->command_id, received_us));
+}
+
 bool mmi_hq_vending_take_result(mm_store_t *store, int64_t node_id, mm_position_t position,
-                                const mm_result_record_t *result) {
+                                const mm_result_record_t *result, int64_t received_us) {
     mm_archive_detail_t archive;
     if (mmi_hq_failed(store)) {
         return false;
+    }
+    bool is_credit = result->kind == MM_COMMAND_CREDIT || result->kind == MM_COMMAND_VOID;
+    if (is_credit && result->status != MM_RESULT_DONE && result->status != MM_RESULT_ALREADY) {
+        return note_failure(store, note_refusal(store->db, node_id, result, received_us));
     }
     if (result->status != MM_RESULT_DONE || result->channel >= MM_CHANNELS ||
         (result->kind != MM_COMMAND_UPDATE && result->kind != MM_COMMAND_ERASE) ||
@@ -367,13 +406,15 @@ bool mmi_hq_vending_take_result(mm_store_t *store, int64_t node_id, mm_position_
     return note_failure(store, mmi_sql_run(&add));
 }
 
-bool mmi_hq_vending_register_was_set(mm_store_t *store, int64_t node_id, uint8_t channel, uint64_t life_pulses,
-                                     bool *was_set) {
+bool mmi_hq_vending_register_was_set(mm_store_t *store, int64_t node_id, uint8_t channel, mm_position_t journal_next,
+                                     uint64_t life_pulses, bool *was_set) {
     int64_t found = 0;
     mmi_sql_t query = mmi_sql_begin(store->db, "SELECT count(*) FROM meter_change WHERE node = ? AND channel = ?"
-                                               " AND life_after < life_before AND life_after <= ?");
+                                               " AND (epoch, seq) >= (?, ?) AND life_after <= ?");
     mmi_sql_put_integer(&query, node_id);
     mmi_sql_put_integer(&query, channel);
+    mmi_sql_put_integer(&query, journal_next.epoch);
+    mmi_sql_put_integer(&query, journal_next.seq);
     mmi_sql_put_integer(&query, (int64_t)life_pulses);
     bool good = note_failure(store, mmi_sql_value(&query, 0, &found));
     *was_set = found > 0;

@@ -63,7 +63,7 @@ bool app_parse_decimal(const char *text, int decimals, int64_t *number) {
 }
 
 void app_format_decimal(int64_t number, int decimals, char text[32]) {
-    uint64_t size = number < 0 ? (uint64_t)-number : (uint64_t)number;
+    uint64_t size = number < 0 ? -(uint64_t)number : (uint64_t)number;
     uint64_t unit = 1;
     for (int i = 0; i < decimals; i++) {
         unit *= 10;

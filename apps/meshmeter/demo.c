@@ -354,13 +354,14 @@ static void print_where(const demo_t *demo) {
     const demo_options_t *o = &demo->options;
     char time[21];
     app_format_utc(demo_wall_us(demo) / 1000000, time);
-    printf("\n  page      http://%s:%u/\n  broker    mqtt://127.0.0.1:%u\n  state     %s%s\n  site      " DEMO_SITE
+    printf("\n  page      http://%s:%u/\n  broker    mqtt://127.0.0.1:%u\n  state     %s%s\n"
+           "  sign in   with the line in %s/" DEMO_OPERATOR_TOKEN "\n  site      " DEMO_SITE
            ", %u nodes, clocks at %s running %" PRIu32 " times real time\n\n"
            "  Try:  %s status --state %s\n        %s ctl --state %s router off\n"
            "        %s send --state %s gateway:" DEMO_SITE " find seconds=60 --wait\n  Ctrl-C stops everything.\n\n",
            o->http_address, o->http_port, o->mqtt_port, o->state_directory, demo->resumed ? " (continued)" : "",
-           o->nodes, time, o->speed, demo->program, o->state_directory, demo->program, o->state_directory,
-           demo->program, o->state_directory);
+           o->state_directory, o->nodes, time, o->speed, demo->program, o->state_directory, demo->program,
+           o->state_directory, demo->program, o->state_directory);
     (void)fflush(stdout);
 }
 

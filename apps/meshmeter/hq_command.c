@@ -26,7 +26,9 @@ static void print_help(void) {
          "  --tz SITE=RULE                of one site; may be repeated\n"
          "  --speed N, --clock-origin-real-us T, --clock-origin-utc-us T\n"
          "                                a clock that runs faster, as the demo uses it\n\n"
-         "The page and the API have no login in this version: bind them to an address that only you can reach.");
+         "Whoever reaches the page sees the readings; commands, sales and books want an operator's token (meshmeter\n"
+         "operator). It is plain HTTP: bind it to an address that only you can reach, or put a proxy with HTTPS before "
+         "it.");
 }
 
 enum {

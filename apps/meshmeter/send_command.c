@@ -151,8 +151,8 @@ static void pause_ms(int64_t milliseconds) {
 static int follow(api_client_t *client, const send_options_t *options, cJSON **order) {
     char path[64];
     orders_progress_t progress = {0};
-    // wait: every command of the order has ended | until --timeout, FOLLOW_S_DEFAULT unless given | then the command ends
-    // with exit code 4; HQ goes on
+    // wait: every command of the order has ended | until --timeout, FOLLOW_S_DEFAULT unless given | then the command
+    // ends with exit code 4; HQ goes on
     int64_t until_ms = now_ms() + options->timeout_s * 1000;
     snprintf(path, sizeof path, "orders/%lld", api_number(*order, "id"));
     for (;;) {

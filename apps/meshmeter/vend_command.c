@@ -20,7 +20,7 @@ static void print_vend_help(void) {
         "credit\n"
         "when it is typed at the meter, whichever comes first, once.\n\n"
         "  METER               id of the meter, or MAC/CHANNEL (1 to 8) if two have the same id\n"
-        "  KWH                 energy, with up to 3 decimals\n"
+        "  KWH                 energy, in whole units of the site's tokens: 1 kWh, if `tariff use` has set no other\n"
         "  --money AMOUNT      sell what this buys by the tariff, in the currency's units: 5.00\n"
         "  --request ID        your own id of this sale: the same one again sells nothing and prints the same receipt\n"
         "  --void ID           take purchase ID back; it is void when the meter has confirmed that it did not take it\n"
@@ -29,7 +29,9 @@ static void print_vend_help(void) {
 
 static void print_purchases_help(void) {
     puts("usage: meshmeter purchases [METER] [--limit N] [--json]\n\n"
-         "List what was sold, newest first, and what became of it.\n\n" API_CLIENT_HELP);
+         "List what was sold, newest first, and what became of it.\n\n"
+         "  --limit N           so many purchases (100)\n"
+         "  --json              HQ's answer as it is\n" API_CLIENT_HELP);
 }
 
 // --- output
@@ -222,9 +224,22 @@ static int take_back(api_client_t *client, const options_t *options) {
     return show(code, answer, options->json);
 }
 
+// getopt would take -5 for an option.
+static bool has_negative_number(int argc, char **argv) {
+    for (int i = 1; i < argc; i++) {
+        if (argv[i][0] == '-' && argv[i][1] >= '0' && argv[i][1] <= '9') {
+            return true;
+        }
+    }
+    return false;
+}
+
 int command_vend(int argc, char **argv) {
     options_t options = {.help = false};
     api_client_t client;
+    if (has_negative_number(argc, argv)) {
+        return app_error(APP_USAGE, "vend", "nothing is sold in negative amounts; --void ID takes a sale back");
+    }
     int code = read_options("vend", argc, argv, &options);
     if (code != APP_OK) {
         return code;
@@ -235,7 +250,8 @@ int command_vend(int argc, char **argv) {
     }
     int wanted = options.void_id != NULL ? 0 : options.money != NULL ? 1 : 2;
     if (argc - optind != wanted) {
-        return app_error(APP_USAGE, "vend", "a meter and an energy are needed; see meshmeter vend --help");
+        return app_error(APP_USAGE, "vend",
+                         "needed: METER KWH, or METER --money AMOUNT, or --void ID; see meshmeter vend --help");
     }
     code = api_client_open(&client, "vend", &options.client);
     if (code != APP_OK) {

@@ -12,6 +12,8 @@
 // A customer tries again what the node could not store, or what it locked him out of.
 #define TYPE_AGAIN_US HOUR_US
 #define TYPE_TIMES_MAX 60
+// Of one form of token, for one purchase.
+#define COUNTS_TRIED 4
 
 static uint32_t draw(sales_t *self, uint32_t bound) {
     return mm_random_below(&self->random, bound);
@@ -142,15 +144,17 @@ static void make_token(sales_t *self, purchase_t *purchase) {
     bool extended = has_chance(self, 30);
     bool restricted = has_chance(self, 30);
     mm_token_t token = {.type = MM_TOKEN_ADD, .value = (uint32_t)(purchase->amount_wh / TOKEN_UNIT_WH)};
-    mm_err_t err;
-    do {
+    mm_err_t err = MM_ERR_STATE;
+    // Digits may be those of an earlier count: the next one is sold. A chain that has come back to where it was does so
+    // for ever; the other form has another chain.
+    for (int tries = 0; tries < 2 * COUNTS_TRIED && err == MM_ERR_STATE; tries++) {
         token.count = purchase->count;
-        err = mm_token_make(&series, &token, extended, restricted, purchase->token);
-        if (err == MM_ERR_STATE) { // its digits are those of an earlier count: the next one is sold
+        err = mm_token_make(&series, &token, extended != (tries >= COUNTS_TRIED), restricted, purchase->token);
+        if (err == MM_ERR_STATE) {
             self->nodes[purchase->node].meters[purchase->channel].last_count += 2;
             purchase->count += 2;
         }
-    } while (err == MM_ERR_STATE);
+    }
     MM_ASSERT(err == MM_OK);
     purchase->by_token = true;
     typing_t typing = {.purchase_index = (uint32_t)(purchase - self->purchases)};

@@ -187,15 +187,16 @@ const loseFirstAnswer = (page) => {
 
 const SIGNING_IN = [
     [
-        'reading needs no sign-in, selling does',
+        'readings need no sign-in; orders, sales and books do',
         async ({ open }) => {
-            const page = await open('#/books');
-            await page.waitForSelector('table.books');
-            await go(page, '#/commands');
-            await page.waitForSelector('table.orders');
-            assert.equal(await page.locator('form.compose').count(), 0);
-            await go(page, '#/sell');
-            await until(page, () => document.querySelector('#token') && !document.querySelector('table'));
+            const page = await open('#/');
+            await page.waitForSelector('a.card');
+            assert.equal(await page.locator('#token').count(), 0);
+            for (const hash of ['#/books', '#/commands', '#/commands/1', '#/sell']) {
+                await go(page, hash);
+                await until(page, () => document.querySelector('#token') && !document.querySelector('main table'));
+                assert.equal(await page.locator('form.compose').count(), 0);
+            }
             await go(page, '#/meter/02:4d:4d:00:10:a2/0');
             await page.waitForSelector('.detail .registers');
             assert.equal(await page.locator('.actions').count(), 0);
@@ -260,8 +261,8 @@ const SIGNING_IN = [
             hq.desk.operators.clear();
             await page.reload();
             await untilText(page, '.sign-in [role=alert]', /does not accept your token any more/);
-            await go(page, '#/books');
-            await page.waitForSelector('table.books');
+            await go(page, '#/');
+            await page.waitForSelector('a.card');
             assert.equal(await page.locator('#token').count(), 0, 'who only reads is not asked again');
         },
     ],
@@ -529,7 +530,7 @@ const SELLING = [
     [
         'the books say in a sentence whether they balance',
         async ({ open, hq }) => {
-            const page = await open('#/books');
+            const page = await openSignedIn(open, '#/books');
             await page.waitForSelector('.verdict.good');
             assert.match(await textOf(page, '.verdict'), /The books balance\..*still on the way for flat-03/s);
             assert.equal(await page.locator('table.books tbody tr').count(), 6);

@@ -1,146 +1,152 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Prepayment with real processes: lock, credit, warning, emergency credit, cut, token without network, a node killed,
-postpaid again; and the books balance."""
+"""The story of docs/guide/prepaid.md, its commands run as they stand there: 5 kWh are sold and used, the relay opens, a
+token is typed while the router is off, and the books balance when it is back."""
 
 import json
 import os
+import re
+import shlex
 import sys
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 # pylint: disable=wrong-import-position
 import harness
-from demo import Site
-from harness import expect, note, wait_until
+from demo import Site, get_json
+from harness import expect, fail, run_program, wait_until
 
-SPEED = 3600
-WAIT_S = 40
+METER = "1-flat-4"
+SPEED = 600
+STEP_S = 60
+USED_S = 240  # until 5 kWh are used: at night it takes longer
+PREFIX = "build/meshmeter "
 
 
-class Meter:
-    """One meter of a site: what its node says, and what people do with it."""
+def guide_commands():
+    """The commands of the fenced blocks, in order."""
+    with open(os.path.join(harness.source_directory(), "docs/guide/prepaid.md"), encoding="utf-8") as file:
+        fenced = file.read().split("```")[1::2]
+    return [shlex.split(line[len(PREFIX) :]) for block in fenced for line in block.splitlines() if line.startswith(PREFIX)]
 
-    def __init__(self, site, node, meter_id):
-        self.site = site
-        self.node = node
-        self.id = meter_id
 
-    def run(self, *arguments, code=0):
-        got, out, err = harness.run_program(*arguments, "--state", self.site.state, timeout_s=90)
-        expect(got == code, f"{' '.join(map(str, arguments))} ended with exit code {got}: {out}{err}")
+class Guide:
+    """The commands, one after the other; each must be the one that the story needs next."""
+
+    def __init__(self):
+        self.commands = guide_commands()
+        self.next = 0
+
+    def run(self, wanted, replace=None, code=0):
+        """Run the next command, which must begin with these words; its output."""
+        command = self.commands[self.next]
+        self.next += 1
+        words = wanted.split()
+        expect(command[: len(words)] == words, f"the guide's command {self.next} is {command}, the story has {wanted}")
+        command = [*words, *replace] if replace is not None else command
+        got, out, err = run_program(*command, timeout_s=STEP_S, cwd=harness.source_directory())
+        expect(got == code, f"`{shlex.join(command)}` ended with exit code {got}: {(out + err)[-800:]}")
         return out
 
-    def order(self, *arguments, code=0):
-        return self.run("send", self.id, *arguments, "--wait", code=code)
 
-    def sell(self, kwh, *options):
-        answer = json.loads(self.run("vend", self.id, kwh, "--json", *options))
-        return answer.get("purchase", answer)
-
-    def type(self, digits, code=0):
-        return self.site.ctl("token", self.id, digits, node=self.node, code=code).strip()
-
-    def credit(self):
-        try:
-            text = self.site.ctl("credit", node=self.node)
-        except harness.Failure:
-            return None  # being started again
-        return next((entry for entry in json.loads(text) if entry["id"] == self.id), None)
-
-    def life_pulses(self):
-        status = self.site.status(self.node)
-        return next(meter["life_pulses"] for meter in status["meters"] if meter["id"] == self.id)
-
-    def until(self, what, condition):
-        return wait_until(what, lambda: (now := self.credit()) and condition(now) and now, WAIT_S)
-
-    def books(self):
-        answer = json.loads(self.run("books", "--json"))
-        line = next((line for line in answer["meters"] if line["meter"] == self.id), None)
-        return answer, line
-
-    def until_balanced(self, what, condition=lambda line: True):
-        def balanced():
-            answer, line = self.books()
-            return answer["balanced"] and line and line["settled"] and condition(line) and line
-
-        return wait_until(what, balanced, WAIT_S, 0.2)
+def ask(*arguments):
+    code, out, err = run_program(*arguments)
+    expect(code == 0, f"`{shlex.join(arguments)}` ended with exit code {code}: {err}")
+    return out
 
 
-def start():
-    """A site, and a meter that uses energy all day, of a node that is not the root."""
-    site = Site(SPEED).start()
-    root = wait_until("there is a root", site.root, 20)
-    wait_until("HQ knows all nodes", lambda: len(site.api_nodes()) == 3, 30)
-    node = next(number for number in (1, 2, 3) if number != root)
-    before = {meter["id"]: meter["life_pulses"] for meter in site.status(node)["meters"]}
-    site.wait_wall(site.wall_s() + 3600)
-    after = {meter["id"]: meter["life_pulses"] for meter in site.status(node)["meters"]}
-    meter_id = max(after, key=lambda name: after[name] - before[name])
-    return site, Meter(site, node, meter_id)
+def meter_line():
+    """(relay, balance in kWh or None) of the meter, by its node."""
+    found = re.search(rf"{METER} .* pulses +(open|closed)(?: +balance (-?[0-9.]+) kWh)?", ask("status"))
+    return (found.group(1), float(found.group(2)) if found.group(2) else None) if found else (None, None)
 
 
-def life_of_a_prepaid_meter():
-    site, meter = start()
-    # Prepayment begins without credit: cut.
-    meter.order("mode", "prepaid=yes")
-    meter.until("the supply is cut", lambda now: now["relay"] == "open" and "no_credit" in now["relay_reasons"])
-    # A lock and credit are two things.
-    meter.order("lock")
-    first = meter.sell("1")
-    meter.until("the credit is there", lambda now: now["balance_wh"] == 1000)
-    now = meter.credit()
-    expect(now["relay"] == "open" and now["relay_reasons"] == ["locked"], f"credit undid the lock: {now}")
-    meter.order("limits", "warning_wh=400", "emergency_wh=300")
-    expect("refused" in site.ctl("emergency", meter.id, node=meter.node, code=1), "emergency credit without need")
-    meter.order("unlock")
-    meter.until("the supply is on", lambda now: now["relay"] == "closed")
-    # The same sale again is the same sale; its token was used by the network.
-    again = meter.sell("1", "--request", first["request"])
-    expect(again["id"] == first["id"], f"a repeated request sold again: {first} {again}")
-    expect("used" in meter.type(first["token"], code=1), "a credit counted twice, by network and by token")
-    # Warned, helped once, cut.
-    meter.until("the credit is low", lambda now: now["low"])
-    site.ctl("emergency", meter.id, node=meter.node)
-    meter.until("the emergency credit is used up", lambda now: now["relay"] == "open" and now["balance_wh"] <= -300)
-    expect("refused" in site.ctl("emergency", meter.id, node=meter.node, code=1), "emergency credit was given twice")
-    pulses = meter.life_pulses()
-    site.wait_wall(site.wall_s() + 2 * 3600)
-    expect(meter.life_pulses() == pulses, "a meter without supply has counted")
-    return site, meter
+def is_cut():
+    """Supply is off for want of credit; the pulses between two looks may have taken a little more than there was."""
+    relay, balance_kwh = meter_line()
+    return relay == "open" and balance_kwh is not None and -0.05 < balance_kwh <= 0
 
 
-def token_without_network():
-    site, meter = life_of_a_prepaid_meter()
-    site.ctl("router", "off")
-    sale = meter.sell("5")
-    wrong = str((int(sale["token"]) + 1111) % 10**9).zfill(9)
-    expect("wrong" in meter.type(wrong, code=1), "a wrong token was taken")
-    meter.until("the lock-out is over", lambda now: now["lock_out_s"] == 0)
-    expect("accepted" in meter.type(sale["token"]), "the token was not taken")
-    meter.until("the supply is on", lambda now: now["relay"] == "closed" and now["balance_wh"] > 4000)
-    site.kill(f"node-{meter.node}")
-    now = meter.until("the node is back", lambda now: now["prepaid"])
-    expect(now["balance_wh"] > 4000 and now["relay"] == "closed", f"a killed node forgot its credit: {now}")
-    expect("used" in meter.type(sale["token"], code=1), "a token was taken twice")
-    pending = meter.books()[1]
-    expect(pending["pending_wh"] == 5000, f"the books know of a token that was typed without network: {pending}")
-    site.ctl("router", "on")
-    line = meter.until_balanced("the books balance", lambda line: line["pending_wh"] == 0)
-    expect(line["issued_wh"] == 6000 and line["applied_wh"] == 6000, f"6 kWh were sold: {line}")
-    note(f"     consumed {line['consumed_wh']} Wh, balance {line['balance_wh']} Wh of 6000 Wh")
-    # Postpaid: supply without credit, and what was left leaves the books.
-    meter.order("mode", "prepaid=no")
-    line = meter.until_balanced("the books balance without prepayment")
-    site.wait_settled("records are at HQ")
-    events = {event["name"] for event in site.api("/api/v1/events?limit=1000")["events"]}
-    wanted = {"supply_cut", "supply_restored", "credit_low", "emergency_taken"}
-    expect(wanted <= events, f"HQ was not told of {wanted - events}")
-    site.expect_no_end_by_itself()
-    site.expect_no_sanitizer_report()
-    expect(site.interrupt() == 0, "the demo did not end well")
+def newest_purchase():
+    return json.loads(ask("purchases", "--json"))["purchases"][0]
+
+
+def books():
+    answer = json.loads(ask("books", "--json"))
+    return answer, answer["meters"][0]
+
+
+def token_of(receipt):
+    found = re.search(r"^  token    ((?:\d{3} ?)+)$", receipt, re.MULTILINE)
+    expect(found, f"no token on the receipt:\n{receipt}")
+    return found.group(1).split()
+
+
+def settled_books():
+    answer, line = books()
+    return (answer, line) if line["settled"] and line["pending_wh"] == 0 else None
+
+
+def sell_and_use(guide):
+    guide.run("tariff set docs/guide/tariff.json")
+    expect("done" in guide.run(f"send {METER} mode prepaid=1 --wait"), "the mode was not confirmed")
+    guide.run("status")
+    wait_until("the relay opens without credit", is_cut, STEP_S)
+    receipt = guide.run(f"vend {METER} 5")
+    expect("energy   5.000 kWh" in receipt and "paid     1.50 EUR" in receipt, f"not the receipt of 5 kWh:\n{receipt}")
+    wait_until("the relay closes", lambda: meter_line()[0] == "closed", STEP_S)
+    wait_until("HQ knows that it was applied", lambda: newest_purchase()["state"] == "applied", STEP_S)
+    expect(newest_purchase()["by"] == "network", f"applied by {newest_purchase()['by']}")
+    used = ask_token(token_of(receipt))
+    expect("used before" in used, f"a token whose credit came by network was answered {used!r}")
+    wait_until("the credit is used and the relay opens", is_cut, USED_S, 1)
+
+
+def ask_token(digits):
+    """What the node says to digits that it does not take."""
+    code, out, err = run_program("ctl", "node-1", "token", METER, *digits)
+    expect(code == 1, f"typed digits were answered with exit code {code}: {out}{err}")
+    return out + err
+
+
+def type_token(guide):
+    guide.run("ctl router off")
+    receipt = guide.run(f"vend {METER} 2")
+    out = guide.run(f"ctl node-1 token {METER}", replace=token_of(receipt))
+    harness.note(f"     the node said: {out.strip()}")
+    expect("accepted: 2.000 kWh" in out, f"the node said {out!r}")
+    expect(meter_line()[0] == "closed", "the relay did not close")
+    expect(newest_purchase()["state"] == "issued", "HQ knows of the token without a router")
+    answer, line = books()
+    expect(answer["balanced"] and line["pending_wh"] == 2000, f"books without a router: {line}")
+
+
+def balance(guide):
+    guide.run("ctl router on")
+    wait_until("the token's record comes", lambda: newest_purchase()["state"] == "applied", STEP_S)
+    expect(newest_purchase()["by"] == "token", f"applied by {newest_purchase()['by']}")
+    answer, line = wait_until("the books are settled", settled_books, STEP_S)
+    expect(answer["balanced"], f"the books do not balance: {line}")
+    expect(line["issued_wh"] == line["applied_wh"] == 7000 and line["other_wh"] == 0, f"not what was sold: {line}")
+    expect(line["consumed_wh"] + line["balance_wh"] == 7000, f"used and left are not what was taken: {line}")
+    expect(line["consumed_wh"] >= 5000, f"5 kWh were used, the registers say {line['consumed_wh']} Wh")
+    expect(guide.run("books").rstrip().endswith("balanced"), "books do not end with 'balanced'")
+
+
+def prepaid_guide():
+    guide = Guide()
+    expect(guide.commands[0][:1] == ["demo"] and f"--speed {SPEED}" in " ".join(guide.commands[0]), "no demo at first")
+    guide.next = 1
+    site = Site(speed=SPEED, nodes=2, options=["--seed", "7"]).start()
+    os.environ["MM_STATE"] = site.state
+    wait_until("both nodes answer", lambda: run_program("status")[0] == 0, STEP_S)
+    wait_until("HQ knows the meter", lambda: METER in json.dumps(get_json(f"{site.page}/api/v1/meters")), STEP_S)
+    sell_and_use(guide)
+    type_token(guide)
+    balance(guide)
+    if guide.next != len(guide.commands):
+        fail(f"the guide has commands that the story does not: {guide.commands[guide.next:]}")
 
 
 if __name__ == "__main__":
-    harness.main(token_without_network)
+    harness.main(prepaid_guide)

@@ -145,6 +145,21 @@ static void execute(const char *sql) {
 
 // --- what a meter does
 
+// The command that brings a purchase, or takes it back; 0 = it was not by command.
+static uint64_t command_of(uint8_t movement, int64_t purchase_id) {
+    sqlite3_stmt *query = NULL;
+    uint64_t command = 0;
+    if (purchase_id != 0 && sqlite3_prepare_v2(s_world.db, "SELECT command, void_command FROM purchase WHERE id = ?", -1,
+                                               &query, NULL) == SQLITE_OK) {
+        sqlite3_bind_int64(query, 1, purchase_id);
+        if (sqlite3_step(query) == SQLITE_ROW) {
+            command = (uint64_t)sqlite3_column_int64(query, movement == MM_MOVEMENT_VOID ? 1 : 0);
+        }
+    }
+    sqlite3_finalize(query);
+    return command;
+}
+
 static void make_record(unsigned meter_no, uint8_t movement, int64_t purchase_id, uint32_t count, int64_t amount_wh) {
     meter_t *meter = &s_world.meters[meter_no];
     node_t *node = node_of(meter_no);
@@ -157,7 +172,7 @@ static void make_record(unsigned meter_no, uint8_t movement, int64_t purchase_id
         .era = node->era,
         .counter = ++node->counter,
         .purchase_id = (uint64_t)purchase_id,
-        .command_id = (uint64_t)purchase_id,
+        .command_id = command_of(movement, purchase_id),
         .count = count,
         .amount_wh = amount_wh,
         .balance_wh = mm_credit_balance_wh(&meter->credit, meter->life_pulses, meter->pulse_constant),

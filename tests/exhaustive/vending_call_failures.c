@@ -123,7 +123,6 @@ static mm_desk_result_t take_record(uint32_t seq, uint8_t movement, const mm_sal
     const mm_credit_record_t record = {.movement = movement,
                                        .era = 7,
                                        .counter = seq,
-                                       .command_id = seq,
                                        .purchase_id = (uint64_t)sale->id,
                                        .count = sale->count,
                                        .amount_wh = movement == MM_MOVEMENT_VOID ? 0 : sale->amount_wh,

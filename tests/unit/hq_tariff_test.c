@@ -61,6 +61,7 @@ static void test_tariff_money_buys_whole_units_and_keeps_the_rest(void **state) 
     sale.remainder_milli = 9999;
     assert_false(mm_tariff_quote_money(&tariff, &sale, 20, &quote, &error)); // 0.001 ct are missing
     assert_true(strstr(error.text, "does not buy one unit") != NULL);
+    assert_true(strstr(error.text, "0.29999 EUR, the unit costs 0.30000 EUR") != NULL);
 }
 
 static void test_tariff_energy_uses_what_was_kept_first(void **state) {
@@ -186,6 +187,11 @@ static void test_tariff_quotes_refuse(void **state) {
     }
     assert_true(mm_tariff_quote_money(&tariff, &sale, 999999, &quote, &error));
     assert_int_equal(quote.amount_wh, 999999000);
+    // One purchase costs no more than it could be paid with, or few of them are more than the ledger can add up.
+    tariff = flat(MM_TARIFF_PRICE_MAX);
+    assert_true(mm_tariff_quote_energy(&tariff, &sale, 100000000, &quote, &error));
+    assert_int_equal(quote.money_minor, MM_TARIFF_MONEY_MINOR_MAX);
+    assert_false(mm_tariff_quote_energy(&tariff, &sale, 100001000, &quote, &error));
 }
 
 // --- JSON

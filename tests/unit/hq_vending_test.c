@@ -99,6 +99,72 @@ static void test_vending_count_follows_the_larger(void **state) {
     assert_int_equal(vending_sell(self, "r4", 1000).count, 10);
 }
 
+// A token whose digits were those of an earlier count is not sold: the meter would say that it was used.
+static void test_vending_leaves_out_a_count_that_reads_as_another(void **state) {
+    vending_t *self = *state;
+    const uint32_t count = 40;
+    uint8_t key[MM_DEVICE_KEY_BYTES];
+    mm_device_crypto_t device;
+    char text[MM_TOKEN_DIGITS_MAX + 1];
+    memset(key, 0x5A, sizeof key);
+    mm_device_crypto_init(&device, key);
+    mm_token_t found = {.value = 0};
+    uint32_t era = 0;
+    while (found.value == 0) {
+        mm_token_series_t series;
+        mm_control_token_series(&device.crypto, ++era, 0, &series);
+        for (uint32_t value = 1; value <= MM_TOKEN_VALUE_MAX && found.value == 0; value++) {
+            const mm_token_t token = {.type = MM_TOKEN_ADD, .value = value, .count = count};
+            if (mm_token_make(&series, &token, false, false, text) == MM_ERR_STATE) {
+                found = token;
+            }
+        }
+    }
+    self->meter.era = era;
+    self->meter.token_count = count - 2;
+    vending_report(self);
+    mm_sale_t sale = vending_sell(self, "r1", found.value * 1000);
+    assert_int_equal(sale.count, count + 2);
+    assert_int_equal(strlen(sale.token), 9);
+    vending_take(self, MM_MOVEMENT_TOKEN_ADD, &sale);
+    vending_assert_state(self, &sale, "applied");
+}
+
+// The chain of this value has come back to where it was: all its later counts read as earlier ones. The other form is
+// sold instead, and at once, not after all counts of the series were tried.
+static void test_vending_takes_the_other_form_for_a_chain_in_a_circle(void **state) {
+    vending_t *self = *state;
+    const uint32_t count = 20000;
+    uint8_t key[MM_DEVICE_KEY_BYTES];
+    mm_device_crypto_t device;
+    mm_token_series_t series;
+    char text[MM_TOKEN_DIGITS_MAX + 1];
+    memset(key, 0x5A, sizeof key);
+    mm_device_crypto_init(&device, key);
+    mm_control_token_series(&device.crypto, VENDING_ERA, 0, &series);
+    uint32_t value = 0;
+    for (uint32_t later = 0; later < 40;) {
+        const mm_token_t token = {.type = MM_TOKEN_ADD, .value = value, .count = count + later};
+        bool reads_as_earlier = mm_token_make(&series, &token, false, false, text) == MM_ERR_STATE;
+        later = reads_as_earlier ? later + 2 : 0;
+        value += reads_as_earlier ? 0 : 1;
+        assert_true(value <= MM_TOKEN_VALUE_MAX);
+    }
+    self->meter.token_count = count - 2;
+    vending_report(self);
+    mm_sale_t sale = vending_sell(self, "r1", value * 1000);
+    assert_int_equal(sale.count, count);
+    assert_int_equal(strlen(sale.token), 12);
+    assert_int_equal(strlen(sale.token_restricted), 20);
+    const mm_token_state_t used = {.count = count - 2};
+    mm_token_t token;
+    assert_int_equal(mm_token_judge(&series, &used, sale.token, &token), MM_TOKEN_GOOD);
+    assert_int_equal(token.value, value);
+    assert_int_equal(token.count, count);
+    // Also while an open purchase leaves no room for counts to pass over.
+    assert_int_equal(strlen(vending_sell(self, "r2", value * 1000).token), 12);
+}
+
 // --- refusals
 
 static void test_vending_refuses_amounts(void **state) {
@@ -231,6 +297,31 @@ static void test_vending_keeps_the_oldest_token_in_reach(void **state) {
 
 // --- the same request again
 
+// The record of a purchase was lost for good. The meter says that it has used the count: nobody waits for its token, so
+// it does not bar the sales behind it.
+static void test_vending_goes_on_behind_a_lost_record(void **state) {
+    vending_t *self = *state;
+    static hq_batch_t batch;
+    char request[8];
+    mm_sale_t lost = vending_sell(self, "lost", 1000);
+    vending_move(self, MM_MOVEMENT_TOKEN_ADD, 0, lost.count, 1000);
+    mm_record_t record = {.type = MM_RECORD_RESULT};
+    record.result = (mm_result_record_t){.era = VENDING_ERA,
+                                         .counter = 1,
+                                         .command_id = vending_command(self, MM_MOVEMENT_NETWORK, (uint64_t)lost.id),
+                                         .kind = MM_COMMAND_CREDIT,
+                                         .status = MM_RESULT_ALREADY,
+                                         .at = {HQ_UTC_S, MM_TRUST_SYNCED}};
+    hq_batch_record(&batch, hq_mac(1), 1, ++self->seq, &record);
+    hq_commit(self->store, &batch);
+    for (unsigned index = 0; index < MM_TOKEN_OLDER_MAX; index++) {
+        snprintf(request, sizeof request, "r%u", index);
+        mm_sale_t sale = vending_sell(self, request, 1000);
+        vending_take(self, MM_MOVEMENT_TOKEN_ADD, &sale);
+    }
+    vending_assert_state(self, &lost, "issued");
+}
+
 static void test_vending_request_is_idempotent(void **state) {
     vending_t *self = *state;
     mm_sale_t first = vending_sell(self, "r1", 1000);
@@ -296,6 +387,27 @@ static void test_vending_unknown_movements_are_shown(void **state) {
     assert_int_equal(vending_assert_balanced(self).other_wh, 6000);
 }
 
+// HQ's database was restored from a copy, and sells what it had sold before: number and count are those of a purchase
+// that the meter has taken already. Whoever paid now gets nothing for it from the meter, so it must not be applied.
+static void test_vending_count_of_a_forgotten_purchase(void **state) {
+    vending_t *self = *state;
+    mm_sale_t sale = vending_sell(self, "r1", 5000);
+    mm_record_t forgotten = vending_move(self, MM_MOVEMENT_NETWORK, (uint64_t)sale.id, sale.count, 5000);
+    forgotten.credit.command_id -= 1000;
+    vending_send(self, &forgotten);
+    vending_assert_state(self, &sale, "lost");
+    assert_int_equal(vending_account(self, "applied", "Wh"), 0);
+    assert_int_equal(vending_account(self, "lost", "Wh"), 5000);
+    assert_int_equal(vending_integer(self, "SELECT count(*) FROM incident WHERE name = 'purchase_count_taken'"), 1);
+    assert_int_equal(vending_integer(self, "SELECT count(*) FROM command WHERE kind = 17 AND state < 4"), 0);
+    vending_report(self);
+    assert_int_equal(vending_assert_balanced(self).other_wh, 5000);
+    // It can be sold again.
+    mm_sale_t again = vending_sell(self, "r2", 5000);
+    vending_take(self, MM_MOVEMENT_NETWORK, &again);
+    vending_assert_state(self, &again, "applied");
+}
+
 static void test_vending_amount_that_differs_is_shown(void **state) {
     vending_t *self = *state;
     mm_sale_t sale = vending_sell(self, "r1", 5000);
@@ -330,6 +442,31 @@ static void test_vending_record_of_another_meter(void **state) {
     vending_send(self, &record);
     vending_assert_state(self, &sale, "issued");
     assert_int_equal(vending_integer(self, "SELECT count(*) FROM incident WHERE name = 'credit_without_purchase'"), 1);
+}
+
+// A command that the meter refuses leaves the purchase open, and is told once.
+static void test_vending_refusal_of_the_meter_is_shown(void **state) {
+    vending_t *self = *state;
+    static hq_batch_t batch;
+    mm_sale_t sale = vending_sell(self, "r1", 5000);
+    mm_record_t record = {.type = MM_RECORD_RESULT};
+    static const uint8_t statuses[] = {MM_RESULT_ALREADY, MM_RESULT_STATE, MM_RESULT_STATE, MM_RESULT_OVERFLOW};
+    static const uint8_t incidents[] = {0, 1, 1, 2};
+    for (size_t index = 0; index < sizeof statuses; index++) {
+        record.result = (mm_result_record_t){.era = VENDING_ERA,
+                                             .counter = 1,
+                                             .command_id = statuses[index],
+                                             .kind = MM_COMMAND_CREDIT,
+                                             .status = statuses[index],
+                                             .at = {HQ_UTC_S, MM_TRUST_SYNCED}};
+        hq_batch_record(&batch, hq_mac(1), 1, ++self->seq, &record);
+        hq_commit(self->store, &batch);
+        assert_int_equal(vending_integer(self, "SELECT count(*) FROM incident WHERE name = 'credit_refused'"),
+                         incidents[index]);
+    }
+    vending_assert_state(self, &sale, "issued");
+    vending_report(self);
+    vending_assert_balanced(self);
 }
 
 // --- void
@@ -480,6 +617,8 @@ int main(void) {
         TEST(test_vending_sells_a_token_and_a_command),
         TEST(test_vending_tokens_are_the_meters),
         TEST(test_vending_count_follows_the_larger),
+        TEST(test_vending_leaves_out_a_count_that_reads_as_another),
+        TEST(test_vending_takes_the_other_form_for_a_chain_in_a_circle),
         TEST(test_vending_refuses_amounts),
         TEST(test_vending_refuses_requests),
         TEST(test_vending_refuses_meters),
@@ -489,12 +628,15 @@ int main(void) {
         TEST(test_vending_ambiguous_meter_is_named_by_position),
         TEST(test_vending_refuses_too_many_open),
         TEST(test_vending_keeps_the_oldest_token_in_reach),
+        TEST(test_vending_goes_on_behind_a_lost_record),
         TEST(test_vending_request_is_idempotent),
         TEST(test_vending_is_applied_once_by_either_way),
         TEST(test_vending_unknown_movements_are_shown),
+        TEST(test_vending_count_of_a_forgotten_purchase),
         TEST(test_vending_amount_that_differs_is_shown),
         TEST(test_vending_taken_twice_is_shown),
         TEST(test_vending_record_of_another_meter),
+        TEST(test_vending_refusal_of_the_meter_is_shown),
         TEST(test_vending_void_needs_the_meter),
         TEST(test_vending_void_loses_the_race),
         TEST(test_vending_void_and_credit_both_reported),

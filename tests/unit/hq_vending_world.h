@@ -85,6 +85,16 @@ static inline void vending_report(vending_t *self) {
     self->now_us += 1000000;
 }
 
+/// The command that brought a movement, as HQ sealed it; 0 = none is known.
+static inline uint64_t vending_command(const vending_t *self, uint8_t movement, uint64_t purchase_id) {
+    char sql[160];
+    snprintf(sql, sizeof sql,
+             "SELECT coalesce((SELECT CASE WHEN %d AND void_command <> 0 THEN void_command ELSE command END"
+             " FROM purchase WHERE id = %llu), 0)",
+             movement == MM_MOVEMENT_VOID, (unsigned long long)purchase_id);
+    return (uint64_t)vending_integer(self, sql);
+}
+
 /// A movement of credit happens at the meter: its record, not yet sent.
 static inline mm_record_t vending_move(vending_t *self, uint8_t movement, uint64_t purchase_id, uint32_t count,
                                        int64_t amount_wh) {
@@ -104,7 +114,7 @@ static inline mm_record_t vending_move(vending_t *self, uint8_t movement, uint64
                              .era = meter->era,
                              .counter = meter->counter,
                              .purchase_id = purchase_id,
-                             .command_id = purchase_id,
+                             .command_id = vending_command(self, movement, purchase_id),
                              .count = count,
                              .amount_wh = amount_wh,
                              .balance_wh = meter->balance_wh,

@@ -112,6 +112,26 @@ static void test_root_legacy_to_itself_and_to_all(void **state) {
     assert_int_equal(asked_items(from, first), 0);
 }
 
+// Of a batch nothing is left, and the other way round.
+static void test_root_legacy_takes_the_place_of_a_batch(void **state) {
+    (void)state;
+    const mm_command_batch_t batch = {.database_id = 5, .revision = 9};
+    uint8_t bytes[200];
+    char first[MM_LEGACY_BYTES_MAX];
+    size_t size = mm_command_batch_write(bytes, sizeof bytes, &batch);
+    begin_root(true);
+    downlink(TOPIC, s_site.session, bytes, size);
+    assert_int_equal(s_site.root.commands.revision, 9);
+    bring_items(sealed(LOCK_A2), "");
+    assert_true(s_site.root.commands.is_legacy && s_site.root.commands.has_come);
+    assert_false(s_site.root.commands.is_known);
+    downlink(TOPIC, s_site.session, bytes, size);
+    assert_false(s_site.root.commands.is_legacy);
+    size_t from = s_site.sent_count;
+    next_live_round();
+    assert_int_equal(asked_items(from, first), 0);
+}
+
 static void test_root_legacy_only_if_the_site_says_so(void **state) {
     (void)state;
     char first[MM_LEGACY_BYTES_MAX];
@@ -190,6 +210,7 @@ static int forget_all(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_root_legacy_to_itself_and_to_all, forget_all),
+        cmocka_unit_test_setup(test_root_legacy_takes_the_place_of_a_batch, forget_all),
         cmocka_unit_test_setup(test_root_legacy_only_if_the_site_says_so, forget_all),
         cmocka_unit_test_setup(test_root_legacy_without_control, forget_all),
         cmocka_unit_test_setup(test_root_legacy_ends_with_signed_commands, forget_all),

@@ -597,7 +597,9 @@ static inline void deliver_commands(int to, bool retained) {
 /// HQ publishes its retained batch of commands; no bytes: the blank.
 static inline void publish_commands(const void *bytes, size_t bytes_count) {
     MM_ASSERT(bytes_count <= sizeof world.commands);
-    memcpy(world.commands, bytes, bytes_count);
+    if (bytes_count > 0) {
+        memcpy(world.commands, bytes, bytes_count);
+    }
     world.commands_bytes = bytes_count;
     for (int i = 0; i < SITE_NODES; i++) {
         if (world.stations[i].takes_commands) {

@@ -200,8 +200,8 @@ static void test_token_forms_as_typed(void **state) {
         "304114432231134",
         "14323213131442331315",
         "14323213131442331310",
-        "\xEF\xBC\x95"
-        "88224011",
+        ("\xEF\xBC\x95"
+         "88224011"),
         "5882240115882240115882240115882240115882240115882240",
     };
     for (size_t index = 0; index < sizeof no_form / sizeof no_form[0]; index++) {

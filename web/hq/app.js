@@ -123,11 +123,11 @@ function NoSite({ status }) {
 /** Title; view; why it asks for an operator; whether it shows something without one. */
 const OPERATOR_VIEWS = {
     'sign-in': ['Sign in', SignIn],
-    commands: ['Commands', Commands, 'Commands are given by operators. The list below can be read without.', true],
-    order: ['Order', OrderDetail],
+    commands: ['Commands', Commands, 'Operators give commands and see what was ordered.', false],
+    order: ['Order', OrderDetail, 'Operators see what was ordered.', false],
     sell: ['Sell', Sell, 'Credit is sold by operators, and sales show tokens.', false],
     sale: ['Sale', Receipt, 'A receipt shows its token to operators only.', false],
-    books: ['Books', Books],
+    books: ['Books', Books, 'The books are for operators.', false],
 };
 
 /** A view; above it or in its place the sign-in, if it is wanted or has ended. */

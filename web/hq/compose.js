@@ -12,7 +12,7 @@ import { Loading } from './records.js';
 import { useResource } from './resource.js';
 import { linkTo } from './route.js';
 import { newRequestId, useSession } from './session.js';
-import { describeTarget, isNamed, meterKey, targetText, TARGET_TYPES } from './targets.js';
+import { describeTarget, isNamed, meterAddress, meterKey, targetText, TARGET_TYPES } from './targets.js';
 
 const EXPIRIES = [
     ['3600', 'in 1 hour'],
@@ -60,7 +60,7 @@ export function useWorld(revision) {
 export function meterItems(meters) {
     return meters
         .filter(isNamed)
-        .map((meter) => ({ key: meterKey(meter), text: meter.id, detail: `${meter.site} · ${meterKey(meter)}` }))
+        .map((meter) => ({ key: meterKey(meter), text: meter.id, detail: `${meter.site} · ${meterAddress(meter)}` }))
         .sort((left, right) => left.text.localeCompare(right.text));
 }
 

@@ -168,6 +168,12 @@ function SellForm({ meters, tariffs, route }) {
             }
         }
     };
+    const edit = (part) => {
+        if (problem && !problem.isOpen && problem.status !== 409) {
+            forget(); // a refusal of what is not in the form any more
+        }
+        change(part);
+    };
     const startAnew = () => {
         storePending(null);
         forget();
@@ -196,8 +202,8 @@ function SellForm({ meters, tariffs, route }) {
             <${Chooser} id="sell-meter" label="Meter" items=${items} value=${draft.meter} error=${errors.meter}
                 hint=${`${formatCount(prepaid.length)} prepaid meters`}
                 nothing="No prepaid meter's id, site or node contains this."
-                onChange=${(meter) => change({ meter })} />
-            <${Amount} draft=${draft} currencies=${currencies} money=${money} error=${errors.amount} edit=${change} />
+                onChange=${(meter) => edit({ meter })} />
+            <${Amount} draft=${draft} currencies=${currencies} money=${money} error=${errors.amount} edit=${edit} />
         </div>
         <p class="sentence" aria-live="polite">${
             judged.sentence ?? 'Choose a meter and an amount: what will happen is said here before anything is sold.'

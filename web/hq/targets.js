@@ -12,6 +12,8 @@ export const TARGET_TYPES = [
 ];
 
 export const meterKey = (meter) => `${meter.node}/${meter.channel}`;
+/** MAC/1…8, as people count and as the API takes it; meterKey counts from 0. */
+export const meterAddress = (meter) => `${meter.node}/${meter.channel + 1}`;
 export const isNamed = (meter) => typeof meter.id === 'string' && meter.id !== '' && !meter.legacy;
 
 export function findMeter(meters, key) {
@@ -23,7 +25,7 @@ export function meterName(meter, meters) {
     const isUnique = meters.filter((entry) => entry.id === meter.id).length === 1;
     return isUnique && isNamed(meter) && !/[:/]/.test(meter.id) && meter.id !== 'all'
         ? meter.id
-        : `${meter.node}/${meter.channel + 1}`;
+        : meterAddress(meter);
 }
 
 /** Target of the form as the API's text; null if it is not complete. */
@@ -58,7 +60,7 @@ export function describeTarget(target, world, scope) {
     const count = affected(target, world, scope);
     const meter = target.type === 'meter' ? findMeter(world.meters, target.meter) : null;
     const names = {
-        meter: meter ? visible(meter.id || meterKey(meter)) : '',
+        meter: meter ? visible(meter.id || meterAddress(meter)) : '',
         node: visible(target.node ?? ''),
         gateway: `the gateway of ${visible(target.site ?? '')}`,
         site: visible(target.site ?? ''),

@@ -143,12 +143,12 @@ static void replay_meter(mm_control_t *self, const mm_result_record_t *result, m
 
 static void replay_orders(mm_control_t *self, const mm_result_record_t *result) {
     mm_command_body_t body;
-    uint8_t bit = result->channel < MM_CHANNELS ? (uint8_t)(1u << result->channel) : 0;
+    unsigned bit = result->channel < MM_CHANNELS ? 1u << result->channel : 0u;
     bool has_body = mm_command_body_read(result->kind, result->detail, result->detail_bytes, &body) == MM_OK;
     if (result->kind == MM_COMMAND_LOCK) {
-        self->locked_channels |= bit;
+        self->locked_channels = (uint8_t)(self->locked_channels | bit);
     } else if (result->kind == MM_COMMAND_UNLOCK) {
-        self->locked_channels &= (uint8_t)~bit;
+        self->locked_channels = (uint8_t)(self->locked_channels & ~bit);
     } else if (result->kind == MM_COMMAND_SLOT_PLAN && has_body) {
         self->slots.slot = body.slot_plan.slot;
         self->slots.slot_count = body.slot_plan.slot_count;
@@ -158,15 +158,24 @@ static void replay_orders(mm_control_t *self, const mm_result_record_t *result) 
     }
 }
 
+// The original's form takes no counter, so what was carried over could not be told from what is new. Nothing of it is
+// done again here; the broker, which still has the message, brings it to a node that has just started.
+static bool replay_unsigned(mm_control_t *self, const mm_result_record_t *result) {
+    bool ends_acting =
+        self->acting_kind == result->kind && self->acting_command_id == 0 && result->status != MM_RESULT_TRYING;
+    self->acting_kind = ends_acting ? (uint8_t)MM_COMMAND_NONE : self->acting_kind;
+    return ends_acting;
+}
+
 static bool replay_result(mm_control_t *self, const mm_result_record_t *result, mm_us_t now) {
-    // The original's form takes no counter: behind the image, its results are new.
-    bool is_unsigned = result->command_id == 0;
-    bool ends_acting = self->acting_kind != MM_COMMAND_NONE && result->command_id == self->acting_command_id &&
-                       result->kind == self->acting_kind;
-    bool is_new = is_unsigned ? !ends_acting : result->counter > self->counter;
+    if (result->command_id == 0) {
+        return replay_unsigned(self, result);
+    }
+    bool is_new = result->counter > self->counter;
+    bool ends_acting = self->acting_kind != MM_COMMAND_NONE && result->command_id == self->acting_command_id;
     bool is_format_step = ends_acting && result->kind == MM_COMMAND_FORMAT && result->status == MM_RESULT_TRYING &&
                           result->channel < MM_CHANNELS && (self->format_channels >> result->channel & 1) != 0;
-    if (is_new && !is_unsigned) {
+    if (is_new) {
         self->counter = result->counter;
         self->signed_only = true;
     }

@@ -115,6 +115,7 @@ bool mmi_root_commands_take(mm_root_commands_t *self, const mm_mqtt_event_t *eve
 bool mmi_root_commands_take_legacy(mm_root_commands_t *self, const mm_mqtt_event_t *event, const mm_control_t *control,
                                    mm_counters_t *counters) {
     mm_legacy_message_t message;
+    self->has_come = true;
     if (control == NULL || !control->options.legacy_commands || control->signed_only) {
         mm_counters_add(counters, MM_COUNTER_COMMAND_UNSIGNED, 1);
         return false;
@@ -129,8 +130,7 @@ bool mmi_root_commands_take_legacy(mm_root_commands_t *self, const mm_mqtt_event
         memcmp(self->bytes, event->bytes, event->bytes_count) == 0) {
         return false; // the retained one once more
     }
-    mmi_root_commands_forget(self);
-    self->is_legacy = true;
+    *self = (mm_root_commands_t){.is_subscribed = self->is_subscribed, .has_come = true, .is_legacy = true};
     self->bytes_count = (uint16_t)event->bytes_count;
     memcpy(self->bytes, event->bytes, event->bytes_count);
     return true;
@@ -155,7 +155,7 @@ uint8_t mmi_root_commands_items(const mm_root_commands_t *self, uint32_t round_i
             total_bytes += 2 + item_bytes;
         }
     }
-    uint8_t first = total_bytes > MM_ASK_ITEM_BYTES_MAX ? (uint8_t)(round_id % count) : 0;
+    uint32_t first = total_bytes > MM_ASK_ITEM_BYTES_MAX ? round_id % count : 0;
     for (uint8_t i = 0; i < count; i++) {
         items[i] = all[(first + i) % count];
     }

@@ -106,10 +106,14 @@ export class Desk {
         const route = `${method} ${parts[0]}${parts.length > 1 ? '/ID' : ''}${parts[2] ? `/${parts[2]}` : ''}`;
         const handlers = {
             'GET operator': () => ({ name: this.#operator(headers) }),
-            'GET orders': () => ({
-                orders: this.#newest(this.orders, query).map((order) => this.#orderBody(order, false)),
-            }),
-            'GET orders/ID': () => ({ order: this.#orderBody(this.#find(this.orders, parts[1], 'order'), true) }),
+            'GET orders': () => {
+                this.#operator(headers);
+                return { orders: this.#newest(this.orders, query).map((order) => this.#orderBody(order, false)) };
+            },
+            'GET orders/ID': () => {
+                this.#operator(headers);
+                return { order: this.#orderBody(this.#find(this.orders, parts[1], 'order'), true) };
+            },
             'POST orders': () => this.#once(headers, text, ORDER_MEMBERS, (body) => this.#order(body)),
             'POST orders/ID/withdraw': () => this.#withdraw(headers, parts[1]),
             'GET purchases': () => {
@@ -125,7 +129,10 @@ export class Desk {
             'POST purchases': () => this.#once(headers, text, SALE_MEMBERS, (body) => this.#vend(body)),
             'POST purchases/ID/void': () => this.#void(headers, parts[1]),
             'GET tariffs': () => ({ tariffs: [TARIFF] }),
-            'GET books': () => this.#books(),
+            'GET books': () => {
+                this.#operator(headers);
+                return this.#books();
+            },
         };
         const handler = handlers[route];
         if (!handler) {

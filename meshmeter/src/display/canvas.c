@@ -108,7 +108,7 @@ static void draw_segments(mm_canvas_t *self, int x, int y, const face_t *face, u
     const struct {
         int x, y, length;
         bool upright;
-    } bars[7] = {{1, 0, across, false},      {right, 1, upper, true}, {right, middle + 1, lower, true},
+    } bars[7] = {{1, 0, across, false},      {right, 1, upper, true},      {right, middle + 1, lower, true},
                  {1, bottom, across, false}, {0, middle + 1, lower, true}, {0, 1, upper, true},
                  {1, middle, across, false}};
     for (unsigned i = 0; i < 7; i++) {

@@ -28,8 +28,10 @@ static void test_home(void **state) {
     (void)state;
     mm_panel_model_t model = panel_model();
     shows(&model, "", "home");
-    model.state = MM_LIFE_PARKED;
-    shows(&model, "", "parked");
+    mm_panel_model_t parked = model;
+    parked.state = MM_LIFE_PARKED;
+    memset(parked.meters, 0, sizeof parked.meters);
+    shows(&parked, "", "parked");
     model.state = MM_LIFE_PROVISIONED;
     shows(&model, "", "provisioned");
     model.state = MM_LIFE_AWAITING;
@@ -118,8 +120,7 @@ static void test_menu(void **state) {
           "ssl"
           "ll"
           "ssl"
-          "llll"
-          "l",
+          "llll",
           "token-longest");
     shows(&model, "lsssl", "emergency-meter");
     model.is_root = true;

@@ -6,7 +6,6 @@
 #include "panel_text.h"
 
 #define HINT_Y 56
-#define HINT "press:next  hold:menu"
 // Digits of a large number that leave room for "kWh" behind them.
 #define LARGE_CHARS_MAX 8
 
@@ -84,6 +83,12 @@ static void put_large_number(mm_canvas_t *canvas, int y, uint32_t number) {
     mmi_put_middle(canvas, y, MM_FONT_LARGE, line.text);
 }
 
+// Without meters there is nothing to go on to.
+static void put_hint(const mm_panel_model_t *model, mm_canvas_t *canvas) {
+    bool has_meter = mmi_meter_find(model, mmi_meter_is_there, 0) < MM_CHANNELS;
+    mmi_put(canvas, HINT_Y, has_meter ? "press:next  hold:menu" : "            hold:menu");
+}
+
 // --- home -----------------------------------------------------------------------------------------------------------
 
 static void put_address(const mm_panel_model_t *model, int y, int line_count, mm_canvas_t *canvas) {
@@ -97,7 +102,7 @@ static void put_address(const mm_panel_model_t *model, int y, int line_count, mm
 static void draw_fault(const mm_panel_model_t *model, mm_canvas_t *canvas) {
     mmi_put_title(canvas, "FAULT");
     (void)mmi_put_lines(canvas, 14, 10, 3, model->fault);
-    mmi_put(canvas, HINT_Y, HINT);
+    put_hint(model, canvas);
 }
 
 static void draw_update(const mm_panel_model_t *model, mm_canvas_t *canvas) {
@@ -136,7 +141,7 @@ static void draw_parked(const mm_panel_model_t *model, mm_canvas_t *canvas) {
     mmi_put_middle(canvas, 14, MM_FONT_SMALL, "This device:");
     mmi_line_add_hex(&tail, model->mac.bytes + 3, 3);
     mmi_put_middle(canvas, 27, MM_FONT_LARGE, tail.text);
-    mmi_put(canvas, HINT_Y, HINT);
+    put_hint(model, canvas);
 }
 
 static void draw_running(const mm_panel_model_t *model, mm_canvas_t *canvas) {
@@ -159,7 +164,7 @@ static void draw_running(const mm_panel_model_t *model, mm_canvas_t *canvas) {
         mmi_line_add(&meters, " off");
     }
     mmi_put(canvas, 35, meters.text);
-    mmi_put(canvas, HINT_Y, HINT);
+    put_hint(model, canvas);
 }
 
 static void draw_state(const mm_panel_model_t *model, mm_canvas_t *canvas, const char *title, const char *text) {
@@ -170,7 +175,7 @@ static void draw_state(const mm_panel_model_t *model, mm_canvas_t *canvas, const
     } else {
         (void)mmi_put_lines(canvas, 34, 9, 2, model->site);
     }
-    mmi_put(canvas, HINT_Y, HINT);
+    put_hint(model, canvas);
 }
 
 void mmi_draw_home(const mm_panel_t *self, const mm_panel_model_t *model, mm_canvas_t *canvas) {

@@ -281,7 +281,8 @@ static void test_bounce_and_a_button_held_at_boot(void **state) {
     assert_int_equal(s_panel.channel, 2);
     // Stuck: one long press, then it goes dark all the same.
     mm_panel_on_button(&s_panel, true, &s_model, s_now + S);
-    for (mm_us_t at = s_now + S; at < s_now + 120 * S; at += 100 * MS) {
+    mm_us_t end = s_now + 120 * S;
+    for (mm_us_t at = s_now + S; at < end; at += 100 * MS) {
         (void)poll_at(at);
     }
     assert_true(is_dark());

@@ -231,7 +231,7 @@ static bool write_node(const demo_t *demo, unsigned index, const char *peers) {
     size_t used = (size_t)snprintf(
         text, sizeof text,
         "site = " DEMO_SITE "\nmac = 02:6d:6d:00:00:%02x\ntz = %s\nstate = %s\ncontrol = %s/control\ndisplay = "
-                            "%s/displays/026d6d0000%02x\nfram = %s\n"
+        "%s/displays/026d6d0000%02x\nfram = %s\n"
         "relays = file\ndevice_key_file = %s/" DEMO_DEVICE_KEY "\n"
         "mesh_key_file = %s/mesh.key\nmesh_listen = 127.0.0.1:%u\nmesh_peers = %s\nmesh_hello_ms = 100\n"
         "broker = mqtt://127.0.0.1:%u\nbroker_password_file = %s/gateway.password\nmqtt = %s\n"

@@ -211,7 +211,7 @@ static mm_desk_result_t give(mm_desk_t *desk, const mm_code_request_t *request, 
 
 mm_desk_result_t mm_code_give(mm_desk_t *desk, const mm_code_request_t *request, int64_t now_us, mm_code_t *code,
                               mm_hq_error_t *error) {
-    *code = (mm_code_t){{0}};
+    *code = (mm_code_t){.wait_s = 0};
     if (!check_request(request, error)) {
         return MM_DESK_REFUSED;
     }

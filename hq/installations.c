@@ -61,8 +61,8 @@ static int64_t add_order(sqlite3 *db, int64_t node_id, mm_mac_t mac, mm_command_
         return 0;
     }
     int64_t order_id = sqlite3_last_insert_rowid(db);
-    *command_id = mmi_hq_queue_command(db, node_id, MM_COMMAND_WHOLE_NODE, kind, body, body_bytes, PRIORITY, 0,
-                                       order_id, now_us);
+    *command_id =
+        mmi_hq_queue_command(db, node_id, MM_COMMAND_WHOLE_NODE, kind, body, body_bytes, PRIORITY, 0, order_id, now_us);
     return *command_id != 0 ? order_id : 0;
 }
 
@@ -115,8 +115,8 @@ bool mmi_hq_installation_order(sqlite3 *db, int64_t installation_id, const char 
     }
     mm_put_u32(&writer, revision);
     snprintf(shown, sizeof shown, "{\"revision\":%u}", revision);
-    int64_t order_id = add_order(db, node_id, mac, MM_COMMAND_CONFIRM, shown, body, sizeof body, request,
-                                 operator_name, now_us, &command_id);
+    int64_t order_id = add_order(db, node_id, mac, MM_COMMAND_CONFIRM, shown, body, sizeof body, request, operator_name,
+                                 now_us, &command_id);
     if (order_id == 0) {
         return false;
     }

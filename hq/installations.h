@@ -10,7 +10,8 @@
 /// What installers have set up, and HQ's word on it. An installation comes as a journal record; the answer is a command
 /// with the revision that it confirms, which only HQ makes.
 ///
-///   waiting -> confirmed     somebody (or the rule of the site) confirmed, and the node's answer has come. Until then it
+///   waiting -> confirmed     somebody (or the rule of the site) confirmed, and the node's answer has come. Until then
+///   it
 ///                            is waiting, with the command; if that ends otherwise, it can be confirmed again
 ///   waiting -> refused       with a reason; whoever refused may confirm after all, as long as nothing newer has come
 ///   waiting -> superseded    a newer installation of this node has come
@@ -27,8 +28,8 @@
 #define MM_INSTALLATION_REASON_CHARS_MAX 200
 #define MM_INSTALLATION_REQUEST_CHARS_MAX 64
 
-/// Queue the confirmation. NOT_FOUND. REFUSED: no key of this node. CONFLICT: it is superseded, confirmed, or on its way
-/// already; or the request id was used for something else. *repeated: this request had been taken before.
+/// Queue the confirmation. NOT_FOUND. REFUSED: no key of this node. CONFLICT: it is superseded, confirmed, or on its
+/// way already; or the request id was used for something else. *repeated: this request had been taken before.
 mm_desk_result_t mm_installation_confirm(mm_desk_t *desk, int64_t id, const char *request, const char *operator_name,
                                          int64_t now_us, bool *repeated, mm_hq_error_t *error);
 /// CONFLICT, too: its confirmation has been sent already. One that was only queued is taken back.

@@ -5,7 +5,7 @@
 #include "sql.h"
 #include "store_internal.h"
 
-#include "meshmeter/command.h"
+#include "meshmeter/control.h"
 
 #include <stdio.h>
 #include <string.h>

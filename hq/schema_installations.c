@@ -5,8 +5,8 @@
 const char mmi_hq_schema_installations[] =
     // The newest row of site_setting is in force, as for its other columns.
     "ALTER TABLE site_setting ADD COLUMN auto_confirm INTEGER NOT NULL DEFAULT 0 CHECK (auto_confirm IN (0, 1));"
-    // One INSTALLATION record of a node, and what HQ made of it. payload: the record's bytes, to tell a copy that a full
-    // journal carried over from news. command: of the confirmation; 0 = none yet. request: of who refused.
+    // One INSTALLATION record of a node, and what HQ made of it. payload: the record's bytes, to tell a copy that a
+    // full journal carried over from news. command: of the confirmation; 0 = none yet. request: of who refused.
     "CREATE TABLE installation ("
     "  id INTEGER PRIMARY KEY, node INTEGER NOT NULL REFERENCES node(id),"
     "  epoch INTEGER NOT NULL, seq INTEGER NOT NULL, revision INTEGER NOT NULL, repeated INTEGER NOT NULL,"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "commands.h"
+#include "installations.h"
 #include "store_internal.h"
 #include "vending.h"
 

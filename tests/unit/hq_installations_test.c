@@ -378,10 +378,18 @@ static void test_installation_rule(void **state) {
         200);
     ask(self, "POST", "/api/v1/sites/home/settings",
         "{\"request\":\"s1\",\"token_unit_wh\":100,\"auto_confirm\":false}", 409);
-    // Settings that do not speak of it leave it as it is.
+    // Settings that do not speak of it leave it as it is, and it leaves them.
     ask(self, "POST", "/api/v1/sites/home/settings", "{\"request\":\"s2\",\"token_unit_wh\":100}", 201);
     ask(self, "GET", "/api/v1/installations", NULL, 200);
     assert_int_equal(cJSON_GetArraySize(member(self->answer, "auto_confirm")), 1);
+    for (int times = 0; times < 2; times++) {
+        ask(self, "POST", "/api/v1/sites/home/settings", "{\"request\":\"s4\",\"auto_confirm\":true}",
+            times == 0 ? 201 : 200);
+    }
+    assert_int_equal(hq_integer(world->files, "SELECT token_unit_wh FROM site_setting ORDER BY id DESC LIMIT 1"), 100);
+    ask(self, "POST", "/api/v1/sites/home/settings", "{\"request\":\"s4\",\"auto_confirm\":false}", 409);
+    ask(self, "POST", "/api/v1/sites/home/settings", "{\"request\":\"s5\",\"token_unit_wh\":0,\"auto_confirm\":true}",
+        400);
     set_up(world, 1, 2, 2, "M-1", "new");
     assert_int_equal(hq_integer(world->files, "SELECT count(*) FROM command WHERE kind = 22"), 1);
     assert_int_equal(hq_integer(world->files, "SELECT count(*) FROM audit WHERE operator = \"HQ's rule\""), 1);

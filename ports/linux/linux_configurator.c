@@ -277,6 +277,7 @@ static mm_err_t listen_on(mm_linux_configurator_t *self, int *listener, mm_linux
 _Static_assert(MM_LINUX_CONFIGURATOR_CONNECTIONS_MAX < 100, "the library's epoll mode is not good for more");
 
 static bool start_daemon(mm_linux_configurator_t *self, int listener) {
+    // no wait(MHD_start_daemon): no thread of the library, the owner's loop drives it
     self->daemon =
         MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, handle, self, MHD_OPTION_LISTEN_SOCKET, listener,
                          MHD_OPTION_CONNECTION_LIMIT, (unsigned)MM_LINUX_CONFIGURATOR_CONNECTIONS_MAX,
@@ -331,6 +332,7 @@ int64_t mm_linux_configurator_poll(mm_linux_configurator_t *self, int64_t real_n
             entry->deadline_us = MM_US_NEVER;
         }
     }
+    // no wait(MHD_run): it serves what is ready and returns
     (void)MHD_run(self->daemon);
     for (size_t i = 0; i < MM_LINUX_CONFIGURATOR_CONNECTIONS_MAX; i++) {
         const mm_linux_configurator_connection_t *entry = &self->connections[i];

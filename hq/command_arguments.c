@@ -67,6 +67,7 @@ static const rule_t s_rules[] = {
      MEMBER(limits.quiet_hours), 0},
     {MM_COMMAND_LIMITS, "quiet_days", VALUE_DAYS, 0, 127, false, false, MEMBER(limits.quiet_days), 0},
     {MM_COMMAND_MODE, "prepaid", VALUE_FLAG, 0, 1, true, false, MEMBER(mode.prepaid), 0},
+    {MM_COMMAND_CONFIRM, "revision", VALUE_NUMBER, 1, U32_MAX, true, false, MEMBER(confirm.revision), 0},
 };
 #define RULE_COUNT (sizeof s_rules / sizeof s_rules[0])
 

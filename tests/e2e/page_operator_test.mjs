@@ -55,8 +55,8 @@ function checkAmounts() {
 }
 
 function checkKinds() {
-    // Those that HQ makes itself (credit, void, adjust) cannot be ordered.
-    assert.equal(Object.keys(KINDS).length, 18);
+    // Those that HQ makes itself (credit, void, adjust, confirm) cannot be ordered.
+    assert.equal(Object.keys(KINDS).length, 19);
     assert.ok(!kindsFor('meter').includes('reboot') && kindsFor('node').includes('reboot'));
     assert.ok(!kindsFor('all').includes('format') && !kindsFor('site').includes('update'));
     for (const kind of Object.keys(KINDS)) {

@@ -29,12 +29,13 @@ static const example_t s_examples[] = {
     {"command_body_limits", MM_COMMAND_LIMITS, {.limits = {2000, 1000, 0xE00000, 0x41}}},
     {"command_body_mode", MM_COMMAND_MODE, {.mode = {true}}},
     {"command_body_adjust", MM_COMMAND_ADJUST, {.credit = {100, 14, -1000000000000}}},
+    {"command_body_confirm", MM_COMMAND_CONFIRM, {.confirm = {70000}}},
 };
 #define EXAMPLE_COUNT (sizeof s_examples / sizeof s_examples[0])
 
-static const uint8_t s_empty_kinds[] = {MM_COMMAND_LOCK,     MM_COMMAND_UNLOCK,   MM_COMMAND_ERASE,
-                                        MM_COMMAND_REBOOT,   MM_COMMAND_SEND_NOW, MM_COMMAND_READ_METER,
-                                        MM_COMMAND_READ_LOG, MM_COMMAND_OTA_START};
+static const uint8_t s_empty_kinds[] = {MM_COMMAND_LOCK,     MM_COMMAND_UNLOCK,    MM_COMMAND_ERASE,
+                                        MM_COMMAND_REBOOT,   MM_COMMAND_SEND_NOW,  MM_COMMAND_READ_METER,
+                                        MM_COMMAND_READ_LOG, MM_COMMAND_OTA_START, MM_COMMAND_REINSTALL};
 
 // What is accepted must be the one encoding of what was understood.
 static mm_err_t read_is_sound(uint8_t kind, const uint8_t *bytes, size_t bytes_count) {

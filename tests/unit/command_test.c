@@ -476,7 +476,7 @@ static void test_command_names(void **state) {
     static const char *const names[] = {
         "none",      "lock",       "unlock", "update", "erase",    "format",     "network",  "broker",
         "slot_plan", "display_on", "find",   "reboot", "send_now", "read_meter", "read_log", "ota_url",
-        "ota_start", "credit",     "void",   "limits", "mode",     "adjust",
+        "ota_start", "credit",     "void",   "limits", "mode",     "adjust",     "confirm",  "reinstall",
     };
     assert_int_equal(sizeof names / sizeof names[0], MM_COMMAND_KIND_COUNT);
     for (uint8_t kind = 0; kind < MM_COMMAND_KIND_COUNT; kind++) {

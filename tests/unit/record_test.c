@@ -92,6 +92,46 @@ static mm_record_t example_of_credit(size_t index) {
     return record;
 }
 
+static mm_record_t example_of_installation(size_t index) {
+    mm_record_t record = {.type = MM_RECORD_INSTALLATION};
+    mm_installation_record_t *installation = &record.installation;
+    *installation = (mm_installation_record_t){.revision = 1, .at = {5, MM_TRUST_UNSET}};
+    if (index == 19) {
+        *installation = (mm_installation_record_t){3,
+                                                   true,
+                                                   4711,
+                                                   17,
+                                                   3,
+                                                   500,
+                                                   170150,
+                                                   "Mar\xC3\xAD"
+                                                   "a",
+                                                   {1750000800, MM_TRUST_SYNCED},
+                                                   {{"MT-0001", 800, 1234567, true}}};
+        strcpy(installation->channels[3].id, "MT-0002");
+        installation->channels[3].pulse_constant = 10000;
+    } else if (index == 21) {
+        *installation = (mm_installation_record_t){UINT32_MAX,
+                                                   true,
+                                                   UINT32_MAX,
+                                                   UINT16_MAX,
+                                                   UINT16_MAX,
+                                                   UINT16_MAX,
+                                                   UINT32_MAX,
+                                                   "iiiiiiiiiiiiiiiiiiiiiiii",
+                                                   {s_seconds_max, MM_TRUST_HELD},
+                                                   {{"", 0, 0, false}}};
+        for (uint8_t channel = 0; channel < MM_CHANNELS; channel++) {
+            strcpy(installation->channels[channel].id, "MT0000000000");
+            installation->channels[channel].id[11] = (char)('0' + channel);
+            installation->channels[channel].pulse_constant = UINT16_MAX;
+            installation->channels[channel].start_wh = 3000000000;
+            installation->channels[channel].prepaid = true;
+        }
+    }
+    return record;
+}
+
 static mm_record_t example_of_control(size_t index) {
     if (index == 12) {
         return (mm_record_t){
@@ -101,17 +141,23 @@ static mm_record_t example_of_control(size_t index) {
     if (index <= 15) {
         return example_of_result(index);
     }
-    return index <= 18 ? example_of_credit(index) : (mm_record_t){.type = MM_RECORD_NONE};
+    if (index <= 18) {
+        return example_of_credit(index);
+    }
+    return index <= 21 ? example_of_installation(index) : (mm_record_t){.type = MM_RECORD_NONE};
 }
 
 // The record of a golden vector, or type NONE behind the last one.
 static mm_record_t example(size_t index, const char **name) {
     static const char *const names[] = {
-        "record_interval_plain",   "record_interval_s0",    "record_interval_odd",        "record_interval_uptime",
-        "record_interval_thinned", "record_interval_empty", "record_month_closing_plain", "record_month_closing_limit",
-        "record_event_plain",      "record_event_limit",    "record_gap_plain",           "record_gap_limit",
-        "record_event_supply_cut", "record_result_plain",   "record_result_format",       "record_result_limit",
-        "record_credit_plain",     "record_credit_token",   "record_credit_limit",
+        "record_interval_plain",      "record_interval_s0",         "record_interval_odd",
+        "record_interval_uptime",     "record_interval_thinned",    "record_interval_empty",
+        "record_month_closing_plain", "record_month_closing_limit", "record_event_plain",
+        "record_event_limit",         "record_gap_plain",           "record_gap_limit",
+        "record_event_supply_cut",    "record_result_plain",        "record_result_format",
+        "record_result_limit",        "record_credit_plain",        "record_credit_token",
+        "record_credit_limit",        "record_installation_plain",  "record_installation_empty",
+        "record_installation_limit",
     };
     *name = index < sizeof names / sizeof names[0] ? names[index] : NULL;
     mm_record_t record = {.type = MM_RECORD_INTERVAL};
@@ -184,6 +230,24 @@ static void assert_label_equal(mm_label_t left, mm_label_t right) {
     assert_int_equal(left.trust, right.trust);
 }
 
+static void assert_installation_equal(const mm_installation_record_t *left, const mm_installation_record_t *right) {
+    assert_true(left->revision == right->revision);
+    assert_int_equal(left->repeated, right->repeated);
+    assert_true(left->node_no == right->node_no);
+    assert_int_equal(left->province, right->province);
+    assert_int_equal(left->canton, right->canton);
+    assert_int_equal(left->parish, right->parish);
+    assert_true(left->postal_code == right->postal_code);
+    assert_string_equal(left->installer, right->installer);
+    assert_label_equal(left->at, right->at);
+    for (size_t channel = 0; channel < MM_CHANNELS; channel++) {
+        assert_string_equal(left->channels[channel].id, right->channels[channel].id);
+        assert_true(left->channels[channel].pulse_constant == right->channels[channel].pulse_constant);
+        assert_true(left->channels[channel].start_wh == right->channels[channel].start_wh);
+        assert_int_equal(left->channels[channel].prepaid, right->channels[channel].prepaid);
+    }
+}
+
 static void assert_record_equal(const mm_record_t *left, const mm_record_t *right) {
     assert_int_equal(left->type, right->type);
     switch (left->type) {
@@ -244,6 +308,9 @@ static void assert_record_equal(const mm_record_t *left, const mm_record_t *righ
         assert_true(left->credit.life_pulses == right->credit.life_pulses);
         assert_label_equal(left->credit.at, right->credit.at);
         return;
+    case MM_RECORD_INSTALLATION:
+        assert_installation_equal(&left->installation, &right->installation);
+        return;
     default:
         fail_msg("type %u", left->type);
     }
@@ -263,7 +330,7 @@ static void test_record_golden_vectors(void **state) {
         assert_int_equal(mm_record_decode(record.type, payload, writer.used_bytes, &decoded), MM_OK);
         assert_record_equal(&decoded, &record);
     }
-    assert_int_equal(index, 19);
+    assert_int_equal(index, 22);
 }
 
 // What is accepted must be the one encoding of what was understood.
@@ -322,6 +389,28 @@ static int64_t random_signed(mm_random_t *random) {
     return mm_random_below(random, 2) == 0 ? value : -value - 1;
 }
 
+static mm_installation_record_t random_installation(mm_random_t *random) {
+    mm_installation_record_t installation = {.revision = random_u32(random) | 1,
+                                             .repeated = mm_random_below(random, 2) == 1,
+                                             .node_no = random_u32(random),
+                                             .province = (uint16_t)random_number(random, 16),
+                                             .canton = (uint16_t)random_number(random, 16),
+                                             .parish = (uint16_t)random_number(random, 16),
+                                             .postal_code = random_u32(random),
+                                             .at = random_label(random)};
+    memset(installation.installer, 'x', mm_random_below(random, MM_INSTALLATION_TEXT_CHARS_MAX + 1));
+    for (uint8_t channel = 0; channel < MM_CHANNELS; channel++) {
+        if (mm_random_below(random, 3) == 0) {
+            continue;
+        }
+        memset(installation.channels[channel].id, '!' + channel, 1 + mm_random_below(random, MM_METER_ID_CHARS_MAX));
+        installation.channels[channel].pulse_constant = 1 + mm_random_below(random, UINT16_MAX);
+        installation.channels[channel].start_wh = random_number(random, 31);
+        installation.channels[channel].prepaid = mm_random_below(random, 2) == 1;
+    }
+    return installation;
+}
+
 static mm_record_t random_record_of_control(mm_random_t *random, uint8_t type) {
     mm_record_t record = {.type = type};
     if (type == MM_RECORD_RESULT) {
@@ -340,6 +429,10 @@ static mm_record_t random_record_of_control(mm_random_t *random, uint8_t type) {
         }
         return record;
     }
+    if (type == MM_RECORD_INSTALLATION) {
+        record.installation = random_installation(random);
+        return record;
+    }
     record.credit = (mm_credit_record_t){.channel = (uint8_t)mm_random_below(random, MM_CHANNELS),
                                          .movement = (uint8_t)(1 + mm_random_below(random, 255)),
                                          .era = random_u32(random) | 1,
@@ -356,8 +449,8 @@ static mm_record_t random_record_of_control(mm_random_t *random, uint8_t type) {
 }
 
 static mm_record_t random_record(mm_random_t *random) {
-    mm_record_t record = {.type = (uint8_t)(1 + mm_random_below(random, 6))};
-    if (record.type == MM_RECORD_RESULT || record.type == MM_RECORD_CREDIT) {
+    mm_record_t record = {.type = (uint8_t)(1 + mm_random_below(random, 7))};
+    if (record.type >= MM_RECORD_RESULT) {
         return random_record_of_control(random, record.type);
     }
     unsigned bits = mm_random_below(random, 33);
@@ -509,6 +602,20 @@ static void test_record_impossible_values_refused(void **state) {
     assert_int_equal(mm_record_decode(MM_RECORD_RESULT, result, sizeof result, &record), MM_OK);
     const uint8_t credit[20] = {0, 1, 1};
     assert_int_equal(mm_record_decode(MM_RECORD_CREDIT, credit, sizeof credit, &record), MM_OK);
+    // revision, flags, node, place, postal code, installer, label, present, prepaid, id, constant, start
+    const uint8_t installation[] = {1, 1, 0, 0, 0, 0, 0, 1, 'x', 0, 0, 0, 0, 0, 0, 2, 2, 1, 'A', 1, 0, 0};
+    assert_int_equal(mm_record_decode(MM_RECORD_INSTALLATION, installation, sizeof installation, &record), MM_OK);
+    static const struct {
+        uint8_t index;
+        uint8_t value;
+    } spoilt[] = {{0, 0},  {1, 2},  {7, 25}, {8, 0x80}, {8, 10},       {9, 3},
+                  {15, 1}, {16, 6}, {17, 0}, {17, 13},  {18, ' ' - 1}, {19, 0}};
+    for (size_t index = 0; index < sizeof spoilt / sizeof spoilt[0]; index++) {
+        uint8_t bytes[sizeof installation];
+        memcpy(bytes, installation, sizeof bytes);
+        bytes[spoilt[index].index] = spoilt[index].value;
+        assert_int_equal(mm_record_decode(MM_RECORD_INSTALLATION, bytes, sizeof bytes, &record), MM_ERR_CORRUPT);
+    }
     // The largest payload has room for a detail that is larger than allowed.
     uint8_t long_result[MM_RECORD_PAYLOAD_BYTES_MAX] = {1, 0, 0, 0, 1, 1, 1};
     assert_int_equal(mm_record_decode(MM_RECORD_RESULT, long_result, 15 + 192, &record), MM_OK);
@@ -529,7 +636,7 @@ static void test_record_encode_asserts(void **state) {
     (void)state;
     uint8_t payload[MM_RECORD_PAYLOAD_BYTES_MAX];
     mm_writer_t writer = mm_writer(payload, sizeof payload);
-    mm_record_t record = {.type = 7};
+    mm_record_t record = {.type = 8};
     expect_assert_failure(mm_record_encode(&record, &writer));
     record = (mm_record_t){.type = MM_RECORD_INTERVAL}; // interval_no 0
     expect_assert_failure(mm_record_encode(&record, &writer));
@@ -551,6 +658,12 @@ static void test_record_encode_asserts(void **state) {
     expect_assert_failure(mm_record_encode(&record, &writer));
     record = example_of_credit(16);
     record.credit.movement = MM_MOVEMENT_NONE;
+    expect_assert_failure(mm_record_encode(&record, &writer));
+    record = example_of_installation(19);
+    record.installation.channels[1].prepaid = true; // without a meter
+    expect_assert_failure(mm_record_encode(&record, &writer));
+    record = example_of_installation(19);
+    record.installation.channels[0].start_wh = MM_INSTALLATION_START_WH_MAX + 1;
     expect_assert_failure(mm_record_encode(&record, &writer));
 }
 
@@ -577,7 +690,8 @@ static void test_record_names(void **state) {
     assert_string_equal(mm_record_type_name(MM_RECORD_GAP), "gap");
     assert_string_equal(mm_record_type_name(MM_RECORD_RESULT), "result");
     assert_string_equal(mm_record_type_name(MM_RECORD_CREDIT), "credit");
-    assert_string_equal(mm_record_type_name(7), "unknown");
+    assert_string_equal(mm_record_type_name(MM_RECORD_INSTALLATION), "installation");
+    assert_string_equal(mm_record_type_name(8), "unknown");
     assert_string_equal(mm_event_name(MM_EVENT_BOOT), "boot");
     assert_string_equal(mm_event_name(MM_EVENT_CONFIGURATION), "configuration");
     assert_string_equal(mm_event_name(MM_EVENT_HOLD), "hold");

@@ -310,6 +310,13 @@ export const KINDS = {
         isDangerous: true,
         sentence: (what) => `Makes ${what} load the firmware from its set address, and restart with it.`,
     },
+    reinstall: {
+        title: 'Installation again',
+        scope: 'node',
+        isDangerous: true,
+        sentence: (what) =>
+            `Makes ${what} send its installation once more. Supply stays off until that is confirmed.`,
+    },
     format: {
         title: 'Format the node',
         scope: 'node',

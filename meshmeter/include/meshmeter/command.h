@@ -40,7 +40,8 @@ typedef enum {
     MM_COMMAND_MODE = 20,       ///< meter. prepaid u8 0 or 1
     MM_COMMAND_ADJUST = 21,     ///< meter. purchase u64, count u32, amount as u64 of two's complement, not zero:
                                 ///< a correction of the books; may take away
-    // 22 CONFIRM (node, revision u32) and 23 REINSTALL (node): setup.h; not yet taken by this version.
+    MM_COMMAND_CONFIRM = 22,    ///< node. revision u32 of the installation that is confirmed (setup.h)
+    MM_COMMAND_REINSTALL = 23,  ///< node: sends its installation once more, and awaits its confirmation
     MM_COMMAND_KIND_COUNT,
 } mm_command_kind_t;
 

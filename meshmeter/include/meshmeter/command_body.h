@@ -84,6 +84,10 @@ typedef struct {
     bool prepaid;
 } mm_mode_body_t;
 
+typedef struct {
+    uint32_t revision; ///< 1 …
+} mm_confirm_body_t;
+
 /// By kind; kinds that are not here have an empty body.
 typedef union {
     mm_update_body_t update;
@@ -96,6 +100,7 @@ typedef union {
     mm_credit_body_t credit; ///< CREDIT, VOID, ADJUST
     mm_limits_body_t limits;
     mm_mode_body_t mode;
+    mm_confirm_body_t confirm;
 } mm_command_body_t;
 
 /// Write the body of a command of this kind. MM_ERR_NOT_FOUND: no such kind; MM_ERR_ARG: a value out of range;

@@ -88,29 +88,51 @@ typedef struct {
 
 #define MM_FIELD_PROBLEMS_MAX 24
 
-/// Everything that is wrong with an installation, at most `capacity`; 0 = good. At least one meter is wanted.
+#define MM_NODE_NO_MAX 100000
+#define MM_PROVINCE_MAX 200
+#define MM_CANTON_MAX 500
+#define MM_PARISH_MAX 500
+#define MM_POSTAL_CODE_MAX 9999999
+/// 3,000,000 kWh: no meter's register has more digits.
+#define MM_START_WH_MAX UINT64_C(3000000000)
+
+/// "node_no", "meter_id" …; "none" and "unknown" otherwise.
+const char *mm_field_name(mm_field_t field);
+bool mm_field_is_of_meter(mm_field_t field);
+
+/// Everything that is wrong with an installation, at most `capacity`; 0 = good. At least one meter is wanted. Of the
+/// location 0 (an empty text) is "not given". A channel without a meter has nothing else either.
 size_t mm_installation_check(const mm_installation_t *installation, mm_field_problem_t *problems, size_t capacity);
-/// MM_ERR_ARG unless all texts are bounded, printable and the site is a topic level.
+/// MM_ERR_ARG unless all texts are bounded, plain (text.h) and the site is a topic level (1 … 23 of a-z, 0-9, -). A
+/// router's password has 8 … 63 bytes, or none for an open network.
 mm_err_t mm_network_check(const mm_network_t *network);
 
-/// Bytes (docs/spec/configuration.md). decode: MM_ERR_CORRUPT, MM_ERR_VERSION; earlier versions are brought up to date.
+/// Bytes (docs/spec/configuration.md). encode asserts what the checks refuse. A phase that ends with a restart is
+/// written as the state before it. decode: MM_ERR_CORRUPT, MM_ERR_VERSION; earlier versions are brought up to date.
 #define MM_CONFIGURATION_BYTES_MAX 1400
 void mm_configuration_encode(const mm_configuration_t *configuration, mm_writer_t *writer);
 mm_err_t mm_configuration_decode(mm_configuration_t *configuration, mm_reader_t *reader);
 
+#define MM_CONFIGURATION_SECTORS_MIN 2
+
 /// Two slots in flash, one sector each (more wear less): the newest whole one counts, a torn one leaves the one before.
+/// The newest is never erased before another one is whole behind it.
 typedef struct {
     const mm_flash_t *flash;
     uint32_t sector_count;
-    uint32_t seq;
+    uint32_t seq;          ///< given out last; 0 = none
     uint32_t sector_index; ///< of the newest
+    bool is_later_version; ///< of the newest: nothing is written
+    uint32_t damaged;      ///< sectors with something in them that is not whole, at open
 } mm_configuration_store_t;
 
 /// MM_OK: *configuration is the newest. MM_ERR_NOT_FOUND: virgin, *configuration is that of a parked node.
-/// MM_ERR_CORRUPT: there was one and none is whole. MM_ERR_STORAGE: no answer. MM_ERR_VERSION: of a later version
-/// (kept).
+/// MM_ERR_CORRUPT: there was one and none is whole; as virgin otherwise. MM_ERR_STORAGE: no answer. MM_ERR_VERSION: of a
+/// later version (kept). In these cases *configuration is that of a parked node, too.
 mm_err_t mm_configuration_store_open(mm_configuration_store_t *self, const mm_flash_t *flash, uint32_t sector_count,
                                      mm_configuration_t *configuration);
+/// MM_ERR_STORAGE: the one before is still there (should the device have kept what it refused, the next open finds
+/// that). MM_ERR_VERSION: a later version's is kept.
 mm_err_t mm_configuration_store_save(mm_configuration_store_t *self, const mm_configuration_t *configuration);
 
 #endif

@@ -13,7 +13,9 @@
 ///   CONFIGURING -> AWAITING               a whole installation was stored
 ///   AWAITING -> RUNNING                   HQ confirmed this installation
 ///   RUNNING -> AWAITING                   HQ asks for the installation message again
-///   every state -> FAULT -> the state before   memory that decides is out of order, and back
+///   CONFIGURING                           HQ's two commands are about the state before, and the installer goes on
+///   every state -> FAULT -> the state before   memory that decides is out of order, and back (CONFIGURING is not
+///                                         gone back to, but what was before it)
 ///   PROVISIONED … RUNNING -> PARKED       somebody at the device resets it, with the code; readings stay
 
 typedef enum {
@@ -45,7 +47,8 @@ typedef struct {
 } mm_life_cycle_t;
 
 /// MM_OK: *self is the next state. MM_ERR_STATE: not legal here; unchanged. An event that changes nothing by design
-/// (NETWORK_GIVEN once there is one, CONFIRMED in RUNNING) is MM_OK.
+/// (NETWORK_GIVEN once there is one, CONFIRMED in RUNNING, REINSTALL_ORDERED in AWAITING,
+/// MEMORY_FAILED in FAULT) is MM_OK.
 mm_err_t mm_life_cycle_take(mm_life_cycle_t *self, mm_life_event_t event);
 const char *mm_life_state_name(mm_life_state_t state);
 const char *mm_life_event_name(mm_life_event_t event);

@@ -139,6 +139,7 @@ typedef struct {
 } mm_credit_record_t;
 
 #define MM_INSTALLATION_TEXT_CHARS_MAX 24
+#define MM_INSTALLATION_START_WH_MAX UINT64_C(3000000000)
 
 /// What HQ needs to confirm an installation (setup.h). Limits of prepayment follow by command.
 typedef struct {
@@ -149,12 +150,12 @@ typedef struct {
     uint16_t canton;
     uint16_t parish;
     uint32_t postal_code;
-    char installer[MM_INSTALLATION_TEXT_CHARS_MAX + 1];
+    char installer[MM_INSTALLATION_TEXT_CHARS_MAX + 1]; ///< plain UTF-8 (text.h)
     mm_label_t at;
     struct {
-        char id[MM_METER_ID_CHARS_MAX + 1];
+        char id[MM_METER_ID_CHARS_MAX + 1]; ///< "": no meter, and then nothing else
         uint32_t pulse_constant;
-        uint64_t start_wh;
+        uint64_t start_wh; ///< up to MM_INSTALLATION_START_WH_MAX
         bool prepaid;
     } channels[MM_CHANNELS];
 } mm_installation_record_t;

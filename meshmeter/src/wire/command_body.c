@@ -141,6 +141,8 @@ static bool body_is_valid(uint8_t kind, const mm_command_body_t *body) {
         return credit_is_valid(kind, &body->credit);
     case MM_COMMAND_LIMITS:
         return limits_are_valid(&body->limits);
+    case MM_COMMAND_CONFIRM:
+        return body->confirm.revision != 0;
     default:
         return true; // FORMAT takes every code, MODE is a bool, the others are empty
     }
@@ -156,6 +158,7 @@ bool mm_command_body_is_empty(uint8_t kind) {
     case MM_COMMAND_READ_METER:
     case MM_COMMAND_READ_LOG:
     case MM_COMMAND_OTA_START:
+    case MM_COMMAND_REINSTALL:
         return true;
     default:
         return false;
@@ -283,6 +286,9 @@ static void put_body(mm_writer_t *writer, uint8_t kind, const mm_command_body_t 
     case MM_COMMAND_MODE:
         mm_put_u8(writer, body->mode.prepaid ? 1 : 0);
         break;
+    case MM_COMMAND_CONFIRM:
+        mm_put_u32(writer, body->confirm.revision);
+        break;
     default:
         put_credit(writer, kind, &body->credit);
         break;
@@ -356,6 +362,9 @@ static mm_err_t get_body(mm_reader_t *reader, uint8_t kind, mm_command_body_t *b
         return MM_OK;
     case MM_COMMAND_MODE:
         get_mode(reader, &body->mode);
+        return MM_OK;
+    case MM_COMMAND_CONFIRM:
+        body->confirm.revision = mm_get_u32(reader);
         return MM_OK;
     case MM_COMMAND_CREDIT:
     case MM_COMMAND_VOID:

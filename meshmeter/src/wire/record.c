@@ -5,6 +5,7 @@
 
 #include "codec_internal.h"
 #include "meshmeter/command.h"
+#include "meshmeter/text.h"
 
 // Flags of an interval record (6.2); bits 0 and 1 are the trust.
 #define INTERVAL_TRUST_MASK 0x03
@@ -246,8 +247,95 @@ static void get_credit(mm_reader_t *reader, mm_credit_record_t *credit) {
     credit->at = mmi_get_label(reader);
 }
 
+// Flags of an installation (6.9).
+#define INSTALLATION_REPEATED 0x01
+
+static void put_installed_meters(mm_writer_t *writer, const mm_installation_record_t *installation) {
+    uint8_t present = 0;
+    uint8_t prepaid = 0;
+    for (uint8_t channel = 0; channel < MM_CHANNELS; channel++) {
+        bool is_present = installation->channels[channel].id[0] != '\0';
+        MM_ASSERT(is_present || !installation->channels[channel].prepaid);
+        present |= is_present ? (uint8_t)(1u << channel) : 0;
+        prepaid |= installation->channels[channel].prepaid ? (uint8_t)(1u << channel) : 0;
+    }
+    mm_put_u8(writer, present);
+    mm_put_u8(writer, prepaid);
+    for (uint8_t channel = 0; channel < MM_CHANNELS; channel++) {
+        if ((present >> channel & 1) == 0) {
+            continue;
+        }
+        uint32_t pulse_constant = installation->channels[channel].pulse_constant;
+        MM_ASSERT(pulse_constant >= 1 && pulse_constant <= UINT16_MAX);
+        MM_ASSERT(installation->channels[channel].start_wh <= MM_INSTALLATION_START_WH_MAX);
+        size_t id_chars = mmi_id_chars(installation->channels[channel].id);
+        mm_put_u8(writer, (uint8_t)id_chars);
+        mm_put_bytes(writer, installation->channels[channel].id, id_chars);
+        mm_put_u16(writer, (uint16_t)pulse_constant);
+        mm_put_varint(writer, installation->channels[channel].start_wh);
+    }
+}
+
+static void put_installation(mm_writer_t *writer, const mm_installation_record_t *installation) {
+    MM_ASSERT(installation->revision >= 1);
+    MM_ASSERT(mm_text_is_plain_string(installation->installer, sizeof installation->installer));
+    size_t installer_bytes = strlen(installation->installer);
+    mm_put_varint(writer, installation->revision);
+    mm_put_u8(writer, installation->repeated ? INSTALLATION_REPEATED : 0);
+    mm_put_varint(writer, installation->node_no);
+    mm_put_varint(writer, installation->province);
+    mm_put_varint(writer, installation->canton);
+    mm_put_varint(writer, installation->parish);
+    mm_put_varint(writer, installation->postal_code);
+    mm_put_u8(writer, (uint8_t)installer_bytes);
+    mm_put_bytes(writer, installation->installer, installer_bytes);
+    mmi_put_label(writer, installation->at);
+    put_installed_meters(writer, installation);
+}
+
+static void get_installed_meters(mm_reader_t *reader, mm_installation_record_t *installation) {
+    uint8_t present = mm_get_u8(reader);
+    uint8_t prepaid = mm_get_u8(reader);
+    reader->failed = reader->failed || (prepaid & ~present) != 0;
+    for (uint8_t channel = 0; channel < MM_CHANNELS && !reader->failed; channel++) {
+        if ((present >> channel & 1) == 0) {
+            continue;
+        }
+        uint8_t id_chars = mm_get_u8(reader);
+        if (id_chars == 0 || id_chars > MM_METER_ID_CHARS_MAX) {
+            reader->failed = true;
+            return;
+        }
+        mmi_get_id(reader, id_chars, installation->channels[channel].id);
+        installation->channels[channel].pulse_constant = mm_get_u16(reader);
+        installation->channels[channel].start_wh = mm_get_varint_max(reader, MM_INSTALLATION_START_WH_MAX);
+        installation->channels[channel].prepaid = (prepaid >> channel & 1) != 0;
+        reader->failed = reader->failed || installation->channels[channel].pulse_constant == 0;
+    }
+}
+
+static void get_installation(mm_reader_t *reader, mm_installation_record_t *installation) {
+    installation->revision = get_ordinal(reader);
+    uint8_t flags = mm_get_u8(reader);
+    installation->repeated = flags == INSTALLATION_REPEATED;
+    installation->node_no = (uint32_t)mm_get_varint_max(reader, UINT32_MAX);
+    installation->province = (uint16_t)mm_get_varint_max(reader, UINT16_MAX);
+    installation->canton = (uint16_t)mm_get_varint_max(reader, UINT16_MAX);
+    installation->parish = (uint16_t)mm_get_varint_max(reader, UINT16_MAX);
+    installation->postal_code = (uint32_t)mm_get_varint_max(reader, UINT32_MAX);
+    uint8_t installer_bytes = mm_get_u8(reader);
+    if (flags > INSTALLATION_REPEATED || installer_bytes > MM_INSTALLATION_TEXT_CHARS_MAX) {
+        reader->failed = true;
+        return;
+    }
+    mm_get_bytes(reader, installation->installer, installer_bytes);
+    reader->failed = reader->failed || !mm_text_is_plain(installation->installer, installer_bytes);
+    installation->at = mmi_get_label(reader);
+    get_installed_meters(reader, installation);
+}
+
 void mm_record_encode(const mm_record_t *record, mm_writer_t *writer) {
-    MM_ASSERT(record->type >= MM_RECORD_INTERVAL && record->type <= MM_RECORD_CREDIT);
+    MM_ASSERT(record->type >= MM_RECORD_INTERVAL && record->type <= MM_RECORD_INSTALLATION);
     switch (record->type) {
     case MM_RECORD_INTERVAL:
         put_interval(writer, &record->interval);
@@ -264,8 +352,11 @@ void mm_record_encode(const mm_record_t *record, mm_writer_t *writer) {
     case MM_RECORD_RESULT:
         put_result(writer, &record->result);
         break;
-    default:
+    case MM_RECORD_CREDIT:
         put_credit(writer, &record->credit);
+        break;
+    default:
+        put_installation(writer, &record->installation);
         break;
     }
 }
@@ -298,6 +389,9 @@ mm_err_t mm_record_decode(uint8_t type, const void *payload, size_t payload_byte
     case MM_RECORD_CREDIT:
         get_credit(&reader, &record->credit);
         break;
+    case MM_RECORD_INSTALLATION:
+        get_installation(&reader, &record->installation);
+        break;
     default:
         return MM_ERR_NOT_FOUND;
     }
@@ -305,7 +399,8 @@ mm_err_t mm_record_decode(uint8_t type, const void *payload, size_t payload_byte
 }
 
 const char *mm_record_type_name(uint8_t type) {
-    static const char *const names[] = {"none", "interval", "month_closing", "event", "gap", "result", "credit"};
+    static const char *const names[] = {"none", "interval", "month_closing", "event",
+                                        "gap",  "result",   "credit",        "installation"};
     return type < sizeof names / sizeof names[0] ? names[type] : "unknown";
 }
 

@@ -43,6 +43,7 @@ int command_send(int argc, char **argv);
 int command_commands(int argc, char **argv);
 int command_keys(int argc, char **argv);
 int command_operator(int argc, char **argv);
+int command_provision(int argc, char **argv);
 
 /// "meshmeter <command>: <text>" to standard error. Returns `code`, so that a caller can `return app_error(…)`.
 __attribute__((format(printf, 3, 4))) int app_error(int code, const char *command, const char *format, ...);

@@ -42,8 +42,8 @@ static bool exchange(int file, const char *line, int64_t until_ms, char *answer,
     // no wait(send): less than the socket's buffer holds, and it has SO_SNDTIMEO
     char request[REQUEST_BYTES];
     int length = snprintf(request, sizeof request, "%s\n", line);
-    bool sent = length > 0 && (size_t)length < sizeof request &&
-                send(file, request, (size_t)length, MSG_NOSIGNAL) == length;
+    bool sent =
+        length > 0 && (size_t)length < sizeof request && send(file, request, (size_t)length, MSG_NOSIGNAL) == length;
     explicit_bzero(request, sizeof request); // a password may be in it
     if (!sent) {
         return false;

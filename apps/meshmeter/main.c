@@ -14,6 +14,7 @@ static const app_command_t s_commands[] = {
     {"commands", "show the orders and what became of them", command_commands},
     {"keys", "the keys of the devices in HQ's database", command_keys},
     {"operator", "who may change something through HQ's API", command_operator},
+    {"provision", "hand a network over to a parked node", command_provision},
     {"readings", "print the load profile from HQ's database", command_readings},
     {"sim", "run whole sites in virtual time, break them on purpose, compare the books", command_sim},
     {"vend", "sell credit to a prepaid meter, or take a sale back", command_vend},

@@ -23,6 +23,7 @@
 #include "node_credit.h"
 #include "node_platform.h"
 #include "node_pulses.h"
+#include "node_setup.h"
 #include "node_status.h"
 
 // Pulses of replayed and modelled meters are looked at this often in real time; GPIO and input lines wake the loop
@@ -50,6 +51,7 @@ typedef struct {
     mm_log_t log;
     node_source_t source;
     node_platform_t platform;
+    node_setup_t setup;
     mm_node_t node;
     uint8_t *batch_memory;
     mm_us_t now;      ///< of the last event handed to the node
@@ -125,10 +127,11 @@ static void handle_control(void *context, char *line, mm_linux_answer_t *answer)
         mm_linux_answer_print(answer, "ok hold\n");
     } else if (strncmp(line, "clock set", 9) == 0 && set_clock(self, line[9] == ' ' ? line + 10 : line + 9)) {
         mm_linux_answer_print(answer, "ok clock set\n");
-    } else if (!node_credit_handle(&self->node, line, present(self), answer)) {
+    } else if (!node_setup_handle(&self->setup, line, present(self), answer) &&
+               !node_credit_handle(&self->node, line, present(self), answer)) {
         mm_linux_answer_print(answer,
                               "error: not understood: '%s'. Known: status, router on|off, clock set [UTC], hold, "
-                              "token METER DIGITS, emergency METER, credit, relays\n",
+                              "token METER DIGITS, emergency METER, credit, relays, setup\n",
                               line);
     }
 }
@@ -192,7 +195,9 @@ static bool open_mesh(node_process_t *self) {
                                        .hello_ms = config->mesh_hello_ms,
                                        .router_up = config->router_up};
     self->router_up = config->router_up;
-    if (!read_key(config->mesh_key_file, options.key)) {
+    if (config->has_mesh_key) {
+        memcpy(options.key, config->mesh_key, sizeof options.key);
+    } else if (!read_key(config->mesh_key_file, options.key)) {
         mm_linux_message_set(&self->message, "%s: cannot be read, or is not one line of %d hexadecimal digits",
                              config->mesh_key_file, 2 * MM_MESH_KEY_BYTES);
         return false;
@@ -297,11 +302,14 @@ static bool open_all(node_process_t *self) {
     self->clock_given = config->clock == NODE_CLOCK_SYSTEM;
     self->batch_memory = calloc(MM_BATCHES_MAX, MM_BATCH_BYTES_MAX);
     return self->batch_memory != NULL && mm_linux_loop_open(&self->loop, &self->message) == MM_OK &&
-           open_storage(self) && node_source_open(&self->source, config, &self->clock, &self->message) &&
+           open_storage(self) && is_good(self, node_setup_prepare(&self->setup, &self->config, &self->message)) &&
+           node_source_open(&self->source, config, &self->clock, &self->message) &&
            is_good(self, node_platform_open(&self->platform, config, &self->source, &self->clock, &self->now,
                                             &self->message)) &&
            is_good(self, node_platform_open_mqtt(&self->platform, &self->mqtt, &self->message)) && open_mesh(self) &&
            open_node(self) &&
+           is_good(self, node_setup_open(&self->setup, &self->node, &self->platform.crypto.crypto, &self->loop,
+                                         &self->now, &self->message)) &&
            (config->control_path[0] == '\0' || mm_linux_control_open(&self->control, &self->loop, config->control_path,
                                                                      handle_control, self, &self->message) == MM_OK);
 }
@@ -325,6 +333,10 @@ static void take_events(node_process_t *self) {
     }
 }
 
+static int64_t earlier(int64_t left, int64_t right) {
+    return left < right ? left : right;
+}
+
 // Do what is due, as often as more is due at once (a node that was stopped has missed boundaries). Returns the next
 // deadline.
 static mm_us_t poll_node(node_process_t *self) {
@@ -332,14 +344,11 @@ static mm_us_t poll_node(node_process_t *self) {
     int64_t until_real_us = mm_linux_real_us() + CATCH_UP_US;
     for (;;) {
         mm_us_t deadline = mm_node_poll(&self->node, present(self));
+        deadline = earlier(deadline, node_setup_poll(&self->setup, self->now));
         if (deadline > self->now || mm_linux_real_us() >= until_real_us) {
             return deadline;
         }
     }
-}
-
-static int64_t earlier(int64_t left, int64_t right) {
-    return left < right ? left : right;
 }
 
 static void watch_files(node_process_t *self) {
@@ -380,7 +389,8 @@ static int64_t poll_pulses(node_process_t *self, int64_t real_us) {
 
 static void run(node_process_t *self) {
     watch_files(self);
-    while (mm_linux_loop_signal(&self->loop) == 0 && !self->platform.actions.reboot_requested) {
+    while (mm_linux_loop_signal(&self->loop) == 0 && !self->platform.actions.reboot_requested &&
+           !self->setup.restart_due) {
         int64_t real_us = mm_linux_real_us();
         int64_t wake_us = poll_pulses(self, real_us);
         keep_time(self, real_us);
@@ -388,6 +398,7 @@ static void run(node_process_t *self) {
         if (self->config.control_path[0] != '\0') {
             wake_us = earlier(wake_us, mm_linux_control_poll(&self->control, real_us));
         }
+        wake_us = earlier(wake_us, node_setup_serve(&self->setup, real_us));
         if (self->clock_given) {
             wake_us = earlier(wake_us, self->clock_due_us);
         }
@@ -405,6 +416,7 @@ static void close_all(node_process_t *self) {
     if (self->config.control_path[0] != '\0') {
         mm_linux_control_close(&self->control);
     }
+    node_setup_close(&self->setup);
     mm_linux_mqtt_close(&self->mqtt);
     mm_linux_mesh_close(&self->mesh);
     node_platform_close(&self->platform);
@@ -464,7 +476,7 @@ int command_node(int argc, char **argv) {
     if (signal_no != 0) {
         mm_linux_log(MM_LOG_INFO, "stopped by signal %d", signal_no);
     } else {
-        mm_linux_log(MM_LOG_INFO, "starting again, by command");
+        mm_linux_log(MM_LOG_INFO, "starting again, by command or for another network");
     }
     close_all(self);
     return signal_no != 0 ? APP_OK : node_platform_restart(path);

@@ -179,9 +179,9 @@ static void post_tariff(mm_api_request_t *self) {
 }
 
 static void post_settings(mm_api_request_t *self) {
-    static const char *const names[] = {"request", "token_unit_wh", "tariff", NULL};
+    static const char *const names[] = {"request", "token_unit_wh", "tariff", "auto_confirm", NULL};
     mm_hq_error_t error;
-    mm_site_settings_t settings = {.token_unit_wh = MM_VENDING_UNIT_WH};
+    mm_site_settings_t settings = {.token_unit_wh = MM_VENDING_UNIT_WH, .auto_confirm = -1};
     bool repeated = false;
     if (!mm_api_check_members(self, self->body, names)) {
         return;
@@ -193,6 +193,12 @@ static void post_settings(mm_api_request_t *self) {
         const char *tariff = mm_api_text(self, "tariff", 0, MM_TARIFF_NAME_CHARS_MAX);
         memcpy(settings.tariff, tariff != NULL ? tariff : "", tariff != NULL ? strlen(tariff) : 0);
     }
+    const cJSON *rule = cJSON_GetObjectItemCaseSensitive(self->body, "auto_confirm");
+    if (rule != NULL && !cJSON_IsBool(rule)) {
+        mm_api_fail(self, 400, "auto_confirm: true or false is needed");
+    } else if (rule != NULL) {
+        settings.auto_confirm = cJSON_IsTrue(rule) ? 1 : 0;
+    }
     if (!mm_api_has_failed(self) &&
         mm_api_take_result(self,
                            mm_site_settings_put(self->desk, request, self->name, &settings, self->operator_name,
@@ -201,6 +207,9 @@ static void post_settings(mm_api_request_t *self) {
         cJSON_AddStringToObject(self->answer, "site", self->name);
         mm_api_add_integer(self->answer, "token_unit_wh", settings.token_unit_wh);
         cJSON_AddStringToObject(self->answer, "tariff", settings.tariff);
+        if (rule != NULL) {
+            cJSON_AddBoolToObject(self->answer, "auto_confirm", settings.auto_confirm == 1);
+        }
         self->status = repeated ? 200 : 201;
     }
 }

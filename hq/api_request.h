@@ -44,6 +44,7 @@ typedef struct {
 /// The tables; api_routes.c puts them together. pattern NULL ends each.
 extern const mm_api_route_t mm_api_order_routes[];
 extern const mm_api_route_t mm_api_purchase_routes[];
+extern const mm_api_route_t mm_api_installation_routes[];
 
 /// The first failure stands; the answer is {"error": text}.
 void mm_api_fail(mm_api_request_t *self, int status, const char *format, ...) __attribute__((format(printf, 3, 4)));

@@ -5,7 +5,8 @@
 #include <string.h>
 #include <strings.h>
 
-static const mm_api_route_t *const s_tables[] = {mm_api_order_routes, mm_api_purchase_routes};
+static const mm_api_route_t *const s_tables[] = {mm_api_order_routes, mm_api_purchase_routes,
+                                                 mm_api_installation_routes};
 #define TABLE_COUNT (sizeof s_tables / sizeof s_tables[0])
 
 #define NAME_CHARACTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._:"

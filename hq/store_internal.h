@@ -145,6 +145,8 @@ struct mm_store {
 /// Migrations 5 and 6 (schema_vending.c).
 extern const char mmi_hq_schema_vending[];
 extern const char mmi_hq_schema_books[];
+/// Migration 7 (schema_installations.c).
+extern const char mmi_hq_schema_installations[];
 /// The newest version this program knows.
 int mmi_hq_schema_version(void);
 /// Create (with this database_id, 0 = a random one) or migrate. False and *error: newer, foreign, or a step failed (the

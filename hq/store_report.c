@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "commands.h"
+#include "installations.h"
 #include "store_internal.h"
 #include "vending.h"
 
@@ -265,6 +266,11 @@ static void apply_record(putting_t *self, const mm_record_view_t *view, const mm
     case MM_RECORD_RESULT:
         mmi_hq_commands_take_record(self->store, self->node->id, view->position, record, self->received_us);
         mmi_hq_vending_take_result(self->store, self->node->id, view->position, &record->result);
+        mmi_hq_installation_take_result(self->store, self->node->id, &record->result, self->received_us);
+        break;
+    case MM_RECORD_INSTALLATION:
+        mmi_hq_installation_take(self->store, self->node->id, view->position, &record->installation, view->payload,
+                                 view->payload_bytes, self->received_us);
         break;
     case MM_RECORD_CREDIT:
         mmi_hq_commands_take_record(self->store, self->node->id, view->position, record, self->received_us);

@@ -188,6 +188,8 @@ static const char *const s_migrations[] = {
     // 5: sales and the ledger; 6: what meters say of them, and the books of each day.
     mmi_hq_schema_vending,
     mmi_hq_schema_books,
+    // 7: installations, and codes for installers.
+    mmi_hq_schema_installations,
 };
 
 #define MIGRATION_COUNT ((int)(sizeof s_migrations / sizeof s_migrations[0]))

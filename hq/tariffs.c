@@ -162,25 +162,35 @@ static mm_desk_result_t put_settings(sqlite3 *db, const char *request, const cha
     if (result != MM_DESK_OK) {
         return result;
     }
-    mmi_sql_t find = mmi_sql_begin(db, "SELECT site = ? AND token_unit_wh = ? AND tariff = ? FROM site_setting"
-                                       " WHERE request = ?");
+    mmi_sql_t find = mmi_sql_begin(db, "SELECT site = ?1 AND token_unit_wh = ?2 AND tariff = ?3 AND"
+                                       " (?4 < 0 OR auto_confirm = ?4) FROM site_setting WHERE request = ?5");
     mmi_sql_put_integer(&find, site_id);
     mmi_sql_put_integer(&find, settings->token_unit_wh);
     mmi_sql_put_text(&find, settings->tariff);
+    mmi_sql_put_integer(&find, settings->auto_confirm);
     mmi_sql_put_text(&find, request);
     result = look_up(&find, request, repeated, error);
     if (result != MM_DESK_OK || *repeated) {
         return result;
     }
     mmi_sql_t add = mmi_sql_begin(db, "INSERT INTO site_setting (request, site, token_unit_wh, tariff, operator,"
-                                      " created_us) VALUES (?, ?, ?, ?, ?, ?)");
+                                      " created_us, auto_confirm) VALUES (?1, ?2, ?3, ?4, ?5, ?6, CASE WHEN ?7 >= 0"
+                                      " THEN ?7 ELSE ifnull((SELECT auto_confirm FROM site_setting WHERE site = ?2"
+                                      " ORDER BY id DESC LIMIT 1), 0) END)");
     mmi_sql_put_text(&add, request);
     mmi_sql_put_integer(&add, site_id);
     mmi_sql_put_integer(&add, settings->token_unit_wh);
     mmi_sql_put_text(&add, settings->tariff);
     mmi_sql_put_text(&add, operator_name);
     mmi_sql_put_integer(&add, now_us);
-    bool good = mmi_sql_run(&add) && mmi_hq_audit(db, operator_name, "site_settings", site, now_us);
+    mmi_sql_put_integer(&add, settings->auto_confirm);
+    const char *detail = site;
+    char text[MM_SITE_CHARS_MAX + 32];
+    if (settings->auto_confirm >= 0) {
+        snprintf(text, sizeof text, "%s, auto_confirm %s", site, settings->auto_confirm != 0 ? "on" : "off");
+        detail = text;
+    }
+    bool good = mmi_sql_run(&add) && mmi_hq_audit(db, operator_name, "site_settings", detail, now_us);
     return good ? MM_DESK_OK : MM_DESK_UNAVAILABLE;
 }
 

@@ -21,6 +21,8 @@ mm_desk_result_t mm_tariffs_list(mm_desk_t *desk, mm_tariff_visit_fn visit, void
 typedef struct {
     int64_t token_unit_wh; ///< 1 … MM_VENDING_UNIT_WH_MAX; must be what the site's nodes are configured with
     char tariff[MM_TARIFF_NAME_CHARS_MAX + 1]; ///< "" = the default one
+    /// Installations without anything unclear are confirmed by HQ itself (installations.h): 0 no, 1 yes, -1 as before.
+    int auto_confirm;
 } mm_site_settings_t;
 
 /// NOT_FOUND: no such site or tariff. CONFLICT as above.

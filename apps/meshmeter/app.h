@@ -44,6 +44,11 @@ int command_commands(int argc, char **argv);
 int command_keys(int argc, char **argv);
 int command_operator(int argc, char **argv);
 int command_provision(int argc, char **argv);
+int command_code(int argc, char **argv);
+int command_installations(int argc, char **argv);
+int command_confirm(int argc, char **argv);
+int command_refuse(int argc, char **argv);
+int command_reinstall(int argc, char **argv);
 
 /// "meshmeter <command>: <text>" to standard error. Returns `code`, so that a caller can `return app_error(…)`.
 __attribute__((format(printf, 3, 4))) int app_error(int code, const char *command, const char *format, ...);

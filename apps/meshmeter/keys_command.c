@@ -9,6 +9,7 @@
 #include "app.h"
 #include "clock.h"
 #include "device_keys.h"
+#include "keys_series.h"
 #include "operators.h"
 #include "store_query.h"
 
@@ -17,11 +18,15 @@
 // `keys` and `operator` act on HQ's database itself, on HQ's machine.
 
 static void print_keys_help(void) {
-    puts("usage: meshmeter keys import FILE | new MAC | list | remove MAC --database FILE\n\n"
+    puts("usage: meshmeter keys import FILE | new MAC | list | remove MAC --database FILE\n"
+         "       meshmeter keys new --count N --oui XX:XX:XX --from NNNNNN [--import --database FILE] > keys.csv\n\n"
          "The keys of the devices, in HQ's database. HQ commands only devices whose key it has.\n\n"
          "  import FILE     lines MAC,64 HEX DIGITS; '#' begins a comment; all of them or none. - is standard input\n"
          "  new MAC         make a key, put it into the database and print its line: the only time it is shown\n"
          "  list            the devices that have one\n"
+         "  new --count N   for manufacture: N devices whose addresses begin with --oui and go on from --from (6 hex\n"
+         "                  digits); lines for the devices and for `keys import`, printed once. HQ gets them with "
+         "--import\n"
          "  remove MAC      for a device that is made anew; what was ordered of it waits until it has another key\n\n"
          "  --database FILE HQ's database (--db of meshmeter hq)");
 }
@@ -45,23 +50,44 @@ static int64_t now_us(void) {
 }
 
 // The options of both: --database and what to do. Exit code, or -1: go on.
-static int parse(int argc, char **argv, const char *command, void (*help)(void), const char **database) {
-    static const struct option options[] = {{"database", required_argument, NULL, 'd'},
-                                            {"db", required_argument, NULL, 'd'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {NULL, 0, NULL, 0}};
-    *database = NULL;
+static int parse(int argc, char **argv, const char *command, void (*help)(void), keys_series_t *series) {
+    static const struct option options[] = {
+        {"database", required_argument, NULL, 'd'}, {"db", required_argument, NULL, 'd'},
+        {"count", required_argument, NULL, 'c'},    {"oui", required_argument, NULL, 'o'},
+        {"from", required_argument, NULL, 'f'},     {"import", no_argument, NULL, 'i'},
+        {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0}};
+    *series = (keys_series_t){.import = false};
     for (int option = 0; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
-        if (option == 'h') {
+        switch (option) {
+        case 'h':
             help();
             return APP_OK;
-        }
-        if (option != 'd') {
+        case 'd':
+            series->database = optarg;
+            break;
+        case 'c':
+            series->count = optarg;
+            break;
+        case 'o':
+            series->oui = optarg;
+            break;
+        case 'f':
+            series->from = optarg;
+            break;
+        case 'i':
+            series->import = true;
+            break;
+        default:
             return APP_USAGE;
         }
-        *database = optarg;
     }
-    if (*database == NULL || optind == argc) {
+    bool is_series = series->count != NULL || series->oui != NULL || series->from != NULL || series->import;
+    if (is_series) {
+        bool is_new = strcmp(command, "keys") == 0 && argc - optind == 1 && strcmp(argv[optind], "new") == 0;
+        return is_new ? keys_series_make(series)
+                      : app_error(APP_USAGE, command, "--count, --oui, --from and --import are for `keys new` alone");
+    }
+    if (series->database == NULL || optind == argc) {
         return app_error(APP_USAGE, command, "what, and in which --database FILE? See meshmeter %s --help", command);
     }
     return -1;
@@ -195,13 +221,13 @@ static int act(int argc, char **argv, const char *command, const char *database,
 }
 
 int command_keys(int argc, char **argv) {
-    const char *database;
-    int code = parse(argc, argv, "keys", print_keys_help, &database);
-    return code >= 0 ? code : act(argc, argv, "keys", database, act_on_keys);
+    keys_series_t series;
+    int code = parse(argc, argv, "keys", print_keys_help, &series);
+    return code >= 0 ? code : act(argc, argv, "keys", series.database, act_on_keys);
 }
 
 int command_operator(int argc, char **argv) {
-    const char *database;
-    int code = parse(argc, argv, "operator", print_operator_help, &database);
-    return code >= 0 ? code : act(argc, argv, "operator", database, act_on_operators);
+    keys_series_t series;
+    int code = parse(argc, argv, "operator", print_operator_help, &series);
+    return code >= 0 ? code : act(argc, argv, "operator", series.database, act_on_operators);
 }

@@ -15,6 +15,8 @@ import { Books } from './books.js';
 import { Commands } from './compose.js';
 import { visible } from './format.js';
 import { Banner, Footer, Header } from './header.js';
+import { Installations } from './installations.js';
+import { Installers } from './installers.js';
 import { MeterDetail } from './meter_detail.js';
 import { Meters } from './meters.js';
 import { Nodes } from './nodes.js';
@@ -128,6 +130,8 @@ const OPERATOR_VIEWS = {
     sell: ['Sell', Sell, 'Credit is sold by operators, and sales show tokens.', false],
     sale: ['Sale', Receipt, 'A receipt shows its token to operators only.', false],
     books: ['Books', Books],
+    installers: ['Installers', Installers, 'Codes for installers are given by operators.', false],
+    installations: ['Installations', Installations, 'Installations are confirmed by operators.', false],
 };
 
 /** A view; above it or in its place the sign-in, if it is wanted or has ended. */

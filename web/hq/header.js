@@ -50,6 +50,8 @@ const PAGES = [
     ['Commands', linkTo.commands, ['commands', 'order']],
     ['Sell', linkTo.sell, ['sell', 'sale']],
     ['Books', linkTo.books, ['books']],
+    ['Installers', linkTo.installers, ['installers']],
+    ['Installations', linkTo.installations, ['installations']],
 ];
 
 function Pages({ view, site }) {

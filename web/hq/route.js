@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The address of a view: #/site/NAME, #/meter/MAC/CHANNEL, #/quarantine, #/commands[/ID or /for/MAC/CHANNEL],
-// #/sell[/MAC/CHANNEL], #/sales/ID, #/books, #/sign-in; anything else is the overview.
+// #/sell[/MAC/CHANNEL], #/sales/ID, #/books, #/installers, #/installations, #/sign-in; anything else is the overview.
 
 // MACs stay readable.
 const encode = (text) => encodeURIComponent(text).replaceAll('%3A', ':');
@@ -16,18 +16,22 @@ export const linkTo = {
     sellTo: (node, channel) => `#/sell/${encode(node)}/${channel}`,
     sale: (id) => `#/sales/${encode(String(id))}`,
     books: () => '#/books',
+    installers: () => '#/installers',
+    installations: () => '#/installations',
     signIn: () => '#/sign-in',
 };
 
 const isMeter = (node, channel) => Boolean(node) && /^\d{1,3}$/.test(channel ?? '');
 const isId = (text) => /^\d{1,19}$/.test(text ?? '');
 
+const PLAIN = ['commands', 'sell', 'books', 'installers', 'installations', 'sign-in'];
+
 /** Views that have one thing at most, or a form for one meter; null for others. */
 function operatorRoute(parts) {
     const rest = parts.slice(1);
     const plain = { view: parts[0], site: null, id: null, meter: null };
     const forMeter = (node, channel) => ({ ...plain, meter: `${node}/${Number(channel)}` });
-    if (['commands', 'sell', 'books', 'sign-in'].includes(parts[0]) && rest.length === 0) {
+    if (PLAIN.includes(parts[0]) && rest.length === 0) {
         return plain;
     }
     if (parts[0] === 'commands' && rest[0] === 'for' && rest.length === 3 && isMeter(rest[1], rest[2])) {

@@ -2,7 +2,9 @@
 // The part of the fake HQ that people change: operators, orders that make progress, sales, books. No node is behind it:
 // a command goes from state to state by the number of times that somebody looked (a step), or as the test says.
 
+import { Commissioning } from './fake_commissioning.mjs';
 import { HOSTILE_ID } from './hostile.mjs';
+import { Refusal } from './refusal.mjs';
 
 export const OPERATOR_TOKEN = '5f'.repeat(32);
 const OPERATOR_NAME = 'alice';
@@ -27,13 +29,7 @@ const TARIFF = {
     blocks: [],
 };
 
-/** A refusal: its status and what HQ says. */
-export class Refusal extends Error {
-    constructor(status, message) {
-        super(message);
-        this.status = status;
-    }
-}
+export { Refusal };
 
 /** Digits that depend on the number alone; "1234" for a keypad with four keys. */
 function digits(number, count, alphabet = '0123456789') {
@@ -58,6 +54,7 @@ export class Desk {
         this.unbalanced = false;
         this.holdsOrders = false;
         this.holdsSales = false;
+        this.commissioning = new Commissioning(this, options);
         if (!options.empty) {
             this.#history();
         }
@@ -127,7 +124,8 @@ export class Desk {
             'GET tariffs': () => ({ tariffs: [TARIFF] }),
             'GET books': () => this.#books(),
         };
-        const handler = handlers[route];
+        const handler =
+            handlers[route] ?? this.commissioning.handler(route, parts, query, () => this.#operator(headers), text);
         if (!handler) {
             throw new Refusal(404, `no such resource: /api/v1/${path}`);
         }

@@ -34,6 +34,7 @@ int command_decode(int argc, char **argv);
 int command_readings(int argc, char **argv);
 int command_status(int argc, char **argv);
 int command_ctl(int argc, char **argv);
+int command_oled(int argc, char **argv);
 int command_sim(int argc, char **argv);
 int command_vend(int argc, char **argv);
 int command_purchases(int argc, char **argv);

@@ -256,12 +256,12 @@ static bool write_node(const demo_t *demo, unsigned index, const char *peers) {
     }
     size_t used = (size_t)snprintf(
         text, sizeof text,
-        "mac = 02:6d:6d:00:00:%02x\ntz = %s\nstate = %s\ncontrol = %s/control\nfram = %s\n"
+        "mac = 02:6d:6d:00:00:%02x\ntz = %s\nstate = %s\ncontrol = %s/control\ndisplay = %s/oled\nfram = %s\n"
         "relays = file\ndevice_key_file = %s/" DEMO_DEVICE_KEY "\n"
         "mesh_listen = 127.0.0.1:%u\nmesh_peers = %s\nmesh_hello_ms = 100\nmqtt = %s\n"
         "speed = %" PRIu32 "\nclock = %s\nclock_origin_real_us = %" PRId64 "\nclock_origin_utc_us = %" PRId64 "\n"
         "cycle_ms = %u\npulses = %s\npulses_begin_s = %" PRId64 "\n",
-        index + 1, o->tz, directory, directory, o->with_fram ? "yes" : "no", directory, demo->mesh_ports[index], peers,
+        index + 1, o->tz, directory, directory, directory, o->with_fram ? "yes" : "no", directory, demo->mesh_ports[index], peers,
         o->mqtt_5 ? "5" : "3.1.1", o->speed, o->clock_unset ? "unset" : "system", demo->origin_real_us,
         demo->origin_utc_us, o->speed == 1 ? CYCLE_LIVE_MS : CYCLE_FAST_MS, pulses, demo->begin_utc_s);
     used += add_network(demo, index, directory, text + used, sizeof text - used);

@@ -10,6 +10,7 @@ static const app_command_t s_commands[] = {
     {"hq", "run HQ: broker to database, web page and API", command_hq},
     {"status", "show nodes and meters of a running site", command_status},
     {"ctl", "talk to running nodes: router off, hold, clock", command_ctl},
+    {"oled", "show the display of a running node, press its button", command_oled},
     {"send", "order something of a meter, a node, a site", command_send},
     {"commands", "show the orders and what became of them", command_commands},
     {"keys", "the keys of the devices in HQ's database", command_keys},

@@ -21,6 +21,7 @@
 #include "meshmeter/node.h"
 #include "node_config.h"
 #include "node_credit.h"
+#include "node_panel.h"
 #include "node_platform.h"
 #include "node_pulses.h"
 #include "node_setup.h"
@@ -53,6 +54,7 @@ typedef struct {
     node_platform_t platform;
     node_setup_t setup;
     mm_node_t node;
+    node_panel_t panel;
     uint8_t *batch_memory;
     mm_us_t now;      ///< of the last event handed to the node
     bool clock_given; ///< the node may be told the time
@@ -113,6 +115,11 @@ static bool set_clock(node_process_t *self, const char *text) {
     return true;
 }
 
+static bool handle_panel(node_process_t *self, const char *line, mm_linux_answer_t *answer) {
+    const node_panel_life_t life = node_setup_life(&self->setup, present(self));
+    return node_panel_handle(&self->panel, line, &life, self->router_up, self->now, mm_linux_real_us(), answer);
+}
+
 static void handle_control(void *context, char *line, mm_linux_answer_t *answer) {
     node_process_t *self = context;
     if (strcmp(line, "status") == 0) {
@@ -127,11 +134,12 @@ static void handle_control(void *context, char *line, mm_linux_answer_t *answer)
         mm_linux_answer_print(answer, "ok hold\n");
     } else if (strncmp(line, "clock set", 9) == 0 && set_clock(self, line[9] == ' ' ? line + 10 : line + 9)) {
         mm_linux_answer_print(answer, "ok clock set\n");
-    } else if (!node_setup_handle(&self->setup, line, present(self), answer) &&
+    } else if (!handle_panel(self, line, answer) && !node_setup_handle(&self->setup, line, present(self), answer) &&
                !node_credit_handle(&self->node, line, present(self), answer)) {
         mm_linux_answer_print(answer,
                               "error: not understood: '%s'. Known: status, router on|off, clock set [UTC], hold, "
-                              "token METER DIGITS, emergency METER, credit, relays, setup\n",
+                              "token METER DIGITS, emergency METER, credit, relays, oled, button short|long|down|up, "
+                              "setup\n",
                               line);
     }
 }
@@ -285,6 +293,8 @@ static bool open_node(node_process_t *self) {
                              config->path);
         return false;
     }
+    node_panel_open(&self->panel, &self->node, &self->platform.actions, config->display_path, APP_VERSION,
+                    mm_linux_real_us());
     if (self->clock_given) {
         tell_time(self, self->now); // of the very instant of the start: no interval begins without a time
     }
@@ -407,6 +417,8 @@ static void run(node_process_t *self) {
         take_events(self);
         node_platform_follow_broker(&self->platform, &self->mqtt);
         mm_us_t deadline = poll_node(self);
+        const node_panel_life_t life = node_setup_life(&self->setup, present(self));
+        wake_us = earlier(wake_us, node_panel_poll(&self->panel, &life, self->router_up, self->now, real_us));
         wake_us = earlier(wake_us, mm_linux_clock_real_deadline(&self->clock, deadline));
         mm_linux_loop_wait(&self->loop, wake_us);
     }

@@ -213,6 +213,7 @@ static const field_t s_texts[] = {
     TEXT("site", site),
     TEXT("state", state_directory),
     TEXT("control", control_path),
+    TEXT("display", display_path),
     TEXT("mesh_id", mesh_id),
     TEXT("mesh_key_file", mesh_key_file),
     TEXT("mesh_listen", mesh_listen),

@@ -42,6 +42,7 @@ typedef struct {
     mm_metering_options_t metering;
     char state_directory[NODE_PATH_BYTES];
     char control_path[NODE_PATH_BYTES];
+    char display_path[NODE_PATH_BYTES]; ///< "" = the picture is not written
     uint32_t journal_sectors;
     bool storage_sync;
     bool with_fram;

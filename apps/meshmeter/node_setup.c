@@ -87,7 +87,8 @@ static mm_err_t open_page(node_setup_t *self, mm_linux_loop_t *loop, mm_linux_me
         .address = self->config->configurator, .answer = answer_request, .context = self};
     mm_err_t err = mm_linux_configurator_open(&self->page, loop, &options, message);
     if (err == MM_OK) {
-        mm_linux_log(MM_LOG_INFO, "the page of this node is at http://%s/", mm_linux_configurator_address(&self->page));
+        snprintf(self->page_url, sizeof self->page_url, "http://%s/", mm_linux_configurator_address(&self->page));
+        mm_linux_log(MM_LOG_INFO, "the page of this node is at %s", self->page_url);
     }
     return err;
 }
@@ -141,6 +142,36 @@ void node_setup_close(node_setup_t *self) {
     self->is_open = false;
 }
 
+// --- display -------------------------------------------------------------------------------------------------------
+
+static void show_number(void *context) {
+    node_setup_t *self = context;
+    self->number_until = *self->now + MM_CHALLENGE_LIFE_S * MM_US_PER_S;
+}
+
+static uint32_t seconds_until(mm_us_t instant, mm_us_t now) {
+    return instant > now ? (uint32_t)((instant - now + MM_US_PER_S - 1) / MM_US_PER_S) : 0;
+}
+
+node_panel_life_t node_setup_life(node_setup_t *self, mm_us_t now) {
+    if (!self->is_open) {
+        return (node_panel_life_t){.state = MM_LIFE_RUNNING};
+    }
+    mm_challenge_t *challenge = &self->setup.challenge;
+    mm_life_state_t state = self->setup.configuration.phase.state;
+    node_panel_life_t life = {.state = state,
+                              .wait_s = seconds_until(challenge->locked_until, now),
+                              .address = self->page_url[0] != '\0' ? self->page_url : NULL,
+                              .configure = show_number,
+                              .context = self};
+    // Somebody who was installed long ago does not want to see it, unless it is asked for.
+    bool wanted = state == MM_LIFE_PROVISIONED ||
+                  ((state == MM_LIFE_AWAITING || state == MM_LIFE_RUNNING) && now < self->number_until);
+    life.has_number = wanted && mm_challenge_number(challenge, now, &life.number);
+    life.number_left_s = life.has_number ? seconds_until(challenge->expires_at, now) : 0;
+    return life;
+}
+
 // --- control socket ------------------------------------------------------------------------------------------------
 
 static void print_state(node_setup_t *self, mm_us_t now, mm_linux_answer_t *answer) {
@@ -150,8 +181,8 @@ static void print_state(node_setup_t *self, mm_us_t now, mm_linux_answer_t *answ
     if (state != MM_LIFE_PARKED && mm_challenge_number(&self->setup.challenge, now, &number)) {
         mm_linux_answer_print(answer, ",\"number\":\"%08u\"", (unsigned)number);
     }
-    if (self->page.daemon != NULL) {
-        mm_linux_answer_print(answer, ",\"page\":\"http://%s/\"", mm_linux_configurator_address(&self->page));
+    if (self->page_url[0] != '\0') {
+        mm_linux_answer_print(answer, ",\"page\":\"%s\"", self->page_url);
     }
     mm_linux_answer_print(answer, ",\"revision\":%u}\n", (unsigned)self->setup.configuration.installation.revision);
 }

@@ -8,6 +8,7 @@
 #include "meshmeter/node.h"
 #include "meshmeter/setup.h"
 #include "node_config.h"
+#include "node_panel.h"
 #include "node_pop.h"
 
 /// Commissioning of a node process (commissioning = yes): its configuration in flash, the network that is handed over
@@ -28,6 +29,10 @@ typedef struct {
     bool is_open;
     mm_setup_t setup; ///< valid if is_open
     mm_linux_configurator_t page;
+    char page_url[80];
+    // wait: an installer reads the number that was asked for at the button | until MM_CHALLENGE_LIFE_S | then the
+    // display shows the meters again
+    mm_us_t number_until;
     bool restart_due; ///< there is another network
 } node_setup_t;
 
@@ -41,6 +46,8 @@ mm_err_t node_setup_open(node_setup_t *self, mm_node_t *node, const mm_crypto_t 
 mm_us_t node_setup_poll(node_setup_t *self, mm_us_t now);
 /// Serve the page. Returns the next deadline in real time.
 int64_t node_setup_serve(node_setup_t *self, int64_t real_us);
+/// What the display needs. A node of a configuration file has been installed by whoever wrote it.
+node_panel_life_t node_setup_life(node_setup_t *self, mm_us_t now);
 /// Lines of the control socket: `setup`, `provision FORM`. False: not one of them.
 bool node_setup_handle(node_setup_t *self, char *line, mm_us_t now, mm_linux_answer_t *answer);
 /// Also after a failed open.

@@ -17,9 +17,11 @@ typedef struct {
 
 typedef enum {
     MM_FONT_SMALL = 0, ///< 5 x 7 dots in cells of 6 x 8: 21 characters in a line, printable ASCII
-    MM_FONT_LARGE,     ///< digits, '.', '-', ' ', 'k', 'W', 'h', 'A' to 'F': 10 x 16 in cells of 12 x 18
+    MM_FONT_LARGE,     ///< digits, 'A' to 'F', '.', '-', ' ', 'k', 'W', 'h': 10 x 16 in cells of 12 x 18
     MM_FONT_HUGE,      ///< digits, 'A' to 'F' and ' ': 14 x 24 in cells of 16 x 26, 8 in a line: the challenge number
 } mm_font_t;
+// Digits and 'A' to 'F' of the larger two are those of a seven-segment display (A b C d E F): every one is told from
+// every other at a glance and over the telephone.
 
 void mm_canvas_clear(mm_canvas_t *self);
 void mm_canvas_set(mm_canvas_t *self, int x, int y, bool on);

@@ -151,6 +151,10 @@ typedef struct {
     mm_us_t format_until;
     uint32_t format_code; ///< 0 = none
     mm_legacy_seen_t legacy_seen;
+    uint32_t done_count; ///< commands answered since the start; below: the newest of them, for the display
+    uint8_t done_kind;
+    uint8_t done_channel;
+    uint8_t done_status; ///< mm_result_status_t
     bool reboot_due;
     bool send_now;     ///< the owner plans a session and clears it
     bool plan_changed; ///< the owner takes slots and clears it

@@ -128,6 +128,10 @@ static mm_err_t store(mm_control_t *self, mmi_task_t *task, mm_result_status_t s
         task->record.result.status = (uint8_t)status;
         task->record.result.detail_bytes = (uint8_t)task->detail.used_bytes;
     }
+    task->draft.done_count = self->done_count + 1;
+    task->draft.done_kind = task->command->kind;
+    task->draft.done_channel = task->command->channel;
+    task->draft.done_status = (uint8_t)status;
     return mmi_control_commit(self, &task->draft, task->is_silent ? NULL : &task->record,
                               task->has_change ? &task->change : NULL, task->now);
 }

@@ -167,7 +167,7 @@ node_panel_life_t node_setup_life(node_setup_t *self, mm_us_t now) {
     // Somebody who was installed long ago does not want to see it, unless it is asked for.
     bool wanted = state == MM_LIFE_PROVISIONED ||
                   ((state == MM_LIFE_AWAITING || state == MM_LIFE_RUNNING) && now < self->number_until);
-    life.has_number = wanted && mm_challenge_number(challenge, now, &life.number);
+    life.has_number = wanted && mm_setup_number(&self->setup, now, &life.number);
     life.number_left_s = life.has_number ? seconds_until(challenge->expires_at, now) : 0;
     return life;
 }
@@ -178,7 +178,7 @@ static void print_state(node_setup_t *self, mm_us_t now, mm_linux_answer_t *answ
     uint32_t number = 0;
     mm_life_state_t state = self->setup.configuration.phase.state;
     mm_linux_answer_print(answer, "{\"phase\":\"%s\"", mm_life_state_name(state));
-    if (state != MM_LIFE_PARKED && mm_challenge_number(&self->setup.challenge, now, &number)) {
+    if (mm_setup_number(&self->setup, now, &number)) {
         mm_linux_answer_print(answer, ",\"number\":\"%08u\"", (unsigned)number);
     }
     if (self->page_url[0] != '\0') {

@@ -588,7 +588,7 @@ static void test_control_refuses_an_impossible_state(void **state) {
         memcpy(extension, world.metering.extension, extension_bytes);
         switch (fault) {
         case 0:
-            extension[0] = 2; // of a later version
+            extension[0] = 3; // of a later version
             break;
         case 1:
             memset(extension + 1, 0, 4); // no era
@@ -608,6 +608,25 @@ static void test_control_refuses_an_impossible_state(void **state) {
         assert_int_equal(event_of(MM_EVENT_CREDIT_ERA, 1)->values[1], 1);
         assert_false(desk.control.credits[0].prepaid);
     }
+}
+
+// What the version before installations were told has written is read.
+static void test_control_reads_the_state_before(void **state) {
+    (void)state;
+    (void)make_prepaid(0, true);
+    (void)give(0, 2, 5000);
+    uint8_t extension[MM_METERING_EXTENSION_BYTES_MAX];
+    size_t extension_bytes = world.metering.extension_bytes - 4u;
+    memcpy(extension, world.metering.extension, extension_bytes);
+    extension[0] = 1;
+    const mm_metering_transaction_t transaction = {.extension = extension, .extension_bytes = extension_bytes};
+    assert_int_equal(mm_metering_commit(&world.metering, &transaction, desk_now()), MM_OK);
+    uint32_t era = desk.control.era;
+    desk.options.new_era = 99;
+    control_reboot(true);
+    assert_int_equal(desk.control.era, era);
+    assert_int_equal(desk.control.installation_told, 0);
+    assert_books_balance(0);
 }
 
 static void test_control_keeps_what_was_redone_for_later(void **state) {
@@ -652,6 +671,7 @@ int main(void) {
         cmocka_unit_test_setup(test_control_falls_back_to_before_its_era, setup),
         cmocka_unit_test_setup(test_control_waits_for_a_silent_journal, setup),
         cmocka_unit_test_setup(test_control_refuses_an_impossible_state, setup),
+        cmocka_unit_test_setup(test_control_reads_the_state_before, setup),
         cmocka_unit_test_setup(test_control_keeps_what_was_redone_for_later, setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -51,6 +51,8 @@ typedef enum {
     MM_CODE_EXPIRED, ///< the number's time is over; there is another one now
     MM_CODE_LOCKED_OUT, ///< wait_s says how long
     MM_CODE_NO_KEY,     ///< this device has no key, or no entropy: nobody gets in
+    MM_CODE_STATE,      ///< not judged: the life cycle has no place for it now (setup.h)
+    MM_CODE_STORAGE,    ///< good, but what follows from it could not be stored (setup.h)
 } mm_code_verdict_t;
 
 const char *mm_code_verdict_name(mm_code_verdict_t verdict);

@@ -4,6 +4,7 @@
 
 #include "meshmeter/base.h"
 #include "meshmeter/command.h"
+#include "meshmeter/command_body.h"
 #include "meshmeter/counters.h"
 #include "meshmeter/credit.h"
 #include "meshmeter/legacy_command.h"
@@ -12,6 +13,7 @@
 #include "meshmeter/port/crypto.h"
 #include "meshmeter/port/log.h"
 #include "meshmeter/port/relay.h"
+#include "meshmeter/record.h"
 #include "meshmeter/slot.h"
 
 /// What a node is told to do: takes commands and tokens, keeps credit, moves relays.
@@ -102,6 +104,14 @@ typedef struct {
     uint8_t legacy_secret[MM_LEGACY_SECRET_BYTES];
 } mm_control_options_t;
 
+/// What commissioning says to its commands (setup.h). Called before the answer is stored: what it stores itself must
+/// not be control's, and once more is as good as once.
+typedef struct {
+    mm_result_status_t (*confirm)(void *context, uint32_t revision, mm_us_t now);
+    mm_result_status_t (*reinstall)(void *context, mm_us_t now);
+    void *context;
+} mm_commissioning_t;
+
 /// How long a staged configuration is tried, in seconds.
 #define MM_CONTROL_TRIAL_S 1800
 /// How long the code of a format command is good, in seconds.
@@ -129,7 +139,9 @@ typedef struct {
     uint8_t acting_kind;                   ///< mm_command_kind_t that is not answered yet
     uint32_t acting_counter;
     uint64_t acting_command_id;
-    uint8_t format_channels; ///< bit per channel that a FORMAT under way has still to erase
+    uint8_t format_channels;    ///< bit per channel that a FORMAT under way has still to erase
+    uint32_t installation_told; ///< revision of the installation that was journalled last; 0 = none in this era
+    bool installation_due;      ///< HQ wants it once more
 
     // Not in the image.
     bool usable;           ///< there is a state and it can be stored
@@ -137,8 +149,10 @@ typedef struct {
     uint8_t relay_closed;  ///< bit per channel: as told
     uint8_t relay_refused; ///< bit per channel: the port did not take it
     uint8_t tampered;
-    uint8_t tamper_told;   ///< as journalled
-    uint8_t acting_status; ///< mm_result_status_t that the answer will have
+    uint8_t tamper_told;                     ///< as journalled
+    bool not_commissioned;                   ///< supply waits for HQ's confirmation; after open as journalled last
+    const mm_commissioning_t *commissioning; ///< or NULL: its commands are refused
+    uint8_t acting_status;                   ///< mm_result_status_t that the answer will have
     // wait: a relay or a record that was refused works again | until MM_CONTROL_RETRY_S | then it is tried again
     mm_us_t retry_at;
     // wait: the customer may type a token again | until MM_CREDIT_LOCK_OUT_MAX_S at most, counted anew after a restart
@@ -181,6 +195,18 @@ mm_err_t mm_control_take_emergency(mm_control_t *self, uint8_t channel, mm_us_t 
 /// The tamper contact of a meter has changed. The port also tells each contact after open: until then a relay that it
 /// had opened stays open.
 void mm_control_set_tamper(mm_control_t *self, uint8_t channel, bool tampered, mm_us_t now);
+/// The life cycle has decided whether there may be supply. Each meter's relay follows as with the other reasons: the
+/// event first.
+void mm_control_set_commissioned(mm_control_t *self, bool commissioned, mm_us_t now);
+/// commissioning is borrowed. After open.
+void mm_control_set_commissioning(mm_control_t *self, const mm_commissioning_t *commissioning);
+/// A change by an installer: like a command, but of nobody (command id 0) and without a counter. Its answer is a
+/// record, so HQ sees what has changed. MM_ERR_BUSY: nothing happened, try again. MM_ERR_ARG: refused, as the answer
+/// says.
+mm_err_t mm_control_install(mm_control_t *self, uint8_t kind, uint8_t channel, const mm_command_body_t *body,
+                            mm_us_t now);
+/// Journal an installation and note, in the same transaction, that it was told. MM_ERR_BUSY: nothing happened.
+mm_err_t mm_control_tell_installation(mm_control_t *self, const mm_installation_record_t *installation, mm_us_t now);
 /// A network or broker configuration is being tried.
 bool mm_control_is_on_trial(const mm_control_t *self);
 /// A broker session has ended; clean: a staged configuration has proved itself. Not for a session that began before the

@@ -62,7 +62,7 @@
 /// Seconds between attempts at storage that has failed.
 #define MM_METERING_RETRY_S 10
 
-#define MM_METERING_EXTENSION_BYTES_MAX 564
+#define MM_METERING_EXTENSION_BYTES_MAX 567
 
 /// A change of one meter by command. Pulses counted so far are in the registers before it (counters are read first).
 typedef struct {

@@ -46,6 +46,23 @@ static mm_result_status_t run_read_log(const mm_control_t *self, mmi_task_t *tas
     return MM_RESULT_DONE;
 }
 
+static mm_result_status_t run_confirm(const mm_control_t *self, mmi_task_t *task) {
+    const mm_commissioning_t *commissioning = self->commissioning;
+    if (commissioning == NULL) {
+        return MM_RESULT_UNSUPPORTED;
+    }
+    return commissioning->confirm(commissioning->context, task->body.confirm.revision, task->now);
+}
+
+static mm_result_status_t run_reinstall(const mm_control_t *self, mmi_task_t *task) {
+    const mm_commissioning_t *commissioning = self->commissioning;
+    if (commissioning == NULL) {
+        return MM_RESULT_UNSUPPORTED;
+    }
+    task->draft.installation_due = true;
+    return commissioning->reinstall(commissioning->context, task->now);
+}
+
 static mmi_control_run_fn runner_of(uint8_t kind) {
     static const mmi_control_run_fn runners[MM_COMMAND_KIND_COUNT] = {
         [MM_COMMAND_LOCK] = run_lock,
@@ -69,6 +86,8 @@ static mmi_control_run_fn runner_of(uint8_t kind) {
         [MM_COMMAND_LIMITS] = mmi_control_run_limits,
         [MM_COMMAND_MODE] = mmi_control_run_mode,
         [MM_COMMAND_ADJUST] = mmi_control_run_credit,
+        [MM_COMMAND_CONFIRM] = run_confirm,
+        [MM_COMMAND_REINSTALL] = run_reinstall,
     };
     return kind < MM_COMMAND_KIND_COUNT ? runners[kind] : NULL;
 }

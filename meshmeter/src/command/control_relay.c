@@ -13,7 +13,7 @@ static bool is_quiet(const mm_control_t *self, const mm_credit_limits_t *limits,
 static uint8_t reasons_now(const mm_control_t *self, uint8_t channel, mm_us_t now) {
     const mm_credit_t *credit = &self->credits[channel];
     uint8_t bit = (uint8_t)(1u << channel);
-    uint8_t reasons = credit->relay_reasons & MM_RELAY_NOT_COMMISSIONED;
+    uint8_t reasons = self->not_commissioned ? MM_RELAY_NOT_COMMISSIONED : 0;
     if ((self->locked_channels & bit) != 0) {
         reasons |= MM_RELAY_LOCKED;
     }

@@ -6,16 +6,20 @@
 
 // The state in the register image's extension: docs/spec/storage.md, 10.
 
-#define STATE_VERSION 1
+#define STATE_VERSION 2
+// Without what follows the meters.
+#define STATE_VERSION_1 1
 #define FLAG_SIGNED_ONLY 0x01
-#define STATE_BYTES_MAX (1 + 4 + 4 + 1 + 4 + 4 + 1 + 1 + 4 + 8 + 1 + MM_CHANNELS * (2 + MM_CREDIT_BYTES_MAX))
+#define FLAG_INSTALLATION_DUE 0x02
+#define STATE_BYTES_MAX (1 + 4 + 4 + 1 + 4 + 4 + 1 + 1 + 4 + 8 + 1 + MM_CHANNELS * (2 + MM_CREDIT_BYTES_MAX) + 4)
 _Static_assert(STATE_BYTES_MAX <= MM_METERING_EXTENSION_BYTES_MAX, "the state does not fit the register image");
 
 static void encode(const mm_control_t *self, mm_writer_t *writer) {
     mm_put_u8(writer, STATE_VERSION);
     mm_put_u32(writer, self->era);
     mm_put_u32(writer, self->counter);
-    mm_put_u8(writer, self->signed_only ? FLAG_SIGNED_ONLY : 0);
+    mm_put_u8(writer, (uint8_t)((self->signed_only ? FLAG_SIGNED_ONLY : 0) |
+                                (self->installation_due ? FLAG_INSTALLATION_DUE : 0)));
     mm_put_u32(writer, self->slots.slot);
     mm_put_u32(writer, self->slots.slot_count);
     mm_put_u8(writer, self->locked_channels);
@@ -27,13 +31,17 @@ static void encode(const mm_control_t *self, mm_writer_t *writer) {
         mm_put_u16(writer, (uint16_t)self->pulse_constants[channel]);
         mm_credit_encode(&self->credits[channel], writer);
     }
+    mm_put_u32(writer, self->installation_told);
 }
 
 static mm_err_t decode(mm_control_t *self, mm_reader_t *reader) {
-    bool sound = mm_get_u8(reader) == STATE_VERSION;
+    uint8_t version = mm_get_u8(reader);
+    bool sound = version == STATE_VERSION || version == STATE_VERSION_1;
     self->era = mm_get_u32(reader);
     self->counter = mm_get_u32(reader);
-    self->signed_only = mm_get_u8(reader) != 0;
+    uint8_t flags = mm_get_u8(reader);
+    self->signed_only = (flags & FLAG_SIGNED_ONLY) != 0;
+    self->installation_due = (flags & FLAG_INSTALLATION_DUE) != 0;
     self->slots.slot = mm_get_u32(reader);
     self->slots.slot_count = mm_get_u32(reader);
     self->locked_channels = mm_get_u8(reader);
@@ -45,6 +53,7 @@ static mm_err_t decode(mm_control_t *self, mm_reader_t *reader) {
         self->pulse_constants[channel] = mm_get_u16(reader);
         sound = mm_credit_decode(&self->credits[channel], reader) == MM_OK && sound;
     }
+    self->installation_told = version == STATE_VERSION_1 ? 0 : mm_get_u32(reader);
     return sound && self->era != 0 && mm_reader_left_bytes(reader) == 0 ? MM_OK : MM_ERR_CORRUPT;
 }
 
@@ -58,6 +67,8 @@ static void clear_state(mm_control_t *self, uint32_t era) {
     self->acting_counter = 0;
     self->acting_command_id = 0;
     self->format_channels = 0;
+    self->installation_told = 0;
+    self->installation_due = false;
     memset(self->pulse_constants, 0, sizeof self->pulse_constants);
     memset(self->credits, 0, sizeof self->credits);
 }
@@ -149,6 +160,8 @@ static void replay_orders(mm_control_t *self, const mm_result_record_t *result) 
         self->locked_channels |= bit;
     } else if (result->kind == MM_COMMAND_UNLOCK) {
         self->locked_channels &= (uint8_t)~bit;
+    } else if (result->kind == MM_COMMAND_REINSTALL) {
+        self->installation_due = true;
     } else if (result->kind == MM_COMMAND_SLOT_PLAN && has_body) {
         self->slots.slot = body.slot_plan.slot;
         self->slots.slot_count = body.slot_plan.slot_count;
@@ -190,8 +203,14 @@ static bool replay_result(mm_control_t *self, const mm_result_record_t *result, 
 
 static bool replay_credit(mm_control_t *self, const mm_credit_record_t *record) {
     mm_credit_t *credit = &self->credits[record->channel];
-    bool is_new =
-        record->command_id != 0 ? record->counter > self->counter : !mm_token_is_used(&credit->tokens, record->count);
+    bool is_new = false;
+    if (record->command_id != 0) {
+        is_new = record->counter > self->counter;
+    } else if (record->count != 0) {
+        is_new = !mm_token_is_used(&credit->tokens, record->count);
+    } else { // an installer's
+        is_new = credit->prepaid != (record->movement == MM_MOVEMENT_PREPAID);
+    }
     if (!is_new) {
         return false;
     }
@@ -254,6 +273,10 @@ static bool replay(mm_control_t *self, mm_us_t now) {
             changed = replay_result(self, &record.result, now) || changed;
         } else if (record.type == MM_RECORD_CREDIT && record.credit.era == self->era) {
             changed = replay_credit(self, &record.credit) || changed;
+        } else if (record.type == MM_RECORD_INSTALLATION) {
+            changed = true;
+            self->installation_told = record.installation.revision;
+            self->installation_due = false;
         } else if (record.type == MM_RECORD_EVENT) {
             changed = replay_event(self, &record.event) || changed;
         }
@@ -317,8 +340,11 @@ void mmi_control_restore(mm_control_t *self, mm_us_t now) {
         return;
     }
     self->tampered = 0;
+    self->not_commissioned = false;
     for (uint8_t channel = 0; channel < MM_CHANNELS; channel++) {
         uint8_t bit = (uint8_t)(1u << channel);
+        self->not_commissioned =
+            self->not_commissioned || (self->credits[channel].relay_reasons & MM_RELAY_NOT_COMMISSIONED) != 0;
         self->tampered |= (self->credits[channel].relay_reasons & MM_RELAY_TAMPER) != 0 ? bit : 0;
         self->locked_until[channel] = now + mm_credit_lock_out_s(self->credits[channel].wrong_tokens) * MM_US_PER_S;
     }

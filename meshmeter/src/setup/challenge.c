@@ -95,6 +95,10 @@ const char *mm_code_verdict_name(mm_code_verdict_t verdict) {
         return "locked_out";
     case MM_CODE_NO_KEY:
         return "no_key";
+    case MM_CODE_STATE:
+        return "state";
+    case MM_CODE_STORAGE:
+        return "storage";
     default:
         return "unknown";
     }

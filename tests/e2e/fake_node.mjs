@@ -39,7 +39,7 @@ const emptyChannel = () => ({
 export class FakeNode {
     constructor(options = {}) {
         this.phase = options.phase ?? 'provisioned';
-        this.number = '05546600';
+        this.number = 5546600;
         this.numberUntil = Date.now() + 600000;
         this.lockedUntil = 0;
         this.session = null; // {nonce, until}
@@ -80,12 +80,16 @@ export class FakeNode {
         return {
             phase: this.session && this.phase !== 'fault' ? 'configuring' : this.phase,
             mac: '02:6d:6d:00:00:03',
-            site: this.phase === 'parked' ? '' : 'house4',
-            number: this.phase === 'parked' ? '' : this.number,
-            number_left_s: Math.max(0, Math.ceil((this.numberUntil - Date.now()) / 1000)),
+            ...(this.phase === 'parked' || this.phase === 'fault'
+                ? {}
+                : {
+                      site: 'house4',
+                      number: this.number,
+                      number_left_s: Math.max(0, Math.ceil((this.numberUntil - Date.now()) / 1000)),
+                  }),
             wait_s: Math.max(0, Math.ceil((this.lockedUntil - Date.now()) / 1000)),
             session: this.session !== null,
-            session_left_s: this.sessionLeft(),
+            ...(this.session ? { session_left_s: this.sessionLeft() } : {}),
         };
     }
 
@@ -93,16 +97,16 @@ export class FakeNode {
         const code = form.get('code') ?? '';
         const wait_s = this.state().wait_s;
         if (wait_s > 0) {
-            return [403, { verdict: 'locked_out', wait_s }];
+            return [429, { verdict: 'locked_out', wait_s }];
         }
         if (this.session) {
-            return [403, { verdict: 'busy', wait_s: this.sessionLeft() }];
+            return [409, { verdict: 'busy', wait_s: this.sessionLeft() }];
         }
         if (code !== GOOD_CODE) {
             this.wrong++;
             if (this.wrong === 5) {
                 this.wrong = 0;
-                this.number = '53659506';
+                this.number = 53659506;
                 this.lockedUntil = Date.now() + 3000;
             }
             return [403, { verdict: 'wrong', wait_s: this.state().wait_s }];
@@ -126,7 +130,7 @@ export class FakeNode {
         this.stored = Object.fromEntries(form);
         this.session = null;
         this.phase = 'awaiting';
-        return [200, { phase: 'awaiting' }];
+        return [200, { revision: this.values.revision + 1, ...(form.has('router_name') ? { router: 'refused' } : {}) }];
     }
 
     answer(method, path, nonce, form) {
@@ -146,7 +150,7 @@ export class FakeNode {
         }
         if (path === '/api/cancel') {
             this.session = null;
-            return [200, {}];
+            return [200, { cancelled: true }];
         }
         return method === 'GET' ? [200, { ...this.next(), ...this.values }] : this.take(form);
     }

@@ -54,7 +54,7 @@ static mm_err_t decode(mm_control_t *self, mm_reader_t *reader) {
         sound = mm_credit_decode(&self->credits[channel], reader) == MM_OK && sound;
     }
     self->installation_told = version == STATE_VERSION_1 ? 0 : mm_get_u32(reader);
-    return sound && self->era != 0 && mm_reader_left_bytes(reader) == 0 ? MM_OK : MM_ERR_CORRUPT;
+    return sound && !reader->failed && self->era != 0 && mm_reader_left_bytes(reader) == 0 ? MM_OK : MM_ERR_CORRUPT;
 }
 
 static void clear_state(mm_control_t *self, uint32_t era) {

@@ -189,6 +189,10 @@ static void post_settings(mm_api_request_t *self) {
     const char *request = mm_api_text(self, "request", 1, MM_VENDING_REQUEST_CHARS_MAX);
     settings.token_unit_wh =
         mm_api_integer(self, "token_unit_wh", -MM_API_INTEGER_MAX, MM_API_INTEGER_MAX, MM_VENDING_UNIT_WH);
+    if (settings.token_unit_wh == 0) {
+        // Zero is no unit; inside it stands for "as before".
+        mm_api_fail(self, 400, "token_unit_wh must be 1 to %d", MM_VENDING_UNIT_WH_MAX);
+    }
     if (cJSON_HasObjectItem(self->body, "tariff")) {
         const char *tariff = mm_api_text(self, "tariff", 0, MM_TARIFF_NAME_CHARS_MAX);
         memcpy(settings.tariff, tariff != NULL ? tariff : "", tariff != NULL ? strlen(tariff) : 0);
@@ -198,6 +202,8 @@ static void post_settings(mm_api_request_t *self) {
         mm_api_fail(self, 400, "auto_confirm: true or false is needed");
     } else if (rule != NULL) {
         settings.auto_confirm = cJSON_IsTrue(rule) ? 1 : 0;
+        bool alone = !cJSON_HasObjectItem(self->body, "token_unit_wh") && !cJSON_HasObjectItem(self->body, "tariff");
+        settings.token_unit_wh = alone ? 0 : settings.token_unit_wh;
     }
     if (!mm_api_has_failed(self) &&
         mm_api_take_result(self,
@@ -205,8 +211,10 @@ static void post_settings(mm_api_request_t *self) {
                                                 self->now_us, &repeated, &error),
                            &error)) {
         cJSON_AddStringToObject(self->answer, "site", self->name);
-        mm_api_add_integer(self->answer, "token_unit_wh", settings.token_unit_wh);
-        cJSON_AddStringToObject(self->answer, "tariff", settings.tariff);
+        if (settings.token_unit_wh != 0) {
+            mm_api_add_integer(self->answer, "token_unit_wh", settings.token_unit_wh);
+            cJSON_AddStringToObject(self->answer, "tariff", settings.tariff);
+        }
         if (rule != NULL) {
             cJSON_AddBoolToObject(self->answer, "auto_confirm", settings.auto_confirm == 1);
         }

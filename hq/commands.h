@@ -7,9 +7,6 @@
 
 #include "meshmeter/command.h"
 
-#define MM_COMMAND_CONFIRM 22
-#define MM_COMMAND_REINSTALL 23
-
 /// HQ's command queue. An order is what a person asked for (one target, one kind); it becomes one command for each node
 /// or meter that the target names. A command stays in the database until its answer has come:
 ///

@@ -162,7 +162,7 @@ static mm_desk_result_t put_settings(sqlite3 *db, const char *request, const cha
     if (result != MM_DESK_OK) {
         return result;
     }
-    mmi_sql_t find = mmi_sql_begin(db, "SELECT site = ?1 AND token_unit_wh = ?2 AND tariff = ?3 AND"
+    mmi_sql_t find = mmi_sql_begin(db, "SELECT site = ?1 AND (?2 = 0 OR (token_unit_wh = ?2 AND tariff = ?3)) AND"
                                        " (?4 < 0 OR auto_confirm = ?4) FROM site_setting WHERE request = ?5");
     mmi_sql_put_integer(&find, site_id);
     mmi_sql_put_integer(&find, settings->token_unit_wh);
@@ -173,10 +173,13 @@ static mm_desk_result_t put_settings(sqlite3 *db, const char *request, const cha
     if (result != MM_DESK_OK || *repeated) {
         return result;
     }
-    mmi_sql_t add = mmi_sql_begin(db, "INSERT INTO site_setting (request, site, token_unit_wh, tariff, operator,"
-                                      " created_us, auto_confirm) VALUES (?1, ?2, ?3, ?4, ?5, ?6, CASE WHEN ?7 >= 0"
-                                      " THEN ?7 ELSE ifnull((SELECT auto_confirm FROM site_setting WHERE site = ?2"
-                                      " ORDER BY id DESC LIMIT 1), 0) END)");
+    mmi_sql_t add =
+        mmi_sql_begin(db, "INSERT INTO site_setting (request, site, token_unit_wh, tariff, operator, created_us,"
+                          " auto_confirm) SELECT ?1, ?2, iif(?3 > 0, ?3, ifnull(before.token_unit_wh, ?8)),"
+                          " iif(?3 > 0, ?4, ifnull(before.tariff, '')), ?5, ?6,"
+                          " iif(?7 >= 0, ?7, ifnull(before.auto_confirm, 0))"
+                          " FROM (SELECT 1) LEFT JOIN (SELECT * FROM site_setting WHERE site = ?2 ORDER BY id DESC"
+                          " LIMIT 1) AS before");
     mmi_sql_put_text(&add, request);
     mmi_sql_put_integer(&add, site_id);
     mmi_sql_put_integer(&add, settings->token_unit_wh);
@@ -184,6 +187,7 @@ static mm_desk_result_t put_settings(sqlite3 *db, const char *request, const cha
     mmi_sql_put_text(&add, operator_name);
     mmi_sql_put_integer(&add, now_us);
     mmi_sql_put_integer(&add, settings->auto_confirm);
+    mmi_sql_put_integer(&add, MM_VENDING_UNIT_WH);
     const char *detail = site;
     char text[MM_SITE_CHARS_MAX + 32];
     if (settings->auto_confirm >= 0) {
@@ -201,7 +205,8 @@ mm_desk_result_t mm_site_settings_put(mm_desk_t *desk, const char *request, cons
     if (!is_request(request, error)) {
         return MM_DESK_REFUSED;
     }
-    if (settings->token_unit_wh < 1 || settings->token_unit_wh > MM_VENDING_UNIT_WH_MAX) {
+    if (settings->token_unit_wh < (settings->auto_confirm >= 0 ? 0 : 1) ||
+        settings->token_unit_wh > MM_VENDING_UNIT_WH_MAX) {
         mm_hq_error_set(error, "token_unit_wh must be 1 to %d", MM_VENDING_UNIT_WH_MAX);
         return MM_DESK_REFUSED;
     }

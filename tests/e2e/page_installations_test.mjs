@@ -196,7 +196,7 @@ const INSTALLING = [
             assert.match(text, /number 103, province 1, canton 14, parish 3, postal code 11403/);
             const rows = await inCard(page, WAITING, 'tbody tr').allTextContents();
             assert.equal(rows.length, 3);
-            assert.match(rows[0].replace(/\s+/g, ' '), /1 ?flat-21 ?1.000 ?1.234\.567 ?before/);
+            assert.match(rows[0].replace(/\s+/g, ' '), /1 ?flat-21 ?1.000 ?1.234\.567 ?yes/);
             assert.match(
                 await inCard(page, CONFLICTING, '.conflicts').textContent(),
                 /flat-01 is a meter of node 02:4d:4d:00:10:a2, too/,

@@ -19,25 +19,28 @@ static mm_installation_record_t installation(uint32_t revision, const char *firs
     const char *const ids[] = {first_id, second_id};
     for (size_t channel = 0; channel < 2; channel++) {
         snprintf(record.channels[channel].id, sizeof record.channels[channel].id, "%s", ids[channel]);
-        record.channels[channel].pulse_constant = 1000;
-        record.channels[channel].start_wh = 5000 + channel;
-        record.channels[channel].prepaid = channel == 1;
+        if (ids[channel][0] != '\0') {
+            record.channels[channel].pulse_constant = 1000;
+            record.channels[channel].start_wh = 5000 + channel;
+            record.channels[channel].prepaid = channel == 1;
+        }
     }
     return record;
 }
 
-// As the store calls it for a record that it has not had: inside of its transaction. The bytes stand for the record's.
+// As the store calls it for a record that it has not had: inside of its transaction.
 static bool take(command_world_t *world, uint8_t number, uint32_t epoch, uint32_t seq,
-                 const mm_installation_record_t *record) {
+                 const mm_installation_record_t *installed) {
     char sql[96];
-    char payload[128];
+    uint8_t payload[MM_RECORD_PAYLOAD_BYTES_MAX];
+    mm_writer_t writer = mm_writer(payload, sizeof payload);
+    const mm_record_t record = {.type = MM_RECORD_INSTALLATION, .installation = *installed};
+    mm_record_encode(&record, &writer);
     snprintf(sql, sizeof sql, "SELECT id FROM node WHERE mac = x'0200000000%02x'", number);
     int64_t node_id = hq_integer(world->files, sql);
-    int bytes = snprintf(payload, sizeof payload, "%u %d %lld %s %s", record->revision, record->repeated,
-                         (long long)record->at.seconds, record->channels[0].id, record->channels[1].id);
     assert_int_equal(mm_store_begin(world->store), MM_STORE_OK);
-    bool good = mmi_hq_installation_take(world->store, node_id, (mm_position_t){epoch, seq}, record, payload,
-                                         (size_t)bytes, world->now_us);
+    bool good = mmi_hq_installation_take(world->store, node_id, (mm_position_t){epoch, seq}, installed, payload,
+                                         writer.used_bytes, world->now_us);
     assert_int_equal(mm_store_commit(world->store, world->now_us), MM_STORE_OK);
     return good;
 }
@@ -375,10 +378,18 @@ static void test_installation_rule(void **state) {
         200);
     ask(self, "POST", "/api/v1/sites/home/settings",
         "{\"request\":\"s1\",\"token_unit_wh\":100,\"auto_confirm\":false}", 409);
-    // Settings that do not speak of it leave it as it is.
+    // Settings that do not speak of it leave it as it is, and it leaves them.
     ask(self, "POST", "/api/v1/sites/home/settings", "{\"request\":\"s2\",\"token_unit_wh\":100}", 201);
     ask(self, "GET", "/api/v1/installations", NULL, 200);
     assert_int_equal(cJSON_GetArraySize(member(self->answer, "auto_confirm")), 1);
+    for (int times = 0; times < 2; times++) {
+        ask(self, "POST", "/api/v1/sites/home/settings", "{\"request\":\"s4\",\"auto_confirm\":true}",
+            times == 0 ? 201 : 200);
+    }
+    assert_int_equal(hq_integer(world->files, "SELECT token_unit_wh FROM site_setting ORDER BY id DESC LIMIT 1"), 100);
+    ask(self, "POST", "/api/v1/sites/home/settings", "{\"request\":\"s4\",\"auto_confirm\":false}", 409);
+    ask(self, "POST", "/api/v1/sites/home/settings", "{\"request\":\"s5\",\"token_unit_wh\":0,\"auto_confirm\":true}",
+        400);
     set_up(world, 1, 2, 2, "M-1", "new");
     assert_int_equal(hq_integer(world->files, "SELECT count(*) FROM command WHERE kind = 22"), 1);
     assert_int_equal(hq_integer(world->files, "SELECT count(*) FROM audit WHERE operator = \"HQ's rule\""), 1);
@@ -426,6 +437,40 @@ static void test_installation_again(void **state) {
     ask(self, "POST", path, "{\"request\":\"c1\"}", 409);
     ask(self, "POST", "/api/v1/orders",
         "{\"request\":\"o\",\"target\":\"node:02:00:00:00:00:01\",\"kind\":\"confirm\"}", 400);
+    assert_non_null(strstr(problem(self), "belongs to an installation"));
+}
+
+// The whole way: a record of a report, its copy, and a report that comes twice.
+static void test_installation_by_report(void **state) {
+    asked_t *self = *state;
+    command_world_t *world = self->world;
+    world_add_node(world, 1);
+    turn_rule(world, "s1", 1);
+    mm_record_t records[2] = {{.type = MM_RECORD_INSTALLATION}, {.type = MM_RECORD_INSTALLATION}};
+    records[0].installation = installation(7, "M-1", "flat-2");
+    records[1].installation = installation(7, "M-1", "flat-2");
+    mm_control_report_t control = world_control(101, 0);
+    for (int times = 0; times < 2; times++) {
+        world_report(world, 1, 3, &control, 1, records, 2);
+    }
+    assert_int_equal(hq_integer(world->files, "SELECT count(*) FROM installation"), 1);
+    assert_int_equal(hq_integer(world->files, "SELECT count(*) FROM quarantine"), 0);
+    world_dispatch(world);
+    assert_int_equal(world->commands[0].kind, MM_COMMAND_CONFIRM);
+    answer(world, 1, 3, MM_RESULT_DONE);
+    self->query_state = "confirmed";
+    ask(self, "GET", "/api/v1/installations", NULL, 200);
+    const cJSON *item = cJSON_GetArrayItem(member(self->answer, "installations"), 0);
+    assert_true(member(item, "revision")->valuedouble == 7);
+    assert_string_equal(text_of(item, "decided_by"), MM_INSTALLATION_RULE);
+    assert_string_equal(text_of(item, "installer"), "In\xC3\xA9s");
+    assert_string_equal(text_of(cJSON_GetArrayItem(member(item, "meters"), 1), "id"), "flat-2");
+    hq_check(world->store);
+    // The order is among the others, by its name.
+    ask(self, "GET", "/api/v1/orders", NULL, 200);
+    const cJSON *order = cJSON_GetArrayItem(member(self->answer, "orders"), 0);
+    assert_string_equal(text_of(order, "kind"), "confirm");
+    assert_true(member(member(order, "arguments"), "revision")->valuedouble == 7);
 }
 
 // --- when the disk fails
@@ -516,6 +561,7 @@ int main(void) {
         TEST(test_installation_conflicts),
         TEST(test_installation_rule),
         TEST(test_installation_again),
+        TEST(test_installation_by_report),
         TEST(test_installation_when_the_disk_fails),
         TEST(test_installation_is_in_the_transaction),
     };

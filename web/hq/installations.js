@@ -47,7 +47,7 @@ function MeterRow({ meter }) {
         }</td>
         <td role="cell" data-label="Pulses per kWh" class="num">${formatCount(meter.pulse_constant)}</td>
         <td role="cell" data-label="Begins at, kWh" class="num">${formatKwh(meter.start_wh)}</td>
-        <td role="cell" data-label="Paid">${meter.prepaid ? 'before' : 'after'}</td></tr>`;
+        <td role="cell" data-label="Prepaid">${meter.prepaid ? 'yes' : 'no'}</td></tr>`;
 }
 
 function MeterTable({ item }) {
@@ -61,7 +61,7 @@ function MeterTable({ item }) {
             ['Meter', ''],
             ['Pulses per kWh', 'num'],
             ['Begins at, kWh', 'num'],
-            ['Paid', ''],
+            ['Prepaid', ''],
         ].map(
             ([name, className]) => html`<th role="columnheader" scope="col" key=${name} class=${className}>${name}</th>`,
         )}</tr></thead>
@@ -213,7 +213,7 @@ function Waiting({ item, tz, onDone }) {
 function HistoryRow({ item, tz, isNewest, onDone }) {
     const meters = Array.isArray(item.meters) ? item.meters : [];
     return html`<tr role="row" data-installation=${item.id}>
-        <td role="cell" data-label="Node"><span class="mac">${visible(item.node ?? '')}</span>${' '}
+        <td role="cell" data-label="Node"><div class="mac">${visible(item.node ?? '')}</div>
             <span class="muted">revision ${formatCount(item.revision)}</span></td>
         <td role="cell" data-label="Installer"><${Outside} text=${item.installer || '–'} /></td>
         <td role="cell" data-label="Received" class="nowrap"><${At} at_s=${item.received} tz=${tz} /></td>

@@ -165,6 +165,7 @@ static int start(hq_t *self, mm_hq_error_t *error) {
     const mm_http_options_t http_options = {.address = options->http_address,
                                             .database_path = options->database_path,
                                             .web_directory = options->web_directory,
+                                            .displays_directory = options->displays_directory,
                                             .stats = &self->stats,
                                             .clock = options->clock,
                                             .changed = on_changed,

@@ -291,7 +291,10 @@ mm_http_t *mm_http_start(const mm_http_options_t *options, mm_hq_error_t *error)
         mm_http_stop(self);
         return NULL;
     }
-    self->api = (mm_api_t){.query = self->query, .stats = options->stats, .clock = options->clock};
+    self->api = (mm_api_t){.query = self->query,
+                           .stats = options->stats,
+                           .clock = options->clock,
+                           .displays_directory = options->displays_directory};
     self->routes = (mm_api_routes_t){.desk = self->desk,
                                      .clock = options->clock,
                                      .changed = options->changed,

@@ -15,8 +15,9 @@ typedef struct mm_http mm_http_t;
 typedef struct {
     const char *address; ///< "ADDR:PORT" or "[ADDR]:PORT"; numeric; port 0 = a free one
     const char *database_path;
-    const char *web_directory;  ///< NULL = no page
-    const mm_hq_stats_t *stats; ///< borrowed
+    const char *web_directory;      ///< NULL = no page
+    const char *displays_directory; ///< display.h; NULL = none are shown
+    const mm_hq_stats_t *stats;     ///< borrowed
     mm_hq_clock_t clock;
     void (*changed)(void *context); ///< called in the server's thread after a change; may be NULL
     void *changed_context;

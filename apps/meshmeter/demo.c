@@ -280,6 +280,7 @@ static void add_children(const demo_t *demo, supervisor_t *parts) {
     supervisor_add_argument(hq, "--broker-password-file=%s/hq.password", o->state_directory);
     supervisor_add_argument(hq, "--http=%s:%u", o->http_address, o->http_port);
     supervisor_add_argument(hq, "--web=%s", demo->web_directory);
+    supervisor_add_argument(hq, "--displays=%s/displays", o->state_directory);
     supervisor_add_argument(hq, "--tz=%s", o->tz);
     supervisor_add_argument(hq, "--speed=%" PRIu32, o->speed);
     supervisor_add_argument(hq, "--clock-origin-real-us=%" PRId64, demo->origin_real_us);

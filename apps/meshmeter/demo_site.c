@@ -256,14 +256,16 @@ static bool write_node(const demo_t *demo, unsigned index, const char *peers) {
     }
     size_t used = (size_t)snprintf(
         text, sizeof text,
-        "mac = 02:6d:6d:00:00:%02x\ntz = %s\nstate = %s\ncontrol = %s/control\ndisplay = %s/oled\nfram = %s\n"
+        "mac = 02:6d:6d:00:00:%02x\ntz = %s\nstate = %s\ncontrol = %s/control\ndisplay = "
+        "%s/displays/026d6d0000%02x\nfram = %s\n"
         "relays = file\ndevice_key_file = %s/" DEMO_DEVICE_KEY "\n"
         "mesh_listen = 127.0.0.1:%u\nmesh_peers = %s\nmesh_hello_ms = 100\nmqtt = %s\n"
         "speed = %" PRIu32 "\nclock = %s\nclock_origin_real_us = %" PRId64 "\nclock_origin_utc_us = %" PRId64 "\n"
         "cycle_ms = %u\npulses = %s\npulses_begin_s = %" PRId64 "\n",
-        index + 1, o->tz, directory, directory, directory, o->with_fram ? "yes" : "no", directory, demo->mesh_ports[index], peers,
-        o->mqtt_5 ? "5" : "3.1.1", o->speed, o->clock_unset ? "unset" : "system", demo->origin_real_us,
-        demo->origin_utc_us, o->speed == 1 ? CYCLE_LIVE_MS : CYCLE_FAST_MS, pulses, demo->begin_utc_s);
+        index + 1, o->tz, directory, directory, o->state_directory, index + 1, o->with_fram ? "yes" : "no", directory,
+        demo->mesh_ports[index], peers, o->mqtt_5 ? "5" : "3.1.1", o->speed, o->clock_unset ? "unset" : "system",
+        demo->origin_real_us, demo->origin_utc_us, o->speed == 1 ? CYCLE_LIVE_MS : CYCLE_FAST_MS, pulses,
+        demo->begin_utc_s);
     used += add_network(demo, index, directory, text + used, sizeof text - used);
     if (demo->file_count > 0) {
         used += (size_t)snprintf(text + used, sizeof text - used, "pulses_shift_s = %" PRId64 "\n",
@@ -302,5 +304,8 @@ int demo_site_write(demo_t *demo) {
     char log_directory[DEMO_PATH_BYTES + 8];
     snprintf(log_directory, sizeof log_directory, "%s/log", o->state_directory);
     (void)mkdir(log_directory, 0700);
+    char displays_directory[DEMO_PATH_BYTES + 16];
+    snprintf(displays_directory, sizeof displays_directory, "%s/displays", o->state_directory);
+    (void)mkdir(displays_directory, 0700);
     return APP_OK;
 }

@@ -22,6 +22,8 @@ static void print_help(void) {
          "  --mqtt-version V              5 or 3.1.1 (5)\n"
          "  --http ADDR:PORT              where page and API are (127.0.0.1:8080); port 0 chooses a free one\n"
          "  --web DIR                     files of the page (beside the program)\n"
+         "  --displays DIR                pictures of the displays of nodes on this machine, as the demo has them;\n"
+         "                                anybody who reaches the page sees them, challenge numbers included\n"
          "  --tz RULE                     time zone of sites, a POSIX rule (UTC)\n"
          "  --tz SITE=RULE                of one site; may be repeated\n"
          "  --speed N, --clock-origin-real-us T, --clock-origin-utc-us T\n"
@@ -42,6 +44,7 @@ static const struct option s_options[] = {{"db", required_argument, NULL, 'd'},
                                           {"mqtt-version", required_argument, NULL, 'm'},
                                           {"http", required_argument, NULL, 'a'},
                                           {"web", required_argument, NULL, 'w'},
+                                          {"displays", required_argument, NULL, 'o'},
                                           {"tz", required_argument, NULL, 't'},
                                           {"speed", required_argument, NULL, 's'},
                                           {"clock-origin-real-us", required_argument, NULL, OPTION_REAL},
@@ -104,6 +107,9 @@ static bool set_option(mm_hq_options_t *options, mm_hq_site_tz_t *sites, int opt
                app_error(0, "hq", "--http must be ADDR:PORT with a numeric address, not '%s'", text) != 0;
     case 'w':
         options->web_directory = text;
+        return true;
+    case 'o':
+        options->displays_directory = text;
         return true;
     case 't':
         return set_tz(options, sites, text);

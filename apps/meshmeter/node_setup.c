@@ -179,7 +179,7 @@ static void print_state(node_setup_t *self, mm_us_t now, mm_linux_answer_t *answ
     mm_life_state_t state = self->setup.configuration.phase.state;
     mm_linux_answer_print(answer, "{\"phase\":\"%s\"", mm_life_state_name(state));
     if (mm_setup_number(&self->setup, now, &number)) {
-        mm_linux_answer_print(answer, ",\"number\":\"%08u\"", (unsigned)number);
+        mm_linux_answer_print(answer, ",\"number\":\"%u\"", (unsigned)number);
     }
     if (self->page_url[0] != '\0') {
         mm_linux_answer_print(answer, ",\"page\":\"%s\"", self->page_url);

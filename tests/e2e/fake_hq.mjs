@@ -197,6 +197,7 @@ const ROUTES = {
         version: '0.1.0-fake',
         time: now_s,
         speed: world.options.speed,
+        displays: Boolean(world.options.displays),
         database: {
             records: world.recordCount() * 3 + 61,
             snapshots: world.recordCount() * 5,

@@ -132,7 +132,7 @@ def waiting_installations(node):
     environment = dict(os.environ, MM_STATE=node.site.state)
     got, out, err = harness.run_program("installations", "--state", "waiting", "--json", env=environment)
     expect(got == 0, f"installations: {out}{err}")
-    return [entry for entry in json.loads(out)["installations"] if entry["mac"] == MAC]
+    return [entry for entry in json.loads(out)["installations"] if entry["node"] == MAC]
 
 
 def confirm(node):

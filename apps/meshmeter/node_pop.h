@@ -32,6 +32,6 @@ typedef enum {
 /// path: one line in a private file (mode 0600), or "" for none. False: `message` says why.
 bool node_pop_read(node_pop_t *self, const char *path, mm_linux_message_t *message);
 /// *wait_s: until the next try, if there is a lock-out now. The comparison takes the same time whatever is compared.
-node_pop_verdict_t node_pop_judge(node_pop_t *self, const char *text, int64_t real_us, uint32_t *wait_s);
+node_pop_verdict_t node_pop_judge(node_pop_t *self, const char *text, int64_t real_now_us, uint32_t *wait_s);
 
 #endif

@@ -292,7 +292,7 @@ async function theSessionIsOver({ open, node }) {
     await untilText(page, '#session-left', /^(10:00|9:5)/);
     node.session = null;
     await untilStep(page, 'code');
-    await untilText(page, '#message', /time of the session is over/);
+    await untilText(page, '#message', /its time is up/);
     await shot(page, 'over');
     await enter(page);
     assert.equal(await page.inputValue('#address'), PLACE.address);

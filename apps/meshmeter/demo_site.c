@@ -219,8 +219,10 @@ static size_t add_network(const demo_t *demo, unsigned index, const char *direct
     const demo_options_t *o = &demo->options;
     int used = demo_is_parked(demo, index)
                    ? snprintf(text, text_bytes,
-                              "commissioning = yes\nconfigurator = 127.0.0.1:%u\npop_file = %s/" DEMO_LABEL "\n",
-                              demo->configurator_port, directory)
+                              "commissioning = yes\nconfigurator = 127.0.0.1:%u\npop_file = %s/" DEMO_LABEL "\n"
+                              // Its port is another one in each run of the demo.
+                              "broker = mqtt://127.0.0.1:%u\n",
+                              demo->configurator_port, directory, o->mqtt_port)
                    : snprintf(text, text_bytes,
                               "site = " DEMO_SITE "\nmesh_key_file = %s/mesh.key\nbroker = mqtt://127.0.0.1:%u\n"
                               "broker_password_file = %s/gateway.password\n",

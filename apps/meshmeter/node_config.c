@@ -326,7 +326,6 @@ static void set_defaults(node_config_t *config, const char *path) {
         .mesh_id = "",
         .mesh_listen = "127.0.0.1:0",
         .mesh_hello_ms = 250,
-        .broker = "mqtt://127.0.0.1:1883",
         .mqtt_5 = true,
         .speed = 1,
         .slot_ms = 2000,
@@ -432,6 +431,8 @@ static bool read_lines(char *text, node_config_t *config, char *message, size_t 
     return true;
 }
 
+static const char default_broker[] = "mqtt://127.0.0.1:1883";
+
 bool node_config_read(const char *path, node_config_t *config, char *message, size_t message_bytes) {
     set_defaults(config, path);
     size_t size = 0;
@@ -455,6 +456,9 @@ bool node_config_read(const char *path, node_config_t *config, char *message, si
     if (wrong != NULL) {
         snprintf(message, message_bytes, "%s: %s", path, wrong);
         good = false;
+    }
+    if (good && config->broker[0] == '\0' && !config->commissioning) {
+        memcpy(config->broker, default_broker, sizeof default_broker);
     }
     if (good && config->mesh_id[0] == '\0') {
         memcpy(config->mesh_id, config->site, sizeof config->site);

@@ -25,6 +25,9 @@ static void use_no_network(node_config_t *config) {
     config->mesh_peers[0] = '\0';
     config->mesh_group[0] = '\0';
     config->router_up = false;
+    if (config->broker[0] == '\0') {
+        snprintf(config->broker, sizeof config->broker, "mqtt://127.0.0.1:1883"); // never asked: there is no way out
+    }
     mm_linux_entropy(config->mesh_key, sizeof config->mesh_key);
     config->has_mesh_key = true;
 }
@@ -34,7 +37,9 @@ static void use_network(node_config_t *config, const mm_network_t *network) {
     if (config->mesh_id[0] == '\0') {
         snprintf(config->mesh_id, sizeof config->mesh_id, "%s", network->site);
     }
-    snprintf(config->broker, sizeof config->broker, "%s", network->broker_url);
+    if (config->broker[0] == '\0') {
+        snprintf(config->broker, sizeof config->broker, "%s", network->broker_url);
+    }
     snprintf(config->broker_user, sizeof config->broker_user, "%s", network->broker_user);
     snprintf(config->broker_password, sizeof config->broker_password, "%s", network->broker_password);
     memcpy(config->mesh_key, network->mesh_key, sizeof config->mesh_key);

@@ -206,7 +206,19 @@ def from_the_box_to_the_wall():
     expect(set(found) == {"K-100", "K-200"}, f"the meters: {sorted(found)}")
     expect(found["K-100"]["energy_wh"] >= 12345678, f"its register goes on from the start: {found['K-100']}")
     expect(found["K-200"]["pulse_constant"] == 800, "with the constant that was typed")
+    start_again(node)
     node.site.expect_no_sanitizer_report()
+
+
+def start_again(node):
+    """The whole site once more: the node has kept everything, and as gateway it finds the broker by itself."""
+    expect(node.site.interrupt() == 0, "the demo ends")
+    node.site = Site(1, options=["--parked"], directory=node.site.directory).start()
+    node.wait_phase("running")
+    for number in (1, 2):
+        node.site.ctl("router", "off", node=number)
+    wait_until("the node is the gateway", lambda: node.site.root() == NODE, WAIT_S)
+    wait_until("and has been at the broker", lambda: (node.site.status(NODE) or {}).get("sessions_clean"), WAIT_S)
 
 
 if __name__ == "__main__":

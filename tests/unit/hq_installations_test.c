@@ -548,6 +548,49 @@ static void test_installation_is_in_the_transaction(void **state) {
     }
 }
 
+// The same for the store: each write and sync of its commit fails once, and the report that comes again makes it one.
+static void test_installation_when_the_store_fails(void **state) {
+    asked_t *self = *state;
+    command_world_t *world = self->world;
+    mm_hq_error_t error;
+    int failures = 0;
+    bool failed = true;
+    world_add_node(world, 1);
+    turn_rule(world, "s1", 1);
+    int64_t node_id = hq_integer(world->files, "SELECT id FROM node");
+    mm_store_close(world->store);
+    const mm_store_options_t options = {.vfs = failing_vfs_register()};
+    world->store = mm_store_open(world->files->database, &options, &error);
+    assert_non_null(world->store);
+    s_failing.code = SQLITE_IOERR_WRITE;
+    for (uint32_t call = 0; failed; call++) {
+        mm_installation_record_t record = installation(1 + call, "a", "b");
+        bool good = false;
+        failed = false;
+        for (int attempt = 0; attempt < 2 && !good; attempt++) {
+            s_failing.countdown = attempt == 0 ? (long)call : -1;
+            mm_store_result_t result = mm_store_begin(world->store);
+            good = result == MM_STORE_OK &&
+                   mmi_hq_installation_take(world->store, node_id, (mm_position_t){1, 1 + call}, &record, &call,
+                                            sizeof call, world->now_us) &&
+                   mm_store_commit(world->store, world->now_us) == MM_STORE_OK;
+            failed = failed || (attempt == 0 && s_failing.countdown < 0);
+            s_failing.countdown = -1;
+            if (!good) {
+                mm_store_rollback(world->store);
+                assert_int_equal(hq_integer(world->files, "SELECT count(*) FROM installation"), call);
+                failures++;
+            }
+        }
+        assert_true(good);
+        assert_int_equal(hq_integer(world->files, "SELECT count(*) FROM installation"), call + 1);
+        assert_int_equal(hq_integer(world->files, "SELECT count(*) FROM command"), call + 1);
+        assert_int_equal(hq_integer(world->files, "SELECT count(*) FROM installation_channel"), 2 * (call + 1));
+        assert_int_equal(in_state(world, "waiting"), 1);
+    }
+    assert_true(failures >= 4);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, asked_setup, asked_teardown)
 
 int main(void) {
@@ -563,6 +606,7 @@ int main(void) {
         TEST(test_installation_again),
         TEST(test_installation_by_report),
         TEST(test_installation_when_the_disk_fails),
+        TEST(test_installation_when_the_store_fails),
         TEST(test_installation_is_in_the_transaction),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,6 +7,7 @@
 #include "meshmeter/counters.h"
 #include "meshmeter/journal.h"
 #include "meshmeter/metering.h"
+#include "meshmeter/port/entropy.h"
 #include "meshmeter/port/flash.h"
 #include "meshmeter/port/fram.h"
 #include "meshmeter/port/log.h"
@@ -15,6 +16,7 @@
 #include "meshmeter/port/pulses.h"
 #include "meshmeter/register_store.h"
 #include "meshmeter/root.h"
+#include "meshmeter/setup.h"
 #include "meshmeter/timing.h"
 
 /// One node: metering always, child always, root while it has the role. The whole node has one owner (thread or task);
@@ -26,6 +28,9 @@ typedef struct {
     mm_metering_options_t metering;
     /// mac and slot_count_min are filled in by init. new_era 0: this node takes no commands and keeps no credit.
     mm_control_options_t control;
+    /// mac is filled in by init. Used if there is ports.config_flash.
+    mm_setup_options_t setup;
+    uint32_t config_sector_count;
     mm_timing_t timing;
     uint32_t journal_sector_count;
     uint64_t random_seed; ///< for jitter; different in each device
@@ -43,6 +48,10 @@ typedef struct {
     const mm_crypto_t *crypto;   ///< or NULL: no command is authentic, no token known
     const mm_relay_t *relay;     ///< or NULL: there are none
     const mm_actions_t *actions; ///< or NULL: what needs the platform is refused
+    /// Of the configuration, or NULL: this node is configured by its options alone, and counts as commissioned.
+    /// Otherwise the meters of its installation, once there is one, stand above the options. Needs control.
+    const mm_flash_t *config_flash;
+    const mm_entropy_t *entropy; ///< or NULL: nobody can install this node
     void *batch_memory;          ///< batch_capacity * MM_BATCH_BYTES_MAX bytes
     uint8_t batch_capacity;
 } mm_node_ports_t;
@@ -56,6 +65,8 @@ typedef struct {
     mm_metering_t metering;
     bool has_control;
     mm_control_t control; ///< valid if has_control
+    bool has_setup;
+    mm_setup_t setup; ///< valid if has_setup
     mm_root_t root;
     bool attached;
     bool ip_up;

@@ -26,10 +26,38 @@ static void open_control(mm_node_t *self, mm_us_t now) {
     mm_root_set_control(&self->root, &self->control);
 }
 
+static bool can_be_set_up(const mm_node_options_t *options, const mm_flash_t *flash) {
+    return flash == NULL ||
+           (options->control.new_era != 0 && options->config_sector_count >= MM_CONFIGURATION_SECTORS_MIN &&
+            options->config_sector_count <= flash->sector_count);
+}
+
+// The meters of the installation, before metering begins. What cannot be read now changes nothing: setup says so.
+static void take_installed_meters(mm_node_t *self) {
+    mm_configuration_store_t store;
+    mm_configuration_t configuration;
+    if (mm_configuration_store_open(&store, self->ports.config_flash, self->options.config_sector_count,
+                                    &configuration) != MM_OK ||
+        !configuration.has_installation) {
+        return;
+    }
+    for (uint8_t channel = 0; channel < MM_CHANNELS; channel++) {
+        self->options.metering.meters[channel] = configuration.installation.channels[channel].meter;
+    }
+}
+
+static void open_setup(mm_node_t *self, mm_us_t now) {
+    self->options.setup.mac = self->options.mac;
+    mm_setup_open(&self->setup, &self->options.setup, self->ports.config_flash, self->options.config_sector_count,
+                  &self->metering, &self->control, self->ports.crypto, self->ports.entropy, &self->counters,
+                  self->ports.log, now);
+    self->has_setup = true;
+}
+
 mm_err_t mm_node_init(mm_node_t *self, const mm_node_options_t *options, const mm_node_ports_t *ports, mm_us_t now) {
     bool has_control = options->control.new_era != 0;
     if (mm_mac_is_zero(options->mac) || mm_timing_check(&options->timing) != MM_OK ||
-        (has_control && options->control.token_unit_wh == 0)) {
+        (has_control && options->control.token_unit_wh == 0) || !can_be_set_up(options, ports->config_flash)) {
         return MM_ERR_ARG;
     }
     memset(self, 0, sizeof *self);
@@ -43,11 +71,19 @@ mm_err_t mm_node_init(mm_node_t *self, const mm_node_options_t *options, const m
     if (err != MM_OK) {
         return err;
     }
+    if (ports->config_flash != NULL) {
+        take_installed_meters(self);
+    }
     err = mm_metering_open(&self->metering, &self->options.metering, ports->pulses, &self->store, ports->fram,
                            ports->register_flash, &self->journal, ports->journal_flash, options->journal_sector_count,
                            &self->counters, options->reset_reason, now);
     if (err == MM_OK && has_control) {
         open_control(self, now);
+    }
+    if (err == MM_OK && ports->config_flash != NULL) {
+        open_setup(self, now);
+    } else if (err == MM_OK && has_control) {
+        mm_control_set_commissioned(&self->control, true, now);
     }
     return err;
 }
@@ -282,5 +318,8 @@ mm_us_t mm_node_poll(mm_node_t *self, mm_us_t now) {
     }
     deadline = earlier(deadline, self->hello_at);
     deadline = earlier(deadline, mm_root_poll(&self->root, now));
-    return self->has_control ? earlier(deadline, poll_control(self, now)) : deadline;
+    if (self->has_control) {
+        deadline = earlier(deadline, poll_control(self, now));
+    }
+    return self->has_setup ? earlier(deadline, mm_setup_poll(&self->setup, now)) : deadline;
 }

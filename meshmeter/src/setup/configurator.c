@@ -56,12 +56,13 @@ static void get_state(mmi_exchange_t *exchange) {
     mm_setup_t *setup = exchange->setup;
     mmi_json_t *json = &exchange->json;
     uint32_t number;
+    bool has_number = mm_setup_number(setup, exchange->now, &number); // ends a session whose time is over
     mmi_json_string(json, "phase", mm_life_state_name(setup->configuration.phase.state));
     put_mac(json, setup->options.mac);
     if (setup->configuration.has_network) {
         mmi_json_string(json, "site", setup->configuration.network.site);
     }
-    if (mm_setup_number(setup, exchange->now, &number)) {
+    if (has_number) {
         mmi_json_number(json, "number", number);
         mmi_json_number(json, "number_left_s", seconds_until(setup->challenge.expires_at, exchange->now));
     }

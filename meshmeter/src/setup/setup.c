@@ -117,6 +117,7 @@ static bool renew_nonce(mm_setup_t *self, mm_us_t now) {
 }
 
 bool mm_setup_number(mm_setup_t *self, mm_us_t now, uint32_t *number) {
+    expire_session(self, now);
     mm_life_cycle_t trial = self->configuration.phase;
     *number = 0;
     return mm_life_cycle_take(&trial, MM_LIFE_CODE_ACCEPTED) == MM_OK &&

@@ -17,15 +17,15 @@
 #define LONG_PRESS_US ((int64_t)(MM_PANEL_LONG_PRESS_MS + 100) * 1000)
 
 void node_panel_open(node_panel_t *self, mm_node_t *node, const mm_linux_actions_t *actions, const char *path,
-                     const char *version, int64_t real_us) {
+                     const char *version, int64_t real_now_us) {
     memset(self, 0, sizeof *self);
     self->node = node;
     self->actions = actions;
     self->path = path;
     self->version = version;
-    self->opened_us = real_us;
+    self->opened_us = real_now_us;
     self->done_count = node->control.done_count;
-    mm_panel_init(&self->panel, real_us);
+    mm_panel_init(&self->panel, real_now_us);
 }
 
 // --- model ----------------------------------------------------------------------------------------------------------
@@ -80,7 +80,7 @@ static void fill_meter(const node_panel_t *self, const mm_control_report_t *repo
 }
 
 static void fill_model(node_panel_t *self, const node_panel_life_t *life, bool router_up, mm_us_t now,
-                       int64_t real_us) {
+                       int64_t real_now_us) {
     const mm_node_t *node = self->node;
     const mm_time_t time = mm_metering_time(&node->metering, now);
     mm_control_report_t report;
@@ -98,7 +98,7 @@ static void fill_model(node_panel_t *self, const node_panel_life_t *life, bool r
                                 .attached = node->attached,
                                 .router_up = router_up,
                                 .backlog = mm_journal_backlog(&node->journal),
-                                .uptime_s = (uint32_t)((real_us - self->opened_us) / MM_US_PER_S),
+                                .uptime_s = (uint32_t)((real_now_us - self->opened_us) / MM_US_PER_S),
                                 .time_known = time.trust != MM_TRUST_UNSET,
                                 .version = self->version,
                                 .ota_percent = MM_PANEL_OTA_NONE};
@@ -150,12 +150,12 @@ void node_panel_say_typed(const mm_typed_answer_t *typed, char text[MM_PANEL_NOT
     }
 }
 
-static void say(node_panel_t *self, const char *text, int64_t real_us) {
-    mm_panel_notice(&self->panel, text, real_us);
+static void say(node_panel_t *self, const char *text, int64_t real_now_us) {
+    mm_panel_notice(&self->panel, text, real_now_us);
 }
 
 // "LOCK", the meter, "done". The names come from the tables of the commands.
-static void say_command(node_panel_t *self, int64_t real_us) {
+static void say_command(node_panel_t *self, int64_t real_now_us) {
     const mm_control_t *control = &self->node->control;
     char kind[24];
     char text[MM_PANEL_NOTICE_CHARS_MAX + 1];
@@ -166,37 +166,37 @@ static void say_command(node_panel_t *self, int64_t real_us) {
     const char *meter = control->done_channel < MM_CHANNELS ? self->model.meters[control->done_channel].id : "";
     snprintf(text, sizeof text, "%s%s%s\n%s", kind, meter[0] != '\0' ? "\n" : "", meter,
              mm_result_status_name(control->done_status));
-    say(self, text, real_us);
+    say(self, text, real_now_us);
 }
 
-static void follow_node(node_panel_t *self, int64_t real_us) {
+static void follow_node(node_panel_t *self, int64_t real_now_us) {
     if (self->actions->display_until_us != self->display_until_us) {
         self->display_until_us = self->actions->display_until_us;
-        mm_panel_wake(&self->panel, seconds_left(self->display_until_us, real_us), real_us);
+        mm_panel_wake(&self->panel, seconds_left(self->display_until_us, real_now_us), real_now_us);
     }
     if (self->node->has_control && self->node->control.done_count != self->done_count) {
         self->done_count = self->node->control.done_count;
-        say_command(self, real_us);
+        say_command(self, real_now_us);
     }
     if (self->actions->find_until_us != self->find_until_us) {
         self->find_until_us = self->actions->find_until_us;
-        mm_panel_wake(&self->panel, seconds_left(self->find_until_us, real_us), real_us);
-        say(self, "HERE I AM\nHQ looks for this node", real_us);
+        mm_panel_wake(&self->panel, seconds_left(self->find_until_us, real_now_us), real_now_us);
+        say(self, "HERE I AM\nHQ looks for this node", real_now_us);
     }
 }
 
 // --- what is wanted -------------------------------------------------------------------------------------------------
 
-static void take_emergency(node_panel_t *self, uint8_t channel, mm_us_t now, int64_t real_us) {
+static void take_emergency(node_panel_t *self, uint8_t channel, mm_us_t now, int64_t real_now_us) {
     mm_err_t err = mm_node_take_emergency(self->node, channel, now);
     say(self,
         err == MM_OK          ? "Emergency credit\nis on"
         : err == MM_ERR_STATE ? "Refused: none is left\nor it is not needed"
                               : "Not stored, nothing\nhappened: try again",
-        real_us);
+        real_now_us);
 }
 
-static void do_wish(node_panel_t *self, const node_panel_life_t *life, mm_us_t now, int64_t real_us) {
+static void do_wish(node_panel_t *self, const node_panel_life_t *life, mm_us_t now, int64_t real_now_us) {
     char text[MM_PANEL_NOTICE_CHARS_MAX + 1];
     mm_panel_wish_t wish;
     if (!mm_panel_take_wish(&self->panel, &wish)) {
@@ -205,18 +205,18 @@ static void do_wish(node_panel_t *self, const node_panel_life_t *life, mm_us_t n
     if (wish.kind == MM_WISH_TOKEN) {
         const mm_typed_answer_t typed = mm_node_type_token(self->node, wish.channel, wish.digits, now);
         node_panel_say_typed(&typed, text);
-        say(self, text, real_us);
+        say(self, text, real_now_us);
     } else if (wish.kind == MM_WISH_EMERGENCY) {
-        take_emergency(self, wish.channel, now, real_us);
+        take_emergency(self, wish.channel, now, real_now_us);
     } else if (wish.kind == MM_WISH_CONFIGURE && life->configure != NULL) {
         life->configure(life->context);
     } else if (wish.kind == MM_WISH_CONFIGURE) {
-        say(self, "This node has its\nconfiguration in a\nfile", real_us);
+        say(self, "This node has its\nconfiguration in a\nfile", real_now_us);
     } else if (self->node->has_control && self->node->root.active) {
         self->node->control.send_now = true;
-        say(self, "Sending", real_us);
+        say(self, "Sending", real_now_us);
     } else {
-        say(self, "The root sends: it\nasks for readings\nwith the next round", real_us);
+        say(self, "The root sends: it\nasks for readings\nwith the next round", real_now_us);
     }
     explicit_bzero(&wish, sizeof wish);
 }
@@ -249,9 +249,9 @@ static bool write_picture(const char *path, const mm_canvas_t *canvas) {
     return good && rename(temporary, path) == 0;
 }
 
-static void draw(node_panel_t *self, int64_t real_us) {
+static void draw(node_panel_t *self, int64_t real_now_us) {
     mm_canvas_t canvas;
-    mm_panel_draw(&self->panel, &self->model, real_us, &canvas);
+    mm_panel_draw(&self->panel, &self->model, real_now_us, &canvas);
     if (self->written && memcmp(&canvas, &self->canvas, sizeof canvas) == 0) {
         return;
     }
@@ -265,30 +265,30 @@ static void draw(node_panel_t *self, int64_t real_us) {
 }
 
 int64_t node_panel_poll(node_panel_t *self, const node_panel_life_t *life, bool router_up, mm_us_t now,
-                        int64_t real_us) {
-    if (real_us < self->due_us) {
-        return self->due_us;
+                        int64_t real_now_us) {
+    if (real_now_us < self->draw_due_us) {
+        return self->draw_due_us;
     }
-    fill_model(self, life, router_up, now, real_us);
-    follow_node(self, real_us);
-    mm_us_t deadline = mm_panel_poll(&self->panel, &self->model, real_us);
-    do_wish(self, life, now, real_us);
-    draw(self, real_us);
-    self->due_us = deadline < real_us + PERIOD_US ? deadline : real_us + PERIOD_US;
-    return self->due_us;
+    fill_model(self, life, router_up, now, real_now_us);
+    follow_node(self, real_now_us);
+    mm_us_t deadline = mm_panel_poll(&self->panel, &self->model, real_now_us);
+    do_wish(self, life, now, real_now_us);
+    draw(self, real_now_us);
+    self->draw_due_us = deadline < real_now_us + PERIOD_US ? deadline : real_now_us + PERIOD_US;
+    return self->draw_due_us;
 }
 
 // A whole press that ends now, or as soon as it cannot be taken for bounce of the one before.
-static void press(node_panel_t *self, int64_t held_us, int64_t real_us) {
-    mm_panel_on_button(&self->panel, false, &self->model, real_us);
+static void press(node_panel_t *self, int64_t held_us, int64_t real_now_us) {
+    mm_panel_on_button(&self->panel, false, &self->model, real_now_us);
     int64_t earliest_us = self->panel.released_at + (int64_t)MM_PANEL_BOUNCE_MS * 1000;
-    int64_t begin_us = real_us - held_us > earliest_us ? real_us - held_us : earliest_us;
+    int64_t begin_us = real_now_us - held_us > earliest_us ? real_now_us - held_us : earliest_us;
     mm_panel_on_button(&self->panel, true, &self->model, begin_us);
     mm_panel_on_button(&self->panel, false, &self->model, begin_us + held_us);
 }
 
 bool node_panel_handle(node_panel_t *self, const char *line, const node_panel_life_t *life, bool router_up, mm_us_t now,
-                       int64_t real_us, mm_linux_answer_t *answer) {
+                       int64_t real_now_us, mm_linux_answer_t *answer) {
     bool is_short = strcmp(line, "button short") == 0;
     bool is_long = strcmp(line, "button long") == 0;
     bool is_down = strcmp(line, "button down") == 0;
@@ -296,14 +296,14 @@ bool node_panel_handle(node_panel_t *self, const char *line, const node_panel_li
     if (!is_picture && !is_short && !is_long && !is_down && strcmp(line, "button up") != 0) {
         return false;
     }
-    fill_model(self, life, router_up, now, real_us);
+    fill_model(self, life, router_up, now, real_now_us);
     if (is_short || is_long) {
-        press(self, is_long ? LONG_PRESS_US : SHORT_PRESS_US, real_us);
+        press(self, is_long ? LONG_PRESS_US : SHORT_PRESS_US, real_now_us);
     } else if (!is_picture) {
-        mm_panel_on_button(&self->panel, is_down, &self->model, real_us);
+        mm_panel_on_button(&self->panel, is_down, &self->model, real_now_us);
     }
-    self->due_us = 0;
-    (void)node_panel_poll(self, life, router_up, now, real_us);
+    self->draw_due_us = 0;
+    (void)node_panel_poll(self, life, router_up, now, real_now_us);
     if (is_picture) {
         char text[NODE_PANEL_HEX_CHARS + 1];
         node_panel_hex(&self->canvas, text);

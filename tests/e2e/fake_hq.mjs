@@ -352,6 +352,26 @@ const ROUTES = {
 
 class ClientError extends Error {}
 
+/** A picture of tests/vectors/display as truth values, row by row. */
+export async function readDots(name) {
+    const text = await readFile(join(REPOSITORY, 'tests/vectors/display', `${name}.txt`), 'utf8');
+    return text
+        .trimEnd()
+        .split('\n')
+        .map((line) => [...line].map((dot) => dot === '#'));
+}
+
+async function readPicture(name) {
+    const dots = await readDots(name);
+    const bytes = Buffer.alloc((128 * 64) / 8);
+    dots.forEach((row, y) => {
+        row.forEach((lit, x) => {
+            bytes[(y >> 3) * 128 + x] |= lit ? 1 << (y & 7) : 0;
+        });
+    });
+    return bytes.toString('hex');
+}
+
 function findMeter(world, query) {
     const meter = world.meters.find(
         (entry) => entry.node === query.get('node') && String(entry.channel) === query.get('channel'),
@@ -394,7 +414,8 @@ function answer(response, status, type, body) {
 
 /**
  * Starts serving on 127.0.0.1. options: port (0 = a free one), speed, modules (folder node_modules), extremes (a
- * hostile meter id and a register beyond 2^53), empty (nothing has reported yet). Resolves to {url, port, fault, stop,
+ * hostile meter id and a register beyond 2^53), displays (name of a picture of tests/vectors/display, which is that of
+ * every node; null: none are shown), empty (nothing has reported yet). Resolves to {url, port, fault, stop,
  * restart, desk}: fault(status or 0) lets the API answer with an error; stop ends it at once, restart serves again on
  * the same port; desk is what operators change (lib/fake_desk.mjs).
  */
@@ -405,6 +426,7 @@ export async function startFakeHq(options = {}) {
         modules: join(REPOSITORY, 'node_modules'),
         extremes: false,
         empty: false,
+        displays: 'home',
         ...options,
     };
     const world = new World(settings);
@@ -420,6 +442,11 @@ export async function startFakeHq(options = {}) {
             if (faultStatus) {
                 const error = 'the database is locked: another process has it open';
                 return answer(response, faultStatus, 'application/json', JSON.stringify({ error }));
+            }
+            const picture = name.match(/^nodes\/[0-9a-f:]{17}\/display$/) && settings.displays;
+            if (picture && request.method === 'GET') {
+                const bytes = await readPicture(settings.displays);
+                return answer(response, 200, 'application/json', JSON.stringify({ bytes }));
             }
             if (!route || request.method !== 'GET') {
                 const text = await textOf(request);
@@ -468,6 +495,9 @@ export async function startFakeHq(options = {}) {
             }),
         restart: () => listen(port),
         desk: world.desk,
+        showPicture: (name) => {
+            settings.displays = name;
+        },
     };
 }
 

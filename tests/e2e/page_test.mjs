@@ -9,7 +9,7 @@ import { parseExact } from '../../web/hq/api.js';
 import { formatCount, formatDuration, formatKwh, visible } from '../../web/hq/format.js';
 import { linkTo, parseRoute } from '../../web/hq/route.js';
 import { localDays, localFromUtc, localMarks, parseTz, utcFromLocal } from '../../web/hq/tz.js';
-import { HOSTILE_ID, startFakeHq } from './fake_hq.mjs';
+import { HOSTILE_ID, readDots, startFakeHq } from './fake_hq.mjs';
 import { DESKTOP, launchBrowser, missing, MODULES, PHONE, runCheck, WAIT_MS, widthFits } from './lib/browser.mjs';
 
 // ---- Modules without a browser
@@ -339,6 +339,43 @@ const CHECKS = [
         },
     ],
     [
+        "a node's display is shown as it is, and follows",
+        async ({ open, hq }) => {
+            if (!hq) {
+                return; // what a real node shows is not known here
+            }
+            hq.showPicture('number');
+            const page = await open('');
+            await page.locator('table.nodes button').first().click();
+            const canvas = page.locator('.display canvas');
+            await canvas.waitFor({ timeout: WAIT_MS });
+            await waitForDots(page, await readDots('number'));
+            assert.match(await canvas.getAttribute('aria-label'), /^Display of [0-9a-f:]{17}: lit$/);
+            assert.equal(await canvas.getAttribute('role'), 'img');
+            assert.equal(await canvas.evaluate((element) => getComputedStyle(element).imageRendering), 'pixelated');
+            hq.showPicture('meter-off');
+            await waitForDots(page, await readDots('meter-off'));
+            hq.showPicture('dark');
+            await page.waitForSelector('.display canvas[aria-label*="dark"]', { timeout: WAIT_MS });
+            await waitForDots(page, await readDots('dark'));
+            hq.showPicture('home');
+        },
+    ],
+    [
+        'an HQ without displays has no place for them',
+        async ({ open, hq }) => {
+            if (!hq) {
+                return;
+            }
+            hq.showPicture(null);
+            const page = await open('');
+            await page.locator('table.nodes button').first().click();
+            await page.waitForSelector('.more-row h3', { timeout: WAIT_MS });
+            assert.equal(await page.locator('.display').count(), 0);
+            hq.showPicture('home');
+        },
+    ],
+    [
         'a phone needs no sideways scrolling',
         async ({ open }) => {
             const page = await open('', null, PHONE);
@@ -375,6 +412,19 @@ const CHECKS = [
         },
     ],
 ];
+
+/** Until the canvas has these dots: lit ones are bright. */
+function waitForDots(page, dots) {
+    return page.waitForFunction(
+        (wanted) => {
+            const canvas = document.querySelector('.display canvas');
+            const { data } = canvas.getContext('2d').getImageData(0, 0, 128, 64);
+            return wanted.every((row, y) => row.every((lit, x) => data[4 * (128 * y + x)] > 128 === lit));
+        },
+        dots,
+        { timeout: WAIT_MS },
+    );
+}
 
 const energies = (page) =>
     page.locator('a.card > .energy').evaluateAll((elements) => elements.map((element) => element.value));

@@ -3,7 +3,7 @@
 
 import { html, useEffect, useRef } from './vendor/htm-preact.module.js';
 import { get } from './api.js';
-import { Loading } from './parts.js';
+import { Loading } from './records.js';
 import { useResource } from './resource.js';
 
 export const WIDTH = 128;

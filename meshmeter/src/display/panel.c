@@ -361,6 +361,7 @@ void mm_panel_notice(mm_panel_t *self, const char *text, mm_us_t now) {
 }
 
 void mm_panel_wake(mm_panel_t *self, uint32_t seconds, mm_us_t now) {
+    // no wait: becomes dark_at
     mm_us_t until = now + (mm_us_t)seconds * MM_US_PER_S;
     if (seconds == 0 || self->dark || until > self->dark_at) {
         self->dark_at = until;
@@ -375,6 +376,7 @@ bool mm_panel_take_wish(mm_panel_t *self, mm_panel_wish_t *wish) {
 }
 
 mm_us_t mm_panel_poll(mm_panel_t *self, const mm_panel_model_t *model, mm_us_t now) {
+    // wait: the button is let go | until MM_PANEL_LONG_PRESS_MS | then the press is a long one
     mm_us_t long_at = self->pressed_at + (mm_us_t)MM_PANEL_LONG_PRESS_MS * US_PER_MS;
     bool urgent = mmi_panel_is_urgent(model);
     if (self->pressed && !self->long_done && now >= long_at) {

@@ -44,6 +44,7 @@ int command_send(int argc, char **argv);
 int command_commands(int argc, char **argv);
 int command_keys(int argc, char **argv);
 int command_operator(int argc, char **argv);
+int command_provision(int argc, char **argv);
 int command_code(int argc, char **argv);
 int command_installations(int argc, char **argv);
 int command_confirm(int argc, char **argv);

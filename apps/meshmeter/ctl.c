@@ -22,6 +22,7 @@ static void print_help(void) {
          "  clock set [UTC]    give the node the time (default: the site's clock)\n"
          "  hold               close the interval and make no more metering records until the next start\n"
          "  credit             balances, relays, reasons and lock-outs of prepaid meters, as JSON\n"
+         "  setup              a node from the box: its state, number and page, as JSON\n"
          "  relays             which relays are closed (supply is on) and which are open\n"
          "  oled               the picture of the display; meshmeter oled draws it\n"
          "  button short|long  press or hold the button (or: down, up)\n\n"

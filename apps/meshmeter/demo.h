@@ -15,6 +15,7 @@
 #define DEMO_SITE "demo"
 // Files in the directory of a node, and in that of the demo.
 #define DEMO_DEVICE_KEY "device.key"
+#define DEMO_LABEL "label"
 #define DEMO_OPERATOR_TOKEN "operator.token"
 #define DEMO_HQ_URL "hq.url"
 
@@ -36,6 +37,7 @@ typedef struct {
     bool clock_unset; ///< nodes begin without a time; `ctl clock set` gives it
     bool broker_persistence;
     bool with_fram;
+    bool parked; ///< the last node comes from the box: it must be commissioned by hand
 } demo_options_t;
 
 /// One input file of replayed data.
@@ -61,6 +63,7 @@ typedef struct {
     demo_file_t files[DEMO_NODES_MAX];
     unsigned file_count;
     uint16_t mesh_ports[DEMO_NODES_MAX];
+    uint16_t configurator_port; ///< of the parked node's own page
 } demo_t;
 
 /// Wall time of the demo at this instant, microseconds since 1970.
@@ -69,6 +72,8 @@ int64_t demo_wall_us(const demo_t *demo);
 /// Choose or check the state directory, read or make what must last (options, begin, keys), continue the clock. Exit
 /// code.
 int demo_state_open(demo_t *demo);
+/// The node of this index (from 0) comes from the box.
+bool demo_is_parked(const demo_t *demo, unsigned index);
 /// A file of `directory` that only its owner reads: the prefix, 64 random hex digits, a line end.
 bool demo_make_secret(const char *directory, const char *name, const char *prefix);
 /// Remember how far the clock is; call every second.

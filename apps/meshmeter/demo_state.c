@@ -36,8 +36,8 @@ int64_t demo_wall_us(const demo_t *demo) {
 // What must not change under a state directory, as text.
 static void describe(const demo_t *demo, char *text, size_t text_bytes) {
     const demo_options_t *o = &demo->options;
-    snprintf(text, text_bytes, "nodes=%u\ndata=%s\nspeed=%" PRIu32 "\nseed=%" PRIu64 "\nfram=%s\ntz=%s\n", o->nodes,
-             o->data_directory, o->speed, o->seed, o->with_fram ? "yes" : "no", o->tz);
+    snprintf(text, text_bytes, "nodes=%u\ndata=%s\nspeed=%" PRIu32 "\nseed=%" PRIu64 "\nfram=%s\ntz=%s\n%s", o->nodes,
+             o->data_directory, o->speed, o->seed, o->with_fram ? "yes" : "no", o->tz, o->parked ? "parked=yes\n" : "");
 }
 
 static bool is_empty_directory(const char *path) {
@@ -67,8 +67,8 @@ static bool choose_directory(demo_t *demo) {
         return mkdtemp(o->state_directory) != NULL;
     }
     (void)mkdir("demo-state", 0700);
-    snprintf(o->state_directory, sizeof o->state_directory, "demo-state/%s-%u-nodes-speed-%" PRIu32,
-             o->data_directory[0] == '\0' ? "model" : "data", o->nodes, o->speed);
+    snprintf(o->state_directory, sizeof o->state_directory, "demo-state/%s-%u-nodes-speed-%" PRIu32 "%s",
+             o->data_directory[0] == '\0' ? "model" : "data", o->nodes, o->speed, o->parked ? "-parked" : "");
     return true;
 }
 

@@ -15,6 +15,7 @@ static const app_command_t s_commands[] = {
     {"commands", "show the orders and what became of them", command_commands},
     {"keys", "the keys of the devices in HQ's database", command_keys},
     {"operator", "who may change something through HQ's API", command_operator},
+    {"provision", "hand a network over to a parked node", command_provision},
     {"code", "the installer's code for the number on a node's display", command_code},
     {"installations", "what installers have set up, and what waits for a confirmation", command_installations},
     {"confirm", "confirm an installation", command_confirm},

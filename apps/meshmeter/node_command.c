@@ -24,6 +24,7 @@
 #include "node_panel.h"
 #include "node_platform.h"
 #include "node_pulses.h"
+#include "node_setup.h"
 #include "node_status.h"
 
 // Pulses of replayed and modelled meters are looked at this often in real time; GPIO and input lines wake the loop
@@ -51,6 +52,7 @@ typedef struct {
     mm_log_t log;
     node_source_t source;
     node_platform_t platform;
+    node_setup_t setup;
     mm_node_t node;
     node_panel_t panel;
     uint8_t *batch_memory;
@@ -113,15 +115,9 @@ static bool set_clock(node_process_t *self, const char *text) {
     return true;
 }
 
-// A node of a configuration file has been installed by whoever wrote it.
-static node_panel_life_t life_of(const node_process_t *self) {
-    (void)self;
-    return (node_panel_life_t){.state = MM_LIFE_RUNNING};
-}
-
 static bool handle_panel(node_process_t *self, const char *line, mm_linux_answer_t *answer) {
-    const node_panel_life_t life = life_of(self);
-    return node_panel_handle(&self->panel, line, &life, self->router_up, present(self), mm_linux_real_us(), answer);
+    const node_panel_life_t life = node_setup_life(&self->setup, present(self));
+    return node_panel_handle(&self->panel, line, &life, self->router_up, self->now, mm_linux_real_us(), answer);
 }
 
 static void handle_control(void *context, char *line, mm_linux_answer_t *answer) {
@@ -138,10 +134,12 @@ static void handle_control(void *context, char *line, mm_linux_answer_t *answer)
         mm_linux_answer_print(answer, "ok hold\n");
     } else if (strncmp(line, "clock set", 9) == 0 && set_clock(self, line[9] == ' ' ? line + 10 : line + 9)) {
         mm_linux_answer_print(answer, "ok clock set\n");
-    } else if (!handle_panel(self, line, answer) && !node_credit_handle(&self->node, line, present(self), answer)) {
+    } else if (!handle_panel(self, line, answer) && !node_setup_handle(&self->setup, line, present(self), answer) &&
+               !node_credit_handle(&self->node, line, present(self), answer)) {
         mm_linux_answer_print(answer,
                               "error: not understood: '%s'. Known: status, router on|off, clock set [UTC], hold, "
-                              "token METER DIGITS, emergency METER, credit, relays, oled, button short|long|down|up\n",
+                              "token METER DIGITS, emergency METER, credit, relays, oled, button short|long|down|up, "
+                              "setup\n",
                               line);
     }
 }
@@ -205,7 +203,9 @@ static bool open_mesh(node_process_t *self) {
                                        .hello_ms = config->mesh_hello_ms,
                                        .router_up = config->router_up};
     self->router_up = config->router_up;
-    if (!read_key(config->mesh_key_file, options.key)) {
+    if (config->has_mesh_key) {
+        memcpy(options.key, config->mesh_key, sizeof options.key);
+    } else if (!read_key(config->mesh_key_file, options.key)) {
         mm_linux_message_set(&self->message, "%s: cannot be read, or is not one line of %d hexadecimal digits",
                              config->mesh_key_file, 2 * MM_MESH_KEY_BYTES);
         return false;
@@ -312,11 +312,14 @@ static bool open_all(node_process_t *self) {
     self->clock_given = config->clock == NODE_CLOCK_SYSTEM;
     self->batch_memory = calloc(MM_BATCHES_MAX, MM_BATCH_BYTES_MAX);
     return self->batch_memory != NULL && mm_linux_loop_open(&self->loop, &self->message) == MM_OK &&
-           open_storage(self) && node_source_open(&self->source, config, &self->clock, &self->message) &&
+           open_storage(self) && is_good(self, node_setup_prepare(&self->setup, &self->config, &self->message)) &&
+           node_source_open(&self->source, config, &self->clock, &self->message) &&
            is_good(self, node_platform_open(&self->platform, config, &self->source, &self->clock, &self->now,
                                             &self->message)) &&
            is_good(self, node_platform_open_mqtt(&self->platform, &self->mqtt, &self->message)) && open_mesh(self) &&
            open_node(self) &&
+           is_good(self, node_setup_open(&self->setup, &self->node, &self->platform.crypto.crypto, &self->loop,
+                                         &self->now, &self->message)) &&
            (config->control_path[0] == '\0' || mm_linux_control_open(&self->control, &self->loop, config->control_path,
                                                                      handle_control, self, &self->message) == MM_OK);
 }
@@ -340,6 +343,10 @@ static void take_events(node_process_t *self) {
     }
 }
 
+static int64_t earlier(int64_t left, int64_t right) {
+    return left < right ? left : right;
+}
+
 // Do what is due, as often as more is due at once (a node that was stopped has missed boundaries). Returns the next
 // deadline.
 static mm_us_t poll_node(node_process_t *self) {
@@ -347,14 +354,11 @@ static mm_us_t poll_node(node_process_t *self) {
     int64_t until_real_us = mm_linux_real_us() + CATCH_UP_US;
     for (;;) {
         mm_us_t deadline = mm_node_poll(&self->node, present(self));
+        deadline = earlier(deadline, node_setup_poll(&self->setup, self->now));
         if (deadline > self->now || mm_linux_real_us() >= until_real_us) {
             return deadline;
         }
     }
-}
-
-static int64_t earlier(int64_t left, int64_t right) {
-    return left < right ? left : right;
 }
 
 static void watch_files(node_process_t *self) {
@@ -395,7 +399,8 @@ static int64_t poll_pulses(node_process_t *self, int64_t real_us) {
 
 static void run(node_process_t *self) {
     watch_files(self);
-    while (mm_linux_loop_signal(&self->loop) == 0 && !self->platform.actions.reboot_requested) {
+    while (mm_linux_loop_signal(&self->loop) == 0 && !self->platform.actions.reboot_requested &&
+           !self->setup.restart_due) {
         int64_t real_us = mm_linux_real_us();
         int64_t wake_us = poll_pulses(self, real_us);
         keep_time(self, real_us);
@@ -403,6 +408,7 @@ static void run(node_process_t *self) {
         if (self->config.control_path[0] != '\0') {
             wake_us = earlier(wake_us, mm_linux_control_poll(&self->control, real_us));
         }
+        wake_us = earlier(wake_us, node_setup_serve(&self->setup, real_us));
         if (self->clock_given) {
             wake_us = earlier(wake_us, self->clock_due_us);
         }
@@ -411,8 +417,8 @@ static void run(node_process_t *self) {
         take_events(self);
         node_platform_follow_broker(&self->platform, &self->mqtt);
         mm_us_t deadline = poll_node(self);
-        const node_panel_life_t life = life_of(self);
-        wake_us = earlier(wake_us, node_panel_poll(&self->panel, &life, self->router_up, present(self), real_us));
+        const node_panel_life_t life = node_setup_life(&self->setup, present(self));
+        wake_us = earlier(wake_us, node_panel_poll(&self->panel, &life, self->router_up, self->now, real_us));
         wake_us = earlier(wake_us, mm_linux_clock_real_deadline(&self->clock, deadline));
         mm_linux_loop_wait(&self->loop, wake_us);
     }
@@ -422,6 +428,7 @@ static void close_all(node_process_t *self) {
     if (self->config.control_path[0] != '\0') {
         mm_linux_control_close(&self->control);
     }
+    node_setup_close(&self->setup);
     mm_linux_mqtt_close(&self->mqtt);
     mm_linux_mesh_close(&self->mesh);
     node_platform_close(&self->platform);
@@ -481,7 +488,7 @@ int command_node(int argc, char **argv) {
     if (signal_no != 0) {
         mm_linux_log(MM_LOG_INFO, "stopped by signal %d", signal_no);
     } else {
-        mm_linux_log(MM_LOG_INFO, "starting again, by command");
+        mm_linux_log(MM_LOG_INFO, "starting again, by command or for another network");
     }
     close_all(self);
     return signal_no != 0 ? APP_OK : node_platform_restart(path);

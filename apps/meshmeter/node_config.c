@@ -224,6 +224,8 @@ static const field_t s_texts[] = {
     TEXT("broker_ca_file", broker_ca_file),
     TEXT("device_key_file", device_key_file),
     TEXT("legacy_secret_file", legacy_secret_file),
+    TEXT("configurator", configurator),
+    TEXT("pop_file", pop_file),
 };
 // uint32_t fields.
 static const field_t s_numbers[] = {
@@ -253,6 +255,8 @@ static const field_t s_choices[] = {
     CHOICE("fram", with_fram, "no", "yes"),
     CHOICE("router", router_up, "off", "on"),
     CHOICE("legacy_commands", legacy_commands, "no", "yes"),
+    CHOICE("commissioning", commissioning, "no", "yes"),
+    CHOICE("challenge", challenge_legacy, "device", "legacy"),
 };
 
 #define COUNT(table) (sizeof(table) / sizeof(table)[0])
@@ -322,7 +326,6 @@ static void set_defaults(node_config_t *config, const char *path) {
         .mesh_id = "",
         .mesh_listen = "127.0.0.1:0",
         .mesh_hello_ms = 250,
-        .broker = "mqtt://127.0.0.1:1883",
         .mqtt_5 = true,
         .speed = 1,
         .slot_ms = 2000,
@@ -337,18 +340,43 @@ static void set_defaults(node_config_t *config, const char *path) {
 }
 
 static const char *missing_key(const node_config_t *config) {
-    return mm_mac_is_zero(config->mac)          ? "mac"
-           : config->site[0] == '\0'            ? "site"
-           : config->state_directory[0] == '\0' ? "state"
-           : config->mesh_key_file[0] == '\0'   ? "mesh_key_file"
-           : config->pulses == NODE_PULSES_NONE ? "pulses"
-                                                : NULL;
+    bool given = !config->commissioning; // else the network comes later
+    return mm_mac_is_zero(config->mac)                    ? "mac"
+           : given && config->site[0] == '\0'             ? "site"
+           : config->state_directory[0] == '\0'           ? "state"
+           : given && config->mesh_key_file[0] == '\0'    ? "mesh_key_file"
+           : config->pulses == NODE_PULSES_NONE           ? "pulses"
+           : !given && config->device_key_file[0] == '\0' ? "device_key_file"
+                                                          : NULL;
+}
+
+static const char *commissioning_contradiction(const node_config_t *config) {
+    if (!config->commissioning) {
+        return config->configurator[0] != '\0' ? "configurator needs commissioning = yes" : NULL;
+    }
+    if (config->site[0] != '\0' || config->mesh_key_file[0] != '\0' || config->broker_password_file[0] != '\0') {
+        return "with commissioning = yes the network is handed over (meshmeter provision): remove site, mesh_key_file "
+               "and broker_password_file";
+    }
+    for (size_t i = 0; i < MM_CHANNELS; i++) {
+        if (config->metering.meters[i].id[0] != '\0') {
+            return "with commissioning = yes an installer enters the meters: remove meter.1 to meter.8";
+        }
+    }
+    if (config->challenge_legacy && config->legacy_secret_file[0] == '\0') {
+        return "challenge = legacy needs legacy_secret_file";
+    }
+    return NULL;
 }
 
 // What the core would refuse later, with words of its own.
 static const char *contradiction(const node_config_t *config) {
     mm_uplink_topics_t topics;
-    if (mm_uplink_topics(config->site, &topics) != MM_OK) {
+    const char *wrong = commissioning_contradiction(config);
+    if (wrong != NULL) {
+        return wrong;
+    }
+    if (!config->commissioning && mm_uplink_topics(config->site, &topics) != MM_OK) {
         return "site must be 1 to 23 characters of a-z, 0-9 and -";
     }
     if (config->legacy_commands && config->legacy_secret_file[0] == '\0') {
@@ -403,6 +431,8 @@ static bool read_lines(char *text, node_config_t *config, char *message, size_t 
     return true;
 }
 
+static const char default_broker[] = "mqtt://127.0.0.1:1883";
+
 bool node_config_read(const char *path, node_config_t *config, char *message, size_t message_bytes) {
     set_defaults(config, path);
     size_t size = 0;
@@ -426,6 +456,9 @@ bool node_config_read(const char *path, node_config_t *config, char *message, si
     if (wrong != NULL) {
         snprintf(message, message_bytes, "%s: %s", path, wrong);
         good = false;
+    }
+    if (good && config->broker[0] == '\0' && !config->commissioning) {
+        memcpy(config->broker, default_broker, sizeof default_broker);
     }
     if (good && config->mesh_id[0] == '\0') {
         memcpy(config->mesh_id, config->site, sizeof config->site);

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "meshmeter/configuration.h"
 #include "meshmeter/limits.h"
 #include "meshmeter/metering.h"
 #include "meshmeter/node.h"
@@ -77,6 +78,16 @@ typedef struct {
     uint32_t dwell_ms; ///< real; UINT32_MAX = what the slots say
     bool legacy_commands;
     char legacy_secret_file[NODE_PATH_BYTES];
+
+    bool commissioning;                 ///< parked until a network was handed over; meters come from an installer
+    char configurator[NODE_TEXT_BYTES]; ///< address of the node's own page, "" = none
+    bool challenge_legacy;
+    char pop_file[NODE_PATH_BYTES]; ///< the code on the label
+    // Of the network that was handed over, filled in at the start.
+    char broker_user[MM_BROKER_WORD_CHARS_MAX + 1];
+    char broker_password[MM_BROKER_WORD_CHARS_MAX + 1];
+    bool has_mesh_key;
+    uint8_t mesh_key[32];
 
     node_pulses_t pulses;
     char pulses_path[NODE_PATH_BYTES]; ///< CSV file or GPIO chip

@@ -116,6 +116,11 @@ static mm_err_t find_broker(const node_platform_t *self, char **text, const char
         return MM_OK;
     }
     *url = config->broker;
+    if (config->broker_user[0] != '\0') {
+        *user = config->broker_user;
+        *password = config->broker_password;
+        return MM_OK;
+    }
     if (config->broker_password_file[0] != '\0' && !read_password(config->broker_password_file, text, user, password)) {
         mm_linux_message_set(message, "%s: cannot be read, or is not one line USER:PASSWORD",
                              config->broker_password_file);

@@ -145,6 +145,9 @@ EXAMPLES = {
     "clock": "unset",
     "relays": "file",
     "legacy_commands": "no",
+    "commissioning": "no",
+    "configurator": "",
+    "challenge": "device",
     "mqtt": "3.1.1",
 }
 
@@ -153,7 +156,9 @@ def example(key):
     if key.startswith("meter."):
         return f"M{key[-1]},1000,0"
     texts = ("control", "mesh_id", "mesh_listen", "mesh_peers", "mesh_group", "broker")
-    return EXAMPLES.get(key) or ("x" if key.startswith(texts) else "100" if key != "slot" else "1")
+    if key in EXAMPLES:
+        return EXAMPLES[key]
+    return "x" if key.startswith(texts) else "100" if key != "slot" else "1"
 
 
 def check_keys():

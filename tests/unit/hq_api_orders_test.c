@@ -3,8 +3,7 @@
 
 // What everybody may read; every other route wants a token.
 static bool is_public(const mm_api_route_t *route) {
-    return strcmp(route->method, "GET") == 0 &&
-           (strcmp(route->pattern, "books") == 0 || strcmp(route->pattern, "tariffs") == 0);
+    return strcmp(route->method, "GET") == 0 && strcmp(route->pattern, "tariffs") == 0;
 }
 
 // Whatever changes something wants a token, and so does what is shown to operators only.

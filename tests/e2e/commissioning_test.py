@@ -1,0 +1,225 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""A node from the box to the wall, with the real program: a network is handed over, an installer types on the node's
+own page in a browser, HQ confirms, the node runs; meanwhile wrong codes, used nonces and kill -9 at every stage."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+# pylint: disable=wrong-import-position
+import harness
+from demo import Site, ask
+from harness import expect, note, wait_until
+
+NODE = 3
+MAC = "02:6d:6d:00:00:03"
+WAIT_S = 60
+
+
+class Parked:
+    """The demo's node from the box."""
+
+    def __init__(self):
+        self.site = Site(1, options=["--parked"]).start()
+        self.pages = {}
+
+    def setup(self):
+        answer = ask(self.site.control_path(NODE), "setup")
+        return json.loads(answer) if answer and answer.startswith("{") else None
+
+    def wait_phase(self, phase):
+        return wait_until(f"the node is {phase}", lambda: (s := self.setup()) and s["phase"] == phase and s, WAIT_S)
+
+    def page(self):
+        return wait_until("the node says where its page is", lambda: (s := self.setup()) and s.get("page"), WAIT_S)
+
+    def number(self):
+        return wait_until("the node shows a number", lambda: (s := self.setup()) and s.get("number"), WAIT_S)
+
+    def request(self, method, path, fields=None, headers=None):
+        """(status, JSON) of the node's API."""
+        data = None
+        if fields is not None:
+            data = "&".join(f"{name}={value}" for name, value in fields.items()).encode()
+        request = urllib.request.Request(self.page() + path, data=data, method=method, headers=headers or {})
+        try:
+            with urllib.request.urlopen(request, timeout=5) as answer:
+                return answer.status, json.loads(answer.read() or b"{}")
+        except urllib.error.HTTPError as error:
+            return error.code, json.loads(error.read() or b"{}")
+
+    def code(self):
+        """As headquarters: the code for the number that the node shows now."""
+        got, out, err = harness.run_program(
+            "code", self.number(), "--mac", MAC, "--caller", "the test", "--state", self.site.state
+        )
+        match = re.match(r"([0-9a-f]{4}) ?([0-9a-f]{4})\n", out)
+        expect(got == 0 and match, f"no code: {got} {out}{err}")
+        return match.group(1) + match.group(2)
+
+    def kill(self):
+        self.site.kill(f"node-{NODE}")
+        wait_until("the node is back", self.setup, WAIT_S)
+
+    def provision(self, pop_file=None, revision=None):
+        more = ["--pop-file", pop_file] if pop_file else []
+        more += ["--revision", str(revision)] if revision else []
+        return harness.run_program("provision", "--state", self.site.state, *more, f"node-{NODE}")
+
+
+def hand_over(node):
+    expect(node.wait_phase("parked"), "it is parked")
+    status, state = node.request("GET", "api/state")
+    expect(status == 200 and state["phase"] == "parked", f"the page says so: {state}")
+    expect(node.request("POST", "api/code", {"code": "00000000"})[0] == 409, "no code is judged at a parked node")
+    wrong = os.path.join(node.site.directory, "wrong-label")
+    with open(os.open(wrong, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="utf-8") as file:
+        file.write("not the label\n")
+    got, _, err = node.provision(wrong)
+    expect(got == 1 and "label" in err, f"a wrong label is refused: {got} {err}")
+    for _ in range(3):
+        node.provision(wrong)
+    got, _, err = node.provision(wrong)
+    expect(got == 1 and "next try is in 10 s" in err, f"the fifth locks out: {err}")
+    got, _, err = node.provision()
+    expect(got == 1 and "too many" in err, f"then the right one has to wait as well: {err}")
+    expect(node.setup()["phase"] == "parked", "and nothing has changed")
+    node.kill()  # whoever can do that can read the label's file as well: the count begins anew
+    got, out, err = node.provision(revision=10)
+    expect(got == 0, f"the network is taken: {out}{err}")
+    node.wait_phase("provisioned")
+    got, _, err = node.provision(revision=10)
+    expect(got == 1 and "revision" in err, f"the same revision is not taken again: {got} {err}")
+    wait_until("the node is in the mesh of its site", lambda: (s := node.site.status(NODE)) and s["attached"], WAIT_S)
+    node.kill()
+    node.wait_phase("provisioned")
+
+
+def expect_nonces_good_once(node):
+    status, session = node.request("POST", "api/code", {"code": node.code()})
+    expect(status == 200 and re.fullmatch("[0-9a-f]{32}", session["nonce"]), f"a session: {status} {session}")
+    first = session["nonce"]
+    status, values = node.request("GET", "api/configuration", headers={"X-Nonce": first})
+    expect(status == 200 and values["nonce"] != first, f"the values: {status} {values}")
+    expect("password" not in json.dumps(values), "no password is shown")
+    for nonce in (first, "0" * 32, "", "x", first.upper()):
+        status, answer = node.request("POST", "api/configuration", {"nonce": nonce, "node_no": "1"})
+        expect(status == 403, f"the nonce {nonce!r} is refused: {status} {answer}")
+        expect(node.request("GET", "api/configuration", headers={"X-Nonce": nonce})[0] == 403, "and for reading")
+    expect(node.request("GET", "api/configuration")[0] == 403, "without one nothing is shown")
+    status, answer = node.request("POST", "api/code", {"code": "00000000"})
+    expect(status == 409 and answer["verdict"] == "busy", f"another installer waits: {answer}")
+    status, _ = node.request("POST", "api/cancel", {"nonce": values["nonce"]})
+    expect(status == 200, "cancelled")
+    expect(node.setup()["phase"] == "provisioned", "and as before")
+
+
+def expect_closed_to_strangers(node):
+    host = re.sub("https?://|/$", "", node.page())
+    for headers, status in (
+        ({"Host": "elsewhere.example"}, 421),
+        ({"Origin": "http://elsewhere.example"}, 403),
+        ({"Host": host}, 200),
+    ):
+        got, answer = node.request("GET", "api/state", headers=headers)
+        expect(got == status, f"{headers}: {got} {answer}")
+    expect(node.request("GET", "etc/passwd")[0] == 404, "nothing else is there")
+    expect(node.request("POST", "api/state", {})[0] == 405, "methods are checked")
+
+
+def waiting_installations(node):
+    environment = dict(os.environ, MM_STATE=node.site.state)
+    got, out, err = harness.run_program("installations", "--state", "waiting", "--json", env=environment)
+    expect(got == 0, f"installations: {out}{err}")
+    return [entry for entry in json.loads(out)["installations"] if entry["node"] == MAC]
+
+
+def confirm(node):
+    waiting = wait_until("the installation is at HQ", lambda: waiting_installations(node), WAIT_S)
+    expect(len(waiting) == 1, f"exactly one installation: {waiting}")
+    environment = dict(os.environ, MM_STATE=node.site.state)
+    got, out, err = harness.run_program("confirm", waiting[0]["id"], env=environment)
+    expect(got == 0, f"confirm: {out}{err}")
+
+
+class Browser:
+    def __init__(self, url, code):
+        shots = os.environ.get("MM_SHOTS") or os.path.join(os.path.dirname(harness.program()), "shots")
+        os.makedirs(shots, exist_ok=True)
+        script = os.path.join(harness.source_directory(), "tests/e2e/lib/commission_live.mjs")
+        self.process = harness.start_process(
+            ["node", script, url, code],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=dict(os.environ, MM_SHOTS=shots),
+        )
+
+    def wait(self, word):
+        for raw in self.process.stdout:
+            line = raw.decode(errors="replace").strip()
+            note(f"     {line}")
+            if line == f"STEP {word}":
+                return
+            if line.startswith("skip:"):
+                raise harness.Skip(line)
+        harness.fail(f"the browser ended before the step {word}")
+
+    def say(self, word):
+        self.process.stdin.write(word.encode() + b"\n")
+        self.process.stdin.flush()
+
+
+def from_the_box_to_the_wall():
+    node = Parked()
+    hand_over(node)
+    expect_closed_to_strangers(node)
+    expect_nonces_good_once(node)
+    browser = Browser(node.page(), node.code())
+    browser.wait("typed")
+    expect(node.setup()["phase"] == "configuring", "a session is under way")
+    node.kill()
+    node.wait_phase("provisioned")
+    browser.say(node.code())
+    browser.wait("lost")
+    browser.wait("stored")
+    node.kill()
+    node.wait_phase("awaiting")
+    confirm(node)
+    node.wait_phase("running")
+    browser.say("confirmed")
+    browser.wait("running")
+    node.kill()
+    node.wait_phase("running")
+
+    def meters():
+        answer = node.site.api(f"/api/v1/meters?node={MAC}")
+        return answer and {entry["id"]: entry for entry in answer["meters"] if entry["node"] == MAC}
+
+    found = wait_until("both meters are at HQ", lambda: (m := meters()) and len(m) == 2 and m, WAIT_S)
+    expect(set(found) == {"K-100", "K-200"}, f"the meters: {sorted(found)}")
+    expect(found["K-100"]["energy_wh"] >= 12345678, f"its register goes on from the start: {found['K-100']}")
+    expect(found["K-200"]["pulse_constant"] == 800, "with the constant that was typed")
+    start_again(node)
+    node.site.expect_no_sanitizer_report()
+
+
+def start_again(node):
+    """The whole site once more: the node has kept everything, and as gateway it finds the broker by itself."""
+    expect(node.site.interrupt() == 0, "the demo ends")
+    node.site = Site(1, options=["--parked"], directory=node.site.directory).start()
+    node.wait_phase("running")
+    for number in (1, 2):
+        node.site.ctl("router", "off", node=number)
+    wait_until("the node is the gateway", lambda: node.site.root() == NODE, WAIT_S)
+    wait_until("and has been at the broker", lambda: (node.site.status(NODE) or {}).get("sessions_clean"), WAIT_S)
+
+
+if __name__ == "__main__":
+    harness.main(from_the_box_to_the_wall)

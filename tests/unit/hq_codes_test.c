@@ -103,7 +103,7 @@ static void test_codes_bad_bodies(void **state) {
         {"{\"request\":\"r\",\"number\":7,\"mac\":\"000001\",\"caller\":\"\"}", 400, "caller"},
         {"{\"request\":\"r\",\"number\":7,\"mac\":\"000001\",\"caller\":\"  \"}", 400, "caller"},
         {"{\"request\":\"r\",\"number\":7,\"mac\":\"000001\",\"caller\":\"a\\nb\"}", 400, "caller"},
-        {"{\"request\":\"r\",\"number\":7,\"mac\":\"000001\",\"caller\":\"\xC3\"}", 400, "caller"},
+        {"{\"request\":\"r\",\"number\":7,\"mac\":\"000001\",\"caller\":\"\xC3\"}", 400, "body"},
         {"{\"request\":\"r r\",\"number\":7,\"mac\":\"000001\",\"caller\":\"A\"}", 400, "request"},
         {"{\"request\":\"r\",\"number\":7,\"mac\":\"000001\",\"caller\":\"A\",\"key\":1}", 400, "key: not known"},
         {"{\"request\":\"r\",\"number\":7,\"mac\":\"000002\",\"caller\":\"A\"}", 404, "no key"},

@@ -42,6 +42,35 @@ static mm_desk_result_t finish(mm_desk_t *desk, mm_desk_result_t result, bool re
 
 // --- tariffs
 
+static bool read_document(const char *document, mm_tariff_t *tariff) {
+    mm_hq_error_t error;
+    cJSON *object = cJSON_Parse(document);
+    bool good = mm_tariff_read(object, tariff, &error);
+    cJSON_Delete(object);
+    return good;
+}
+
+// The ledger counts a currency in 1/1000 of its minor unit: a currency that had another one before would add cents to
+// mills.
+static mm_desk_result_t check_decimals(sqlite3 *db, const mm_tariff_t *tariff, mm_hq_error_t *error) {
+    mm_tariff_t before;
+    bool same = true;
+    mmi_sql_t rows = mmi_sql_begin(db, "SELECT document FROM tariff ORDER BY id");
+    while (same && mmi_sql_row(&rows)) {
+        same = !read_document(mmi_sql_text(&rows, 0), &before) || strcmp(before.currency, tariff->currency) != 0 ||
+               before.decimals == tariff->decimals;
+    }
+    if (!mmi_sql_end(&rows)) {
+        return MM_DESK_UNAVAILABLE;
+    }
+    if (!same) {
+        mm_hq_error_set(error, "currency %s has %d decimals in tariff %s; its sums must stay of one unit",
+                        tariff->currency, before.decimals, before.name);
+        return MM_DESK_REFUSED;
+    }
+    return MM_DESK_OK;
+}
+
 static mm_desk_result_t put_tariff(sqlite3 *db, const char *request, const mm_tariff_t *tariff, const char *document,
                                    const char *operator_name, int64_t now_us, bool *repeated, mm_hq_error_t *error) {
     mmi_sql_t find = mmi_sql_begin(db, "SELECT document = ? FROM tariff WHERE request = ?");
@@ -49,6 +78,10 @@ static mm_desk_result_t put_tariff(sqlite3 *db, const char *request, const mm_ta
     mmi_sql_put_text(&find, request);
     mm_desk_result_t result = look_up(&find, request, repeated, error);
     if (result != MM_DESK_OK || *repeated) {
+        return result;
+    }
+    result = check_decimals(db, tariff, error);
+    if (result != MM_DESK_OK) {
         return result;
     }
     mmi_sql_t add = mmi_sql_begin(db, "INSERT INTO tariff (request, name, document, operator, created_us)"
@@ -82,14 +115,6 @@ mm_desk_result_t mm_tariffs_put(mm_desk_t *desk, const char *request, const mm_t
     }
     free(document);
     return result;
-}
-
-static bool read_document(const char *document, mm_tariff_t *tariff) {
-    mm_hq_error_t error;
-    cJSON *object = cJSON_Parse(document);
-    bool good = mm_tariff_read(object, tariff, &error);
-    cJSON_Delete(object);
-    return good;
 }
 
 mm_desk_result_t mm_tariffs_list(mm_desk_t *desk, mm_tariff_visit_fn visit, void *context, mm_hq_error_t *error) {

@@ -387,6 +387,41 @@ static void test_control_answers_what_a_restart_interrupted(void **state) {
     assert_true(interrupted);
 }
 
+// HQ sends a command once more if a later counter is taken and there is no answer: so none is, until the answer is
+// stored.
+static void test_control_takes_nothing_before_an_answer_is_stored(void **state) {
+    (void)state;
+    sealed_t start = seal(MM_COMMAND_OTA_START, MM_COMMAND_WHOLE_NODE, NULL);
+    sealed_t lock = seal(MM_COMMAND_LOCK, 0, NULL);
+    world_t before_world = world;
+    desk_t before_desk = desk;
+    assert_int_equal(take(&start), MM_OK);
+    uint32_t calls = world.call_count - before_world.call_count;
+    bool unanswered = false;
+    for (uint32_t call = 0; call < calls; call++) {
+        world = before_world;
+        desk = before_desk;
+        world.fail_from_call = world.call_count + call;
+        world.fail_to_call = NEVER;
+        bool taken = take(&start) == MM_OK;
+        mend_storage();
+        if (!taken || desk.control.acting_kind == MM_COMMAND_NONE) {
+            continue;
+        }
+        unanswered = true;
+        uint32_t counter = desk.control.counter;
+        mm_control_report_t report;
+        assert_int_equal(take(&lock), MM_ERR_BUSY);
+        mm_control_report(&desk.control, desk_now(), &report);
+        assert_int_equal(report.counter, counter);
+        control_run_s(15);
+        assert_int_equal(answer_of(start.id)->status, MM_RESULT_DONE);
+        assert_int_equal(take(&lock), MM_OK);
+        assert_int_equal(answer_of(lock.id)->status, MM_RESULT_DONE);
+    }
+    assert_true(unanswered);
+}
+
 static void test_control_reboots_after_its_answer_is_durable(void **state) {
     (void)state;
     uint64_t id = command(MM_COMMAND_REBOOT, MM_COMMAND_WHOLE_NODE, NULL);
@@ -771,6 +806,7 @@ int main(void) {
         cmocka_unit_test_setup(test_control_begins_another_era_when_the_registers_are_lost, setup),
         cmocka_unit_test_setup(test_control_acts_through_the_platform, setup),
         cmocka_unit_test_setup(test_control_answers_what_a_restart_interrupted, setup),
+        cmocka_unit_test_setup(test_control_takes_nothing_before_an_answer_is_stored, setup),
         cmocka_unit_test_setup(test_control_reboots_after_its_answer_is_durable, setup),
         cmocka_unit_test_setup(test_control_tells_the_owner_of_sessions_and_slots, setup),
         cmocka_unit_test_setup(test_control_keeps_a_configuration_that_proves_itself, setup),

@@ -295,6 +295,22 @@ static void test_tariff_newest_version_is_in_force(void **state) {
     assert_int_equal(vending_account(self, "tax", "EUR"), -(5000 + 5000)); // 4.79 and 5.11 ct, rounded
 }
 
+// The ledger adds up minor units: a currency keeps the one that it began with.
+static void test_tariff_currency_keeps_its_decimals(void **state) {
+    vending_t *self = *state;
+    mm_hq_error_t error = {{0}};
+    bool repeated;
+    mm_tariff_t tariff = flat(30);
+    assert_int_equal(mm_tariffs_put(self->desk, "t1", &tariff, "ann", 1, &repeated, &error), MM_DESK_OK);
+    tariff.decimals = 3;
+    assert_int_equal(mm_tariffs_put(self->desk, "t2", &tariff, "ann", 1, &repeated, &error), MM_DESK_REFUSED);
+    assert_non_null(strstr(error.text, "has 2 decimals in tariff flat"));
+    snprintf(tariff.name, sizeof tariff.name, "other");
+    assert_int_equal(mm_tariffs_put(self->desk, "t3", &tariff, "ann", 1, &repeated, &error), MM_DESK_REFUSED);
+    snprintf(tariff.currency, sizeof tariff.currency, "KWD");
+    assert_int_equal(mm_tariffs_put(self->desk, "t4", &tariff, "ann", 1, &repeated, &error), MM_DESK_OK);
+}
+
 static void test_tariff_settings_of_a_site(void **state) {
     vending_t *self = *state;
     mm_hq_error_t error = {{0}};
@@ -341,6 +357,7 @@ int main(void) {
         TEST(test_tariff_json_round_trip),
         TEST(test_tariff_json_refuses),
         DATABASE_TEST(test_tariff_newest_version_is_in_force),
+        DATABASE_TEST(test_tariff_currency_keeps_its_decimals),
         DATABASE_TEST(test_tariff_settings_of_a_site),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -515,6 +515,35 @@ static void test_command_batch_of_an_older_revision(void **state) {
     assert_int_equal(counted(MM_COUNTER_COMMANDS_OLD), 2);
 }
 
+// HQ counts behind what the root has: its clock was wrong before it was restored, or somebody else has published.
+static void test_command_batch_that_stays_older_is_hqs(void **state) {
+    (void)state;
+    reach_dwelling(1, 1);
+    bring_one(800, 1, 80);
+    answer_with_result(1, 11);
+    confirm_all();
+    for (int session = 0; session < MM_ROOT_OLD_SESSIONS; session++) {
+        expect_live_round_with(80);
+        answer_with_result(1, 12 + (uint32_t)session);
+        open_session();
+        confirm_all();
+        bring_one(7, 1, 70);
+        assert_int_equal(counted(MM_COUNTER_COMMANDS_OLD), session + 1);
+    }
+    expect_live_round_with(80);
+    answer_with_result(1, 20);
+    open_session();
+    confirm_all();
+    size_t from = s_site.sent_count;
+    bring_one(7, 1, 70);
+    expect_asked(1, from, 70);
+    answer_with_result(1, 21);
+    confirm_all();
+    from = s_site.sent_count;
+    bring_one(8, 1, 81);
+    expect_asked(1, from, 81);
+}
+
 static void test_command_blank_clears(void **state) {
     (void)state;
     reach_dwelling(1, 1);
@@ -690,6 +719,7 @@ int main(void) {
         cmocka_unit_test(test_command_news_without_an_end),
         cmocka_unit_test(test_command_broker_that_never_sends),
         cmocka_unit_test(test_command_batch_of_an_older_revision),
+        cmocka_unit_test(test_command_batch_that_stays_older_is_hqs),
         cmocka_unit_test(test_command_blank_clears),
         cmocka_unit_test(test_command_blank_while_nodes_are_to_be_asked),
         cmocka_unit_test(test_command_batch_that_cannot_be_used),

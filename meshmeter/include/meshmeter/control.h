@@ -43,8 +43,9 @@
 /// and so are all while the state is not known (storage that is silent at the start).
 ///
 /// Commands whose outcome only the platform knows (DISPLAY_ON, FIND, OTA_…, NETWORK, BROKER) are stored as being acted
-/// on, then acted on, then answered. A restart in between is answered FAILED. One at a time: while a configuration is
-/// on trial or a FORMAT is under way, another one is refused (STATE). NETWORK and BROKER first answer TRYING. A
+/// on, then acted on, then answered. A restart in between is answered FAILED. Until the answer is stored no other
+/// command is taken: HQ sends anew what a later counter has passed over. One at a time: while a configuration is on
+/// trial or a FORMAT is under way, another one is refused (STATE). NETWORK and BROKER first answer TRYING. A
 /// configuration is kept by the platform before that is stored: should the power fail exactly in between, it is kept
 /// and the answer says FAILED.
 ///

@@ -52,14 +52,19 @@ typedef enum {
     MM_ROOT_DRAINED,       ///< in session, nothing left to collect
 } mm_root_phase_t;
 
+/// After so many sessions in a row that brought only an older batch of commands, that one is HQ's.
+#define MM_ROOT_OLD_SESSIONS 4
+
 /// HQ's newest batch of commands.
 typedef struct {
     bool is_known;      ///< database_id and revision are those of the newest message, which may be gone since
     bool is_cleared;    ///< gone by HQ's blank: everything in it has its answer
     bool is_subscribed; ///< in this session …
     bool has_come;      ///< … and something came
+    bool has_old;       ///< … that is older than what is known
     uint64_t database_id;
     uint64_t revision;
+    uint8_t old_sessions; ///< in a row that were so
     uint64_t news;        ///< bit per command: came in this session, and its node was not asked since
     bool is_legacy;       ///< bytes are a message in the original's form
     uint16_t bytes_count; ///< 0 = there are no commands

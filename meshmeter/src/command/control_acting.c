@@ -143,6 +143,12 @@ void mm_control_on_session(mm_control_t *self, bool clean, mm_us_t now) {
     }
 }
 
+bool mmi_control_is_unanswered(const mm_control_t *self) {
+    bool is_sealed = self->acting_command_id != 0;
+    return is_sealed && self->acting_kind != MM_COMMAND_NONE && self->acting_kind != MM_COMMAND_FORMAT &&
+           !mm_control_is_on_trial(self);
+}
+
 // FORMAT.
 
 static uint32_t make_code(const mm_control_t *self, const mm_command_t *command) {

@@ -195,6 +195,11 @@ mm_err_t mm_control_take(mm_control_t *self, const void *bytes, size_t bytes_cou
         mm_counters_add(self->counters, MM_COUNTER_COMMAND_REPEATED, 1);
         return MM_OK;
     }
+    // Were a later counter told before the answer to this one is stored, HQ would take it for passed over and send it
+    // once more.
+    if (mmi_control_is_unanswered(self)) {
+        return MM_ERR_BUSY;
+    }
     mm_time_t time = mm_metering_time(self->metering, now);
     if (command.not_after_s != 0 && time.trust == MM_TRUST_UNSET) {
         mm_counters_add(self->counters, MM_COUNTER_COMMAND_WAITING, 1);

@@ -30,8 +30,13 @@ void mmi_root_commands_end_session(mm_root_commands_t *self, bool clean) {
         // HQ has cleared it while nobody listened; or the broker has lost it, and HQ will publish the same again.
         self->bytes_count = 0;
     }
+    if (clean && self->is_subscribed) {
+        self->old_sessions =
+            (uint8_t)(self->has_old ? self->old_sessions + (self->old_sessions < UINT8_MAX ? 1 : 0) : 0);
+    }
     self->is_subscribed = false;
     self->has_come = false;
+    self->has_old = false;
     self->news = 0;
 }
 
@@ -67,8 +72,10 @@ static void clear(mm_root_commands_t *self) {
     self->news = 0;
 }
 
-// Neither the retained one once more, nor one that HQ has replaced or cleared.
-static bool is_newer(const mm_root_commands_t *self, const mm_command_batch_t *batch, mm_counters_t *counters) {
+// Neither the retained one once more, nor one that HQ has replaced or cleared; unless session after session brings only
+// that: then HQ counts behind what is known here, after a wrong clock or somebody else's message, and would never be
+// heard again. Nodes pass over what they had.
+static bool is_newer(mm_root_commands_t *self, const mm_command_batch_t *batch, mm_counters_t *counters) {
     if (!self->is_known || batch->database_id != self->database_id || batch->revision > self->revision) {
         return true;
     }
@@ -77,7 +84,8 @@ static bool is_newer(const mm_root_commands_t *self, const mm_command_batch_t *b
         return self->bytes_count == 0; // it was away from the broker
     }
     mm_counters_add(counters, MM_COUNTER_COMMANDS_OLD, 1);
-    return false;
+    self->has_old = true;
+    return self->old_sessions >= MM_ROOT_OLD_SESSIONS;
 }
 
 bool mmi_root_commands_take(mm_root_commands_t *self, const mm_mqtt_event_t *event, mm_counters_t *counters) {
@@ -103,6 +111,8 @@ bool mmi_root_commands_take(mm_root_commands_t *self, const mm_mqtt_event_t *eve
     self->is_legacy = false;
     self->is_known = true;
     self->is_cleared = false;
+    self->has_old = false;
+    self->old_sessions = 0;
     self->database_id = batch.database_id;
     self->revision = batch.revision;
     self->bytes_count = (uint16_t)event->bytes_count;

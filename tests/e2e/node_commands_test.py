@@ -139,9 +139,18 @@ def expect_standing_still(node, number, what):
     return after
 
 
+def notice_is_shown(node):
+    """Two bars across the whole display, in its pages 1 and 6; see tests/vectors/display/notice.txt."""
+    picture = bytes.fromhex(demo.ask(node.socket, "oled").strip())
+    return all(byte & 0xC0 == 0xC0 for byte in picture[128:256]) and all(
+        byte & 0x03 == 0x03 for byte in picture[6 * 128 : 7 * 128]
+    )
+
+
 def relays_move(node, broker):
     node.order(broker, LOCK, 2)
     expect(node.relays()["3"] == "open" and node.relays()["2"] == "closed", f"relays are {node.relays()}")
+    wait_until("the display shows the command", lambda: notice_is_shown(node), 3)
     expect(node.meter(3)["relay_reasons"] == ["locked"], f"reasons: {node.meter(3)}")
     expect_standing_still(node, 3, "behind an open relay")
     node.order(broker, UNLOCK, 2)
@@ -162,7 +171,26 @@ def credit_runs_out(node, broker):
     expect(-20 <= meter["balance_wh"] <= 0, f"cut at {meter['balance_wh']} Wh")
     expect(meter["life_pulses"] - life == CREDIT_WH - meter["balance_wh"], f"{meter} after {life}")
     expect(node.relays()["1"] == "open", f"relays are {node.relays()}")
+    types_a_wrong_code(node)
     return meter["life_pulses"]
+
+
+def types_a_wrong_code(node):
+    """By the button alone: menu, third line, the only prepaid meter, nine zeros, OK."""
+
+    def press(kind, times=1):
+        for _ in range(times):
+            answer = demo.ask(node.socket, f"button {kind}")
+            expect(answer.startswith("ok"), f"button {kind}: {answer}")
+
+    wait_until("the last command's notice is over", lambda: not notice_is_shown(node), 10)
+    press("long")  # a dark display is lit by it, a lit one shows the menu
+    press("short", 2)
+    press("long", 1 + 9)
+    expect(node.meter(1)["lock_out_s"] == 0, "a code was taken before OK")
+    press("long")
+    expect(notice_is_shown(node), "there is no answer to the code")
+    expect(node.meter(1)["lock_out_s"] > 0, f"the code was not judged: {node.meter(1)}")
 
 
 def restarts(node, broker, life):

@@ -245,6 +245,7 @@ def console_is_clear(node):
         code, output, _ = harness.run_program("ctl", "--socket", node.socket, *words)
         return code, output.decode().strip() if isinstance(output, bytes) else output.strip()
 
+    node.wait("the lock-out is over", lambda status: status["meters"][0]["lock_out_s"] == 0)
     code, text = says("token", "flat-1", "123", "456", "789")
     expect(code == 1 and text.startswith("wrong token; ") and text.endswith("s until the next try"), f"{code} {text}")
     code, text = says("token", "8", "123456789")

@@ -278,13 +278,14 @@ int64_t node_panel_poll(node_panel_t *self, const node_panel_life_t *life, bool 
     return self->draw_due_us;
 }
 
-// A whole press that ends now, or as soon as it cannot be taken for bounce of the one before.
+// A whole press that ends now. Lines do not bounce: what comes right behind it is meant.
 static void press(node_panel_t *self, int64_t held_us, int64_t real_now_us) {
+    mm_us_t clean_us = real_now_us - (int64_t)MM_PANEL_BOUNCE_MS * 1000;
     mm_panel_on_button(&self->panel, false, &self->model, real_now_us);
-    int64_t earliest_us = self->panel.released_at + (int64_t)MM_PANEL_BOUNCE_MS * 1000;
-    int64_t begin_us = real_now_us - held_us > earliest_us ? real_now_us - held_us : earliest_us;
-    mm_panel_on_button(&self->panel, true, &self->model, begin_us);
-    mm_panel_on_button(&self->panel, false, &self->model, begin_us + held_us);
+    self->panel.released_at = clean_us - held_us;
+    mm_panel_on_button(&self->panel, true, &self->model, real_now_us - held_us);
+    mm_panel_on_button(&self->panel, false, &self->model, real_now_us);
+    self->panel.released_at = clean_us;
 }
 
 bool node_panel_handle(node_panel_t *self, const char *line, const node_panel_life_t *life, bool router_up, mm_us_t now,

@@ -27,7 +27,7 @@ from demo import Site, ask_status, child_processes, free_port, get_json, is_aliv
 from harness import expect, fail, run_program, wait_until
 
 OK, CHECK_FAILED, USAGE, ENVIRONMENT, NO_ANSWER = 0, 1, 2, 3, 4
-COMMANDS = ["demo", "node", "hq", "status", "ctl", "readings", "decode"]
+COMMANDS = ["demo", "node", "hq", "status", "ctl", "oled", "readings", "decode"]
 BEGIN_S = truth.parse_utc("2016-05-30T00:00:00Z")
 
 

@@ -135,6 +135,14 @@ def check_keys():
     print(f"ok   {len(keys)} keys of the guide exist")
 
 
+def check_pictures():
+    tool = os.path.join(SOURCE, "tools", "display-pictures")
+    done = subprocess.run([sys.executable, tool, "--check"], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        fail(done.stderr.strip())
+    print("ok  ", done.stdout.strip())
+
+
 def check_links():
     for path in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"):
         for target in re.findall(r"\]\(([^)#]+)\)", read(path)) + re.findall(r"`((?:docs|tests|hq|ports|meshmeter|web"
@@ -146,6 +154,7 @@ def check_links():
 
 
 check_links()
+check_pictures()
 check_keys()
 check_options()
 check_readme_commands()

@@ -139,9 +139,18 @@ def expect_standing_still(node, number, what):
     return after
 
 
+def notice_is_shown(node):
+    """Two bars across the whole display, in its pages 1 and 6; see tests/vectors/display/notice.txt."""
+    picture = bytes.fromhex(demo.ask(node.socket, "oled").strip())
+    return all(byte & 0xC0 == 0xC0 for byte in picture[128:256]) and all(
+        byte & 0x03 == 0x03 for byte in picture[6 * 128 : 7 * 128]
+    )
+
+
 def relays_move(node, broker):
     node.order(broker, LOCK, 2)
     expect(node.relays()["3"] == "open" and node.relays()["2"] == "closed", f"relays are {node.relays()}")
+    wait_until("the display shows the command", lambda: notice_is_shown(node), 3)
     expect(node.meter(3)["relay_reasons"] == ["locked"], f"reasons: {node.meter(3)}")
     expect_standing_still(node, 3, "behind an open relay")
     node.order(broker, UNLOCK, 2)

@@ -536,6 +536,91 @@ static void test_setup_every_refused_call(void **state) {
     }
 }
 
+// The newest image of the registers is lost: what follows from an installation is in the journal, and is redone once.
+static void test_setup_image_that_is_lost(void **state) {
+    (void)state;
+    static uint8_t images[sizeof world.fram];
+    give_network(1);
+    enter();
+    memcpy(images, world.fram, sizeof images);
+    mm_installation_t wanted = site_installation();
+    assert_int_equal(install(&wanted), MM_OK);
+    (void)setup_poll();
+    memcpy(world.fram, images, sizeof images);
+    setup_reboot();
+    control_sync();
+    (void)setup_poll();
+    assert_int_equal(desk.control.installation_told, 1);
+    assert_int_equal(count_installations(1, NULL), 1);
+    assert_string_equal(world.metering.options.meters[0].id, "M0");
+    assert_string_equal(world.metering.options.meters[5].id, "M5");
+    assert_int_equal(desk.control.credits[0].limits.warning_wh, 2000);
+    assert_books_balance(0);
+    assert_int_equal(answer_of(confirm_revision(1))->status, MM_RESULT_DONE);
+    (void)setup_poll();
+    assert_true(desk.relay_closed[5]);
+    // Prepayment of one meter ends, of the other one begins; then HQ asks again, and the image with all of it is lost.
+    enter();
+    memcpy(images, world.fram, sizeof images);
+    wanted.channels[0].prepaid = false;
+    wanted.channels[5].prepaid = true;
+    assert_int_equal(install(&wanted), MM_OK);
+    (void)setup_poll();
+    sealed_t sealed = seal(MM_COMMAND_REINSTALL, MM_COMMAND_WHOLE_NODE, NULL);
+    assert_int_equal(take(&sealed), MM_OK);
+    assert_true(desk.control.installation_due);
+    memcpy(world.fram, images, sizeof images);
+    setup_reboot();
+    assert_true(desk.control.installation_due);
+    control_sync();
+    (void)setup_poll();
+    assert_false(desk.control.credits[0].prepaid);
+    assert_true(desk.control.credits[5].prepaid);
+    const mm_installation_record_t *record = NULL;
+    assert_int_equal(count_installations(2, &record), 2);
+    assert_true(record->repeated);
+    assert_false(desk.control.installation_due);
+    assert_books_balance(5);
+    assert_int_equal(count_answers(sealed.id, NULL), 1);
+}
+
+static unsigned logged;
+
+static void note_log(void *context, mm_log_level_t level, const char *message, const char *first_name, int64_t first,
+                     const char *second_name, int64_t second) {
+    (void)context, (void)first_name, (void)first, (void)second_name, (void)second;
+    assert_int_equal(level, MM_LOG_ERROR);
+    assert_true(strlen(message) > 10);
+    logged++;
+}
+
+static void test_setup_says_what_is_wrong(void **state) {
+    (void)state;
+    const mm_log_t log = {note_log, NULL};
+    logged = 0;
+    bench.setup.log = &log;
+    enter();
+    mm_installation_t wanted = site_installation();
+    world.fail_from_call = world.call_count;
+    assert_int_equal(install(&wanted), MM_ERR_STORAGE);
+    world.fail_from_call = NEVER;
+    assert_int_equal(logged, 1);
+    // Control without a state answers later; the installation waits for it.
+    assert_int_equal(install(&wanted), MM_OK);
+    desk.control.usable = false;
+    desk.control.retry_at = desk_now() + 100 * US;
+    (void)mm_setup_poll(&bench.setup, desk_now());
+    assert_true(mm_setup_is_applying(&bench.setup));
+    const mm_command_body_t body = {.mode = {true}};
+    assert_int_equal(mm_control_install(&desk.control, MM_COMMAND_MODE, 5, &body, desk_now()), MM_ERR_BUSY);
+    desk.control.usable = true;
+    const mm_command_body_t impossible = {.update = {.has_id = false}};
+    assert_int_equal(mm_control_install(&desk.control, MM_COMMAND_UPDATE, 5, &impossible, desk_now()), MM_ERR_ARG);
+    const mm_command_body_t twin = {.update = {.has_id = true, .id = "M5"}};
+    assert_int_equal(mm_control_install(&desk.control, MM_COMMAND_UPDATE, 0, &twin, desk_now()), MM_ERR_ARG);
+    expect_assert_failure((void)mm_setup_is_fixed(&bench.setup, MM_CHANNELS));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_setup_from_the_box_to_the_wall, setup_with_fram),
@@ -556,6 +641,8 @@ int main(void) {
         cmocka_unit_test_setup(test_setup_later_version_is_kept, setup_commissioned),
         cmocka_unit_test_setup(test_setup_storage_that_refuses, setup_with_fram),
         cmocka_unit_test(test_setup_every_refused_call),
+        cmocka_unit_test_setup(test_setup_image_that_is_lost, setup_with_fram),
+        cmocka_unit_test_setup(test_setup_says_what_is_wrong, setup_commissioned),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -57,7 +57,7 @@ bool mmi_control_has_meter(const mm_control_t *self, uint8_t channel) {
 uint8_t mmi_control_meters(const mm_control_t *self) {
     uint8_t channels = 0;
     for (uint8_t channel = 0; channel < MM_CHANNELS; channel++) {
-        channels |= mmi_control_has_meter(self, channel) ? (uint8_t)(1u << channel) : 0;
+        channels = (uint8_t)(channels | (mmi_control_has_meter(self, channel) ? 1u << channel : 0u));
     }
     return channels;
 }

@@ -256,8 +256,8 @@ static void put_installed_meters(mm_writer_t *writer, const mm_installation_reco
     for (uint8_t channel = 0; channel < MM_CHANNELS; channel++) {
         bool is_present = installation->channels[channel].id[0] != '\0';
         MM_ASSERT(is_present || !installation->channels[channel].prepaid);
-        present |= is_present ? (uint8_t)(1u << channel) : 0;
-        prepaid |= installation->channels[channel].prepaid ? (uint8_t)(1u << channel) : 0;
+        present = (uint8_t)(present | (is_present ? 1u << channel : 0u));
+        prepaid = (uint8_t)(prepaid | (installation->channels[channel].prepaid ? 1u << channel : 0u));
     }
     mm_put_u8(writer, present);
     mm_put_u8(writer, prepaid);

@@ -18,7 +18,8 @@ NO_ANSWER, USAGE = 4, 2
 
 
 def golden(name):
-    with open(os.path.join(harness.source_directory(), "tests/vectors/display", f"{name}.txt"), encoding="ascii") as file:
+    path = os.path.join(harness.source_directory(), "tests/vectors/display", f"{name}.txt")
+    with open(path, encoding="ascii") as file:
         return [[dot == "#" for dot in line.rstrip("\n")] for line in file]
 
 
@@ -36,8 +37,8 @@ def start_node(directory):
         file.write("00112233445566778899aabbccddeeff" * 2 + "\n")
     with open(config, "w", encoding="ascii") as file:
         file.write(
-            "site = linden-street-7\nmac = 02:6d:6d:0a:b1:c2\nrelays = file\npulses = stdin\nmeter.1 = 1-flat-1,1000,0\n"
-            f"state = {directory}/state\ncontrol = {socket_path}\ndisplay = {directory}/oled\nmesh_key_file = {key}\n"
+            "site = linden-street-7\nmac = 02:6d:6d:0a:b1:c2\nrelays = file\npulses = stdin\n"
+            f"meter.1 = 1-flat-1,1000,0\nstate = {directory}/state\ncontrol = {socket_path}\ndisplay = {directory}/oled\nmesh_key_file = {key}\n"
             f"mesh_listen = 127.0.0.1:{port}\nmesh_peers = 127.0.0.1:{port}\nbroker = mqtt://127.0.0.1:1\n"
         )
     with open(os.path.join(directory, "log"), "wb") as log:

@@ -171,7 +171,26 @@ def credit_runs_out(node, broker):
     expect(-20 <= meter["balance_wh"] <= 0, f"cut at {meter['balance_wh']} Wh")
     expect(meter["life_pulses"] - life == CREDIT_WH - meter["balance_wh"], f"{meter} after {life}")
     expect(node.relays()["1"] == "open", f"relays are {node.relays()}")
+    types_a_wrong_code(node)
     return meter["life_pulses"]
+
+
+def types_a_wrong_code(node):
+    """By the button alone: menu, third line, the only prepaid meter, nine zeros, OK."""
+
+    def press(kind, times=1):
+        for _ in range(times):
+            answer = demo.ask(node.socket, f"button {kind}")
+            expect(answer.startswith("ok"), f"button {kind}: {answer}")
+
+    wait_until("the last command's notice is over", lambda: not notice_is_shown(node), 10)
+    press("long")  # a dark display is lit by it, a lit one shows the menu
+    press("short", 2)
+    press("long", 1 + 9)
+    expect(node.meter(1)["lock_out_s"] == 0, "a code was taken before OK")
+    press("long")
+    expect(notice_is_shown(node), "there is no answer to the code")
+    expect(node.meter(1)["lock_out_s"] > 0, f"the code was not judged: {node.meter(1)}")
 
 
 def restarts(node, broker, life):
@@ -226,6 +245,7 @@ def console_is_clear(node):
         code, output, _ = harness.run_program("ctl", "--socket", node.socket, *words)
         return code, output.decode().strip() if isinstance(output, bytes) else output.strip()
 
+    node.wait("the lock-out is over", lambda status: status["meters"][0]["lock_out_s"] == 0)
     code, text = says("token", "flat-1", "123", "456", "789")
     expect(code == 1 and text.startswith("wrong token; ") and text.endswith("s until the next try"), f"{code} {text}")
     code, text = says("token", "8", "123456789")

@@ -149,8 +149,8 @@ static void test_specimen(void **state) {
     assert_golden(&s_canvas, "font-small");
     mm_canvas_clear(&s_canvas);
     (void)mm_canvas_text(&s_canvas, 0, 0, MM_FONT_HUGE, "01234567");
-    (void)mm_canvas_text(&s_canvas, 0, 26, MM_FONT_HUGE, "89ABCDEF");
-    (void)mm_canvas_text(&s_canvas, 0, 50, MM_FONT_LARGE, "0123456789");
+    (void)mm_canvas_text(&s_canvas, 0, 24, MM_FONT_HUGE, "89ABCDEF");
+    (void)mm_canvas_text(&s_canvas, 0, 48, MM_FONT_LARGE, "0123456789");
     assert_golden(&s_canvas, "font-large");
 }
 

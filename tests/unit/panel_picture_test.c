@@ -86,6 +86,17 @@ static void test_menu(void **state) {
     shows(&model, "ll", "network");
     shows(&model, "lls", "mesh");
     shows(&model, "llss", "info");
+    mm_panel_model_t alone = model;
+    alone.attached = false;
+    alone.time_known = false;
+    shows(&alone, "ll", "network-alone");
+    shows(&alone, "lls", "mesh-alone");
+    alone.is_root = true;
+    alone.router_up = true;
+    alone.version = NULL;
+    shows(&alone, "ll", "network-root");
+    shows(&alone, "lls", "mesh-root");
+    shows(&alone, "llss", "info-unknown");
     shows(&model, "lssl", "token-meter");
     shows(&model, "lssll", "token-empty");
     shows(&model,
@@ -101,6 +112,8 @@ static void test_menu(void **state) {
           "llllllll"
           "sl",
           "token-nine");
+    shows(&model, "lssllssssssssss", "token-leave");
+    shows(&model, "lsslllssssssssss", "token-delete");
     shows(&model, "lsssl", "emergency-sure");
     shows(&model, "lsssls", "emergency-sure-yes");
     shows(&model, "lssssssl", "configure-sure");

@@ -61,6 +61,6 @@ export function Display({ node, revision }) {
     return html`<figure class="display">
         <canvas ref=${canvas} width=${WIDTH} height=${HEIGHT} role="img"
             aria-label=${`Display of ${node}: ${text}`}>Display of the node: ${text}</canvas>
-        <figcaption class="muted">${isDark ? 'Dark. ' : ''}What it says, as text: <code>meshmeter oled</code>.</figcaption>
+        <figcaption class="muted">${isDark ? 'Dark. ' : ''}In a terminal: <code>meshmeter oled</code></figcaption>
     </figure>`;
 }

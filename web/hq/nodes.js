@@ -63,7 +63,10 @@ function NodeRow({ node, data, now_s, tz, revision }) {
     ${
         open &&
         html`<tr role="row" class="more-row" id=${id}><td role="cell" colspan=${COLUMNS.length}>
-        ${data.status.displays && html`<section><h3>Display</h3><${Display} node=${node.mac} revision=${revision} /></section>`}
+        ${
+            data.status.displays &&
+            html`<section><h3>Display</h3><${Display} node=${node.mac} revision=${revision} /></section>`
+        }
         <div class="columns three">
             <section><h3>Counters since start</h3><${Counters} counters=${node.counters} /></section>
             <section><h3>Gaps</h3><${Gaps} node=${node.mac} revision=${key} /></section>

@@ -372,10 +372,12 @@ static void print_next_steps(const demo_t *demo) {
            "    1. %s provision --state %s node-%u\n"
            "    2. open its own page: http://127.0.0.1:%u/\n"
            "    3. its display, with the number: %s oled --state %s node-%u\n"
-           "    4. as headquarters, the code for that number: %s code NUMBER --state %s --mac 02:6d:6d:00:00:%02x --caller ME\n"
-           "    5. type the code and the meters on its page, then confirm the installation on HQ's page\n\n",
+           "    4. as headquarters, the code for that number: %s code NUMBER --state %s --mac 02:6d:6d:00:00:%02x "
+           "--caller ME\n"
+           "    5. type the code and the meters on its page, then confirm the installation on HQ's page\n"
+           "       (or: MM_STATE=%s %s confirm ID)\n\n",
            o->nodes, demo->program, state, o->nodes, demo->configurator_port, demo->program, state, o->nodes,
-           demo->program, state, o->nodes);
+           demo->program, state, o->nodes, state, demo->program);
 }
 
 static void print_where(const demo_t *demo) {

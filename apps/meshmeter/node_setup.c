@@ -10,11 +10,13 @@
 #include "linux/linux_crypto.h"
 #include "linux/linux_entropy.h"
 #include "linux/linux_log.h"
+#include "linux/linux_mqtt.h"
 #include "meshmeter/form.h"
 
 // Two would do; more are worn less.
 #define SECTOR_COUNT 4
 #define PARKED_SITE "parked"
+#define NO_BROKER "mqtt://127.0.0.1:1883"
 
 // --- start ---------------------------------------------------------------------------------------------------------
 
@@ -26,7 +28,7 @@ static void use_no_network(node_config_t *config) {
     config->mesh_group[0] = '\0';
     config->router_up = false;
     if (config->broker[0] == '\0') {
-        snprintf(config->broker, sizeof config->broker, "mqtt://127.0.0.1:1883"); // never asked: there is no way out
+        snprintf(config->broker, sizeof config->broker, NO_BROKER); // never asked: there is no way out
     }
     mm_linux_entropy(config->mesh_key, sizeof config->mesh_key);
     config->has_mesh_key = true;
@@ -37,8 +39,14 @@ static void use_network(node_config_t *config, const mm_network_t *network) {
     if (config->mesh_id[0] == '\0') {
         snprintf(config->mesh_id, sizeof config->mesh_id, "%s", network->site);
     }
+    // A network may have come through the mesh, from a node that takes other addresses: this one must start all the
+    // same.
+    bool good = mm_linux_mqtt_url_is_good(network->broker_url);
+    if (!good) {
+        mm_linux_log(MM_LOG_ERROR, "the broker of the network is no address that this system takes");
+    }
     if (config->broker[0] == '\0') {
-        snprintf(config->broker, sizeof config->broker, "%s", network->broker_url);
+        snprintf(config->broker, sizeof config->broker, "%s", good ? network->broker_url : NO_BROKER);
     }
     snprintf(config->broker_user, sizeof config->broker_user, "%s", network->broker_user);
     snprintf(config->broker_password, sizeof config->broker_password, "%s", network->broker_password);
@@ -127,7 +135,8 @@ mm_us_t node_setup_poll(node_setup_t *self, mm_us_t now) {
     // However it came or went: what is open now belongs to the network of the start.
     bool changed = present->has_network != self->configuration.has_network ||
                    (present->has_network && present->network.revision != self->configuration.network.revision);
-    if (changed && !self->restart_due) {
+    // An installer at work is not thrown out for it.
+    if (changed && !self->setup.session && !self->restart_due) {
         self->restart_due = true;
         mm_linux_log(MM_LOG_INFO, "another network: the node starts again in it");
     }
@@ -263,6 +272,9 @@ static bool is_proved(node_setup_t *self, const mm_form_t *form, mm_linux_answer
 static void take_network(node_setup_t *self, const mm_form_t *form, mm_us_t now, mm_linux_answer_t *answer) {
     mm_network_t network;
     const char *wrong = read_network(form, &network);
+    if (wrong == NULL && !mm_linux_mqtt_url_is_good(network.broker_url)) {
+        wrong = "broker_url";
+    }
     mm_err_t err = wrong == NULL ? mm_setup_take_network(&self->setup, &network, now) : MM_ERR_ARG;
     if (err == MM_OK) {
         mm_linux_answer_print(answer, "ok the node has the network of site %s and starts again\n", network.site);

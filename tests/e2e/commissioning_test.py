@@ -3,12 +3,16 @@
 """A node from the box to the wall, with the real program: a network is handed over, an installer types on the node's
 own page in a browser, HQ confirms, the node runs; meanwhile wrong codes, used nonces and kill -9 at every stage."""
 
+import contextlib
+import http.client
 import json
 import os
 import re
 import subprocess
 import sys
+import threading
 import urllib.error
+import urllib.parse
 import urllib.request
 
 sys.dont_write_bytecode = True
@@ -221,5 +225,159 @@ def start_again(node):
     wait_until("and has been at the broker", lambda: (node.site.status(NODE) or {}).get("sessions_clean"), WAIT_S)
 
 
+class Alone:
+    """One node without a site, started and ended by hand."""
+
+    SECRET = "mi mama me mima mucho"
+
+    def __init__(self, sync="no"):
+        self.directory = harness.temporary_directory()
+        self.control = self.path("control")
+        self.private("device.key", "5a" * 32)
+        self.private("label", "label-7731")
+        self.private("secret", self.SECRET)
+        self.private("mesh.key", "c3" * 32)
+        self.private("broker.password", "gateway:a b&c=d%")
+        keys = {
+            "mac": "02:00:00:00:00:07",
+            "state": self.path("state"),
+            "control": self.control,
+            "pulses": "stdin",
+            "storage_sync": sync,
+            "device_key_file": self.path("device.key"),
+            "commissioning": "yes",
+            "configurator": "127.0.0.1:0",
+            "pop_file": self.path("label"),
+            "challenge": "legacy",
+            "legacy_secret_file": self.path("secret"),
+        }
+        self.private("node.conf", "\n".join(f"{key} = {value}" for key, value in keys.items()))
+        self.process = None
+        self.start()
+
+    def path(self, name):
+        return os.path.join(self.directory, name)
+
+    def private(self, name, text):
+        with open(os.open(self.path(name), os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="utf-8") as file:
+            file.write(text + "\n")
+
+    def start(self):
+        self.process = harness.start_process(
+            [harness.program(), "node", "--config", self.path("node.conf")], stdin=subprocess.PIPE
+        )
+        wait_until("the node answers", self.setup, WAIT_S)
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait(10)
+        self.start()
+
+    def setup(self):
+        answer = ask(self.control, "setup")
+        return json.loads(answer) if answer and answer.startswith("{") else None
+
+    def provision(self, *more):
+        return harness.run_program(
+            "provision", "--socket", self.control, "--pop-file", self.path("label"), "--site", "house-9",
+            "--mesh-key-file", self.path("mesh.key"), "--broker", "mqtt://127.0.0.1:1",
+            "--broker-password-file", self.path("broker.password"), *more
+        )  # fmt: skip
+
+    def state(self):
+        return json.loads(urllib.request.urlopen(self.setup()["page"] + "api/state", timeout=5).read())
+
+    def try_code(self, code):
+        request = urllib.request.Request(self.setup()["page"] + "api/code", data=f"code={code}".encode(), method="POST")
+        try:
+            with urllib.request.urlopen(request, timeout=5) as answer:
+                return answer.status, json.loads(answer.read())
+        except urllib.error.HTTPError as error:
+            return error.code, json.loads(error.read())
+
+
+    def code(self):
+        got, out, err = harness.run_program(
+            "code", self.setup()["number"], "--legacy", "--secret-file", self.path("secret")
+        )
+        match = re.search(r"\b([0-9a-f]{4}) ?([0-9a-f]{4})\b", out)
+        expect(got == 0 and match, f"no code: {got} {out}{err}")
+        return match.group(1) + match.group(2)
+
+
+INSTALLATION = {
+    "node_no": "12",
+    "installer": "the test",
+    "meter_id_1": "K-1",
+    "pulse_constant_1": "1000",
+    "start_wh_1": "5000",
+}
+
+
+def killed_while_it_stores():
+    """What was answered is stored, what is stored is whole, and nothing is stored twice."""
+    node = Alone(sync="yes")  # storing takes its time then
+    expect(node.provision()[0] == 0, "the network is taken")
+    wait_until("it goes on in its network", lambda: (s := node.setup()) and s["phase"] == "provisioned", WAIT_S)
+    revision = 0
+    answered = 0
+    for attempt in range(24):
+        status, session = node.try_code(node.code())
+        expect(status == 200, f"a session: {session}")
+        fields = dict(INSTALLATION, nonce=session["nonce"], address=f"street {attempt}")
+        body = urllib.parse.urlencode(fields).encode()
+        url = node.setup()["page"] + "api/configuration"
+        got = []
+
+        def post(url=url, body=body, got=got):
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                with urllib.request.urlopen(urllib.request.Request(url, data=body, method="POST"), timeout=5) as answer:
+                    got.append(json.loads(answer.read())["revision"])
+
+        poster = threading.Thread(target=post)
+        poster.start()
+        poster.join(attempt * 0.0005)  # from before the request has arrived to after it was answered
+        node.kill()
+        poster.join(10)
+        setup = node.setup()
+        expect(setup["revision"] in (revision, revision + 1), f"revision {revision}, then {setup}")
+        expect(not got or got[0] == setup["revision"] == revision + 1, f"answered {got}, but then {setup}")
+        expect(setup["phase"] == ("awaiting" if setup["revision"] else "provisioned"), f"the phase of {setup}")
+        revision = setup["revision"]
+        answered += len(got)
+    meters = wait_until("its meter is there", lambda: json.loads(ask(node.control, "status"))["meters"], WAIT_S)
+    expect([(meter["id"], meter["energy_wh"]) for meter in meters] == [("K-1", 5000)], f"the meters: {meters}")
+    note(f"     stored={revision} answered={answered} kills=24")
+    expect(0 < revision, "some were stored")
+
+
+def by_hand_with_the_originals_method():
+    node = Alone()
+    for wrong in (["--site", "No Site"], ["--broker", "http://x"], ["--revision", "0"]):
+        got, _, err = node.provision(*wrong)
+        expect(got == 1 and node.setup()["phase"] == "parked", f"{wrong} is refused: {got} {err}")
+    got, out, err = node.provision()
+    expect(got == 0, f"the network is taken: {out}{err}")
+    pid = node.process.pid
+    wait_until("it goes on in its network", lambda: (s := node.setup()) and s["phase"] == "provisioned", WAIT_S)
+    expect(node.process.poll() is None and node.process.pid == pid, "the same process, executed anew")
+    status = json.loads(ask(node.control, "status"))
+    expect(status["site"] == "house-9", f"its site is {status['site']}")
+    first = node.setup()["number"]
+    for attempt in range(5):
+        got, answer = node.try_code(f"0000000{attempt}")
+        expect(got == 403 and answer["verdict"] == "wrong", f"a wrong code: {got} {answer}")
+    expect(answer["wait_s"] == 10, f"the fifth locks out for 10 s: {answer}")
+    expect(node.setup()["number"] != first, "and there is another number")
+    got, answer = node.try_code("00000000")
+    expect(got == 429 and 0 < answer["wait_s"] <= 10, f"locked out: {got} {answer}")
+    node.kill()
+    expect(node.state()["wait_s"] > 0, "a restart does not end the lock-out")
+    wait_until("the lock-out ends", lambda: node.state()["wait_s"] == 0, 20, 0.2)
+    got, answer = node.try_code(node.code().upper())
+    expect(got == 200 and answer["verdict"] == "good", f"the good code: {got} {answer}")
+    expect(node.setup()["phase"] == "configuring", "a session is under way")
+
+
 if __name__ == "__main__":
-    harness.main(from_the_box_to_the_wall)
+    harness.main(by_hand_with_the_originals_method, killed_while_it_stores, from_the_box_to_the_wall)

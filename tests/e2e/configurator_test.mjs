@@ -277,8 +277,25 @@ async function anAnswerThatIsLost({ open, node }) {
     node.dropAnswer = true;
     await page.click('#store');
     await untilStep(page, 'done'); // it was stored, and the page finds that out
+    await untilText(page, '#message', /is stored/);
+    assert.equal(await page.evaluate(() => sessionStorage.getItem('meshmeter-draft')), null);
     assert.equal(node.stored.meter_id_1, 'A-100');
     assert.equal(posts(node, '/api/configuration').length, 1);
+    // The same with problems in the answer: the session is still open, and only the lost answer could go on with it.
+    await page.click('#again');
+    await enter(page);
+    await fillPlace(page, { ...PLACE, parish: '60' });
+    await fillMeter(page, 0, 'A-100', '1000', '5');
+    await review(page);
+    node.problems = [{ field: 'address', what: 'is wrong' }];
+    node.dropAnswer = true;
+    await page.click('#store');
+    await untilText(page, '#message', /did not answer/);
+    await page.click('#store');
+    await untilText(page, '#busy-title', /Your session is still open/);
+    node.session = null;
+    await enter(page);
+    assert.equal(await page.inputValue('#parish'), '60');
 }
 
 async function theSessionIsOver({ open, node }) {

@@ -88,6 +88,7 @@ export class FakeNode {
                       number_left_s: Math.max(0, Math.ceil((this.numberUntil - Date.now()) / 1000)),
                   }),
             wait_s: Math.max(0, Math.ceil((this.lockedUntil - Date.now()) / 1000)),
+            ...(this.values.revision > 0 ? { revision: this.values.revision } : {}),
             session: this.session !== null,
             ...(this.session ? { session_left_s: this.sessionLeft() } : {}),
         };
@@ -130,7 +131,8 @@ export class FakeNode {
         this.stored = Object.fromEntries(form);
         this.session = null;
         this.phase = 'awaiting';
-        return [200, { revision: this.values.revision + 1, ...(form.has('router_name') ? { router: 'refused' } : {}) }];
+        this.values.revision++;
+        return [200, { revision: this.values.revision, ...(form.has('router_name') ? { router: 'refused' } : {}) }];
     }
 
     answer(method, path, nonce, form) {

@@ -55,7 +55,8 @@ typedef struct {
     int64_t remainder_milli; ///< kept for the meter's next purchase, after this one: 1/1000 minor units
     int64_t created_us;
     int64_t ended_us;  ///< applied, void or lost; 0 = open
-    char ended_by[24]; ///< "network", "token", "void", "new era", "passed over", "count taken", "unknown form"; "" = open
+    char ended_by[24]; ///< "network", "token", "void", "new era", "passed over", "count taken", "unknown form"; "" =
+                       ///< open
     char request[MM_VENDING_REQUEST_CHARS_MAX + 1];
     char operator_name[MM_VENDING_OPERATOR_CHARS_MAX + 1];
     bool repeated; ///< the request was known

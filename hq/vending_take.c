@@ -103,8 +103,8 @@ static bool read_meter(sqlite3 *db, int64_t node_id, uint8_t channel, mmi_hq_pur
     return mmi_sql_end(&query);
 }
 
-// Whether a record of this purchase's count is of this purchase: one that came by a command names it. A database that was
-// restored from a copy gives numbers and counts of purchases once more, but never those of commands.
+// Whether a record of this purchase's count is of this purchase: one that came by a command names it. A database that
+// was restored from a copy gives numbers and counts of purchases once more, but never those of commands.
 static bool is_of(const mm_credit_record_t *credit, const mmi_hq_purchase_t *purchase) {
     bool names_it = credit->purchase_id == 0 || credit->purchase_id == (uint64_t)purchase->id;
     int64_t command = (int64_t)credit->command_id;
@@ -142,10 +142,9 @@ static bool find_purchase(taking_t *self) {
         return true;
     }
     // The meter has taken the count for another one, and takes none twice.
-    return !is_open(&found) ||
-           (lose_one(self->db, &found, "count taken", self->received_us) &&
-            mmi_hq_incident(self->db, self->node_id, "purchase_count_taken", credit->channel, credit->count, found.id,
-                            found.amount_wh, self->received_us));
+    return !is_open(&found) || (lose_one(self->db, &found, "count taken", self->received_us) &&
+                                mmi_hq_incident(self->db, self->node_id, "purchase_count_taken", credit->channel,
+                                                credit->count, found.id, found.amount_wh, self->received_us));
 }
 
 // What the meter's balance moved by without a purchase.

@@ -8,9 +8,9 @@
 #include "app.h"
 
 static void print_installations_help(void) {
-    puts("usage: meshmeter installations [--state STATE] [--json] [OPTION]…\n\n"
+    puts("usage: meshmeter installations [--only STATE] [--json] [OPTION]…\n\n"
          "What installers have set up: those that wait for a confirmation first.\n\n"
-         "  --state STATE       waiting, confirmed, refused, superseded or all (all)\n"
+         "  --only STATE        waiting, confirmed, refused, superseded or all (all)\n"
          "  --json              HQ's answer as it is\n" API_CLIENT_HELP);
 }
 
@@ -44,7 +44,7 @@ typedef struct {
 
 // Exit code, or -1: go on.
 static int parse(int argc, char **argv, const char *command, void (*help)(void), options_t *chosen) {
-    static const struct option options[] = {{"state", required_argument, NULL, 's'},
+    static const struct option options[] = {{"only", required_argument, NULL, 's'},
                                             {"reason", required_argument, NULL, 'r'},
                                             {"json", no_argument, NULL, 'j'},
                                             {"help", no_argument, NULL, 'h'},
@@ -153,7 +153,7 @@ int command_installations(int argc, char **argv) {
     }
     const char *state = chosen.state != NULL ? chosen.state : "all";
     if (argc != optind || strspn(state, "abcdefghijklmnopqrstuvwxyz") != strlen(state) || strlen(state) > 16) {
-        return app_error(APP_USAGE, "installations", "no arguments, and --state as in meshmeter installations --help");
+        return app_error(APP_USAGE, "installations", "no arguments, and --only as in meshmeter installations --help");
     }
     code = api_client_open(&client, "installations", &chosen.client);
     if (code != APP_OK) {

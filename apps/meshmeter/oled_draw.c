@@ -27,7 +27,7 @@ bool oled_parse(const char *text, uint8_t bytes[OLED_BYTES]) {
 }
 
 static unsigned dot(const uint8_t bytes[OLED_BYTES], int x, int y) {
-    return bytes[y / 8 * MM_CANVAS_WIDTH + x] >> (y % 8) & 1U;
+    return (unsigned)bytes[y / 8 * MM_CANVAS_WIDTH + x] >> (y % 8) & 1U;
 }
 
 static char *put(char *at, const char *text) {

@@ -140,7 +140,7 @@ def expect_closed_to_strangers(node):
 
 def waiting_installations(node):
     environment = dict(os.environ, MM_STATE=node.site.state)
-    got, out, err = harness.run_program("installations", "--state", "waiting", "--json", env=environment)
+    got, out, err = harness.run_program("installations", "--only", "waiting", "--json", env=environment)
     expect(got == 0, f"installations: {out}{err}")
     return [entry for entry in json.loads(out)["installations"] if entry["node"] == MAC]
 

@@ -145,7 +145,7 @@ def codes_and_installations():
     expect("installations" not in run(OK, "installations", *hq.options), "there is an installation")
     answer = json.loads(run(OK, "installations", "--json", *hq.options))
     expect(answer == {"installations": [], "auto_confirm": []}, f"{answer}")
-    run(USAGE, "installations", "--state", "open", *hq.options, says="state must be")
+    run(USAGE, "installations", "--only", "open", *hq.options, says="state must be")
     run(USAGE, "confirm", "1", *hq.options, says="none of this number")
     run(USAGE, "refuse", "1", "--reason", "no", *hq.options, says="none of this number")
     run(USAGE, "refuse", "1", *hq.options, says="--reason")

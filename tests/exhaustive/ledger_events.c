@@ -149,8 +149,8 @@ static void execute(const char *sql) {
 static uint64_t command_of(uint8_t movement, int64_t purchase_id) {
     sqlite3_stmt *query = NULL;
     uint64_t command = 0;
-    if (purchase_id != 0 && sqlite3_prepare_v2(s_world.db, "SELECT command, void_command FROM purchase WHERE id = ?", -1,
-                                               &query, NULL) == SQLITE_OK) {
+    if (purchase_id != 0 && sqlite3_prepare_v2(s_world.db, "SELECT command, void_command FROM purchase WHERE id = ?",
+                                               -1, &query, NULL) == SQLITE_OK) {
         sqlite3_bind_int64(query, 1, purchase_id);
         if (sqlite3_step(query) == SQLITE_ROW) {
             command = (uint64_t)sqlite3_column_int64(query, movement == MM_MOVEMENT_VOID ? 1 : 0);

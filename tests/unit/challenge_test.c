@@ -357,7 +357,8 @@ static void test_challenge_denies_in_every_other_state(void **state) {
 
 static void test_challenge_names(void **state) {
     (void)state;
-    static const char *const names[] = {"good", "wrong", "no_form", "expired", "locked_out", "no_key", "state", "storage", "unknown"};
+    static const char *const names[] = {"good",   "wrong", "no_form", "expired", "locked_out",
+                                        "no_key", "state", "storage", "unknown"};
     for (int verdict = 0; verdict < 9; verdict++) {
         assert_string_equal(mm_code_verdict_name((mm_code_verdict_t)verdict), names[verdict]);
     }

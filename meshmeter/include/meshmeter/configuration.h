@@ -127,8 +127,8 @@ typedef struct {
 } mm_configuration_store_t;
 
 /// MM_OK: *configuration is the newest. MM_ERR_NOT_FOUND: virgin, *configuration is that of a parked node.
-/// MM_ERR_CORRUPT: there was one and none is whole; as virgin otherwise. MM_ERR_STORAGE: no answer. MM_ERR_VERSION: of a
-/// later version (kept). In these cases *configuration is that of a parked node, too.
+/// MM_ERR_CORRUPT: there was one and none is whole; as virgin otherwise. MM_ERR_STORAGE: no answer. MM_ERR_VERSION: of
+/// a later version (kept). In these cases *configuration is that of a parked node, too.
 mm_err_t mm_configuration_store_open(mm_configuration_store_t *self, const mm_flash_t *flash, uint32_t sector_count,
                                      mm_configuration_t *configuration);
 /// MM_ERR_STORAGE: the one before is still there (should the device have kept what it refused, the next open finds

@@ -8,8 +8,8 @@
 
 /// The parts of control: control.c (open, poll, report), control_state.c (image, era, replay), control_commands.c
 /// (taking a command), control_meter.c (UPDATE, ERASE, READ_METER), control_credit.c (prepayment, by command and
-/// typed), control_acting.c (what the platform does, trials, FORMAT), control_relay.c (reasons and relays), control_install.c (changes of
-/// an installer).
+/// typed), control_acting.c (what the platform does, trials, FORMAT), control_relay.c (reasons and relays),
+/// control_install.c (changes of an installer).
 
 /// A command being carried out on a draft of the state: nothing of it counts before it is stored.
 typedef struct {

@@ -177,7 +177,12 @@ static bool replay_unsigned(mm_control_t *self, const mm_result_record_t *result
     bool ends_acting =
         self->acting_kind == result->kind && self->acting_command_id == 0 && result->status != MM_RESULT_TRYING;
     self->acting_kind = ends_acting ? (uint8_t)MM_COMMAND_NONE : self->acting_kind;
-    return ends_acting;
+    // Limits are not among the original's commands: these are an installer's, and to set them again does no harm.
+    bool is_installers = result->kind == MM_COMMAND_LIMITS && result->status == MM_RESULT_DONE;
+    if (is_installers) {
+        replay_orders(self, result);
+    }
+    return ends_acting || is_installers;
 }
 
 static bool replay_result(mm_control_t *self, const mm_result_record_t *result, mm_us_t now) {

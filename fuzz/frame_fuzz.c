@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Frames of the mesh. What was decoded is encoded again and must decode to the same; sections and counters of later
 // versions are dropped on the way, so the first encoding may be shorter than the input, but the second must equal it.
+#include "meshmeter/command.h"
 #include "meshmeter/frame.h"
 
 #include <string.h>
@@ -46,9 +47,14 @@ static size_t decode_and_encode(const uint8_t *bytes, size_t bytes_count, uint8_
         mm_snapshot_t snapshot;
         mm_record_view_t record;
         mm_record_t decoded;
+        mm_control_report_t control;
         switch (mm_report_next(&reader, &snapshot, &record)) {
         case MM_REPORT_SNAPSHOT:
             MM_ASSERT(mm_report_put_snapshot(&report, &snapshot) == MM_OK);
+            break;
+        case MM_REPORT_CONTROL:
+            MM_ASSERT(mm_control_report_read(&reader.control, &control) == MM_OK);
+            MM_ASSERT(mm_report_put_control(&report, &control) == MM_OK);
             break;
         case MM_REPORT_RECORD:
             (void)mm_record_decode(record.type, record.payload, record.payload_bytes, &decoded);

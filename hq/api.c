@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "api.h"
 
+#include "command_detail.h"
+#include "display.h"
+
 #include "meshmeter/calendar.h"
 
 #include <cjson/cJSON.h>
@@ -173,6 +176,7 @@ static void answer_status(request_t *self) {
     mm_hq_now_t now = mm_hq_clock_now(&self->api->clock);
     add_integer(self->root, "time", now.utc_us / MICROSECONDS);
     add_integer(self->root, "speed", self->api->clock.speed > 0 ? self->api->clock.speed : 1);
+    cJSON_AddBoolToObject(self->root, "displays", self->api->displays_directory != NULL);
     cJSON *database = cJSON_AddObjectToObject(self->root, "database");
     add_integer(database, "records", count_rows(self, "SELECT records FROM total"));
     add_integer(database, "snapshots", count_rows(self, "SELECT count(*) FROM snapshot"));
@@ -188,6 +192,28 @@ static void answer_status(request_t *self) {
     add_integer(ingest, "duplicates", atomic_load(&stats->records_duplicate));
     add_integer(ingest, "pending", atomic_load(&stats->messages_pending));
     add_integer(ingest, "dropped", atomic_load(&stats->messages_dropped));
+}
+
+// "<MAC>/display" of the path.
+static void answer_display(request_t *self, const char *name) {
+    char text[32];
+    char hex[MM_DISPLAY_HEX_CHARS + 1];
+    mm_mac_t mac;
+    size_t chars = strcspn(name, "/");
+    if (self->api->displays_directory == NULL) {
+        fail(self, 404, "this HQ shows no displays; the demo's does");
+        return;
+    }
+    snprintf(text, sizeof text, "%.*s", chars < sizeof text ? (int)chars : 0, name);
+    if (!mm_mac_parse(text, &mac) || strcmp(name + chars, "/display") != 0) {
+        fail(self, 404, "no such resource; see docs/spec/api.md");
+        return;
+    }
+    if (!mm_display_read(self->api->displays_directory, mac, hex)) {
+        fail(self, 404, "this node shows no picture here");
+        return;
+    }
+    cJSON_AddStringToObject(self->root, "bytes", hex);
 }
 
 static bool add_site(void *context, const mm_query_site_t *site) {
@@ -263,9 +289,30 @@ static uint64_t power_w(const mm_query_node_t *node, size_t channel) {
     return divisor > 0 ? (uint64_t)interval->pulses[channel] * 3600000 / divisor : 0;
 }
 
+static void add_credit(cJSON *item, const mm_query_credit_t *credit) {
+    if (!credit->known) {
+        return;
+    }
+    cJSON_AddBoolToObject(item, "prepaid", credit->prepaid);
+    if (credit->prepaid) {
+        add_integer(item, "balance_wh", credit->balance_wh);
+    } else {
+        cJSON_AddNullToObject(item, "balance_wh");
+    }
+    cJSON_AddBoolToObject(item, "relay_closed", credit->relay_closed);
+    cJSON_AddItemToObject(item, "relay_reasons", mm_relay_reasons_json(credit->relay_reasons));
+    cJSON_AddBoolToObject(item, "credit_low", credit->low);
+    cJSON_AddBoolToObject(item, "emergency_taken", credit->emergency_taken);
+}
+
 static bool add_meters(void *context, const mm_query_node_t *node) {
     request_t *self = context;
     const mm_snapshot_t *snapshot = &node->snapshot;
+    mm_query_credit_t credits[MM_CHANNELS];
+    if (!mm_query_credits(self->api->query, node->id, credits)) {
+        fail(self, 503, mm_query_error(self->api->query));
+        return false;
+    }
     for (size_t channel = 0; node->has_snapshot && channel < MM_CHANNELS; channel++) {
         const mm_meter_snapshot_t *meter = &snapshot->meters[channel];
         if (meter->id[0] == '\0') {
@@ -289,6 +336,7 @@ static bool add_meters(void *context, const mm_query_node_t *node) {
         add_integer(item, "last_seen", node->last_seen_us / MICROSECONDS);
         cJSON_AddStringToObject(item, "time_trust", mm_trust_name(snapshot->time.trust));
         cJSON_AddBoolToObject(item, "legacy", false);
+        add_credit(item, &credits[channel]);
     }
     return true;
 }
@@ -475,6 +523,10 @@ static void answer_quarantine(request_t *self) {
 }
 
 static void answer(request_t *self, const char *name) {
+    if (strncmp(name, "nodes/", 6) == 0) {
+        answer_display(self, name + 6);
+        return;
+    }
     static const struct {
         const char *name;
         void (*answer)(request_t *self);

@@ -16,6 +16,7 @@ typedef struct {
     mm_query_t *query;          ///< borrowed
     const mm_hq_stats_t *stats; ///< borrowed
     mm_hq_clock_t clock;
+    const char *displays_directory; ///< display.h; NULL = none are shown
 } mm_api_t;
 
 /// Value of a query argument, or NULL.

@@ -33,8 +33,10 @@
 static const char *const s_topics[] = {"meter/+/info", "meter/911", "meter/install", "meter/disco"};
 #define TOPIC_COUNT (sizeof s_topics / sizeof s_topics[0])
 
+#define TOPIC_BYTES (MM_SITE_CHARS_MAX + 16)
+
 typedef struct {
-    char site[MM_SITE_CHARS_MAX + 1];
+    char topic[TOPIC_BYTES];
     uint8_t *bytes;
     size_t bytes_count;
     bool dirty;
@@ -79,7 +81,7 @@ struct mm_broker {
     uint64_t activity; ///< packets seen, to know whether there may be more
     int subscribe_mids[TOPIC_COUNT];
     mm_random_t random;
-    outgoing_t **outgoing; ///< in order of sites
+    outgoing_t **outgoing; ///< in order of topics
     size_t outgoing_count;
     size_t outgoing_capacity;
     size_t dirty_count;
@@ -333,8 +335,8 @@ static void on_publish(struct mosquitto *client, void *context, int mid, int cod
             item->mid = 0;
             self->inflight_count--;
             if (code >= 0x80) {
-                mm_hq_log("broker %s:%d: refuses the acknowledgement of site %s: %s; check its access list", self->host,
-                          self->port, item->site, mosquitto_reason_string(code));
+                mm_hq_log("broker %s:%d: refuses what is published on %s: %s; check its access list", self->host,
+                          self->port, item->topic, mosquitto_reason_string(code));
             }
             return;
         }
@@ -423,21 +425,21 @@ static void connect_broker(mm_broker_t *self) {
     check(self, code);
 }
 
-// --- acknowledgements
+// --- what is published
 
-void mm_broker_offer_ack(mm_broker_t *self, const char *site, const void *bytes, size_t bytes_count) {
+static void offer(mm_broker_t *self, const char *topic, const void *bytes, size_t bytes_count) {
     size_t low = 0;
     size_t high = self->outgoing_count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (strcmp(self->outgoing[middle]->site, site) < 0) {
+        if (strcmp(self->outgoing[middle]->topic, topic) < 0) {
             low = middle + 1;
         } else {
             high = middle;
         }
     }
-    uint8_t *copy = malloc(bytes_count);
-    bool found = low < self->outgoing_count && strcmp(self->outgoing[low]->site, site) == 0;
+    uint8_t *copy = malloc(bytes_count + 1); // a blank message has no bytes
+    bool found = low < self->outgoing_count && strcmp(self->outgoing[low]->topic, topic) == 0;
     outgoing_t *item = found ? self->outgoing[low] : calloc(1, sizeof *item);
     if (!found && self->outgoing_count == self->outgoing_capacity && item != NULL) {
         size_t capacity = self->outgoing_capacity == 0 ? 16 : self->outgoing_capacity * 2;
@@ -451,18 +453,20 @@ void mm_broker_offer_ack(mm_broker_t *self, const char *site, const void *bytes,
         }
     }
     if (copy == NULL || item == NULL) {
-        // The watermark will be told with the next commit of this site.
+        // It will be told with the next commit of this site.
         free(copy);
         free(found ? NULL : item);
         return;
     }
     if (!found) {
-        snprintf(item->site, sizeof item->site, "%s", site);
+        snprintf(item->topic, sizeof item->topic, "%s", topic);
         memmove(&self->outgoing[low + 1], &self->outgoing[low], (self->outgoing_count - low) * sizeof(outgoing_t *));
         self->outgoing[low] = item;
         self->outgoing_count++;
     }
-    memcpy(copy, bytes, bytes_count);
+    if (bytes_count > 0) {
+        memcpy(copy, bytes, bytes_count);
+    }
     free(item->bytes);
     item->bytes = copy;
     item->bytes_count = bytes_count;
@@ -470,7 +474,19 @@ void mm_broker_offer_ack(mm_broker_t *self, const char *site, const void *bytes,
     item->dirty = true;
 }
 
-// One at a time per site, so that an older one can never arrive behind a newer one.
+void mm_broker_offer_ack(mm_broker_t *self, const char *site, const void *bytes, size_t bytes_count) {
+    char topic[TOPIC_BYTES];
+    snprintf(topic, sizeof topic, "meter/%s/ack", site);
+    offer(self, topic, bytes, bytes_count);
+}
+
+void mm_broker_offer_commands(mm_broker_t *self, const char *site, const void *bytes, size_t bytes_count) {
+    char topic[TOPIC_BYTES];
+    snprintf(topic, sizeof topic, "meter/%s/cmd", site);
+    offer(self, topic, bytes, bytes_count);
+}
+
+// One at a time per topic, so that an older one can never arrive behind a newer one.
 static void publish_dirty(mm_broker_t *self) {
     for (size_t index = 0; index < self->outgoing_count && self->dirty_count > 0 && !self->lost; index++) {
         outgoing_t *item = self->outgoing[index];
@@ -480,9 +496,8 @@ static void publish_dirty(mm_broker_t *self) {
         if (self->inflight_count == INFLIGHT_MAX) {
             return;
         }
-        char topic[MM_SITE_CHARS_MAX + 16];
-        snprintf(topic, sizeof topic, "meter/%s/ack", item->site);
-        int code = mosquitto_publish(self->client, &item->mid, topic, (int)item->bytes_count, item->bytes, 1, true);
+        int code =
+            mosquitto_publish(self->client, &item->mid, item->topic, (int)item->bytes_count, item->bytes, 1, true);
         if (code != MOSQ_ERR_SUCCESS) {
             item->mid = 0;
             check(self, code);

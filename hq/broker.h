@@ -10,8 +10,8 @@
 #include <stdint.h>
 
 /// HQ's connection to the MQTT broker: a persistent session, its own reconnect with back-off and jitter, the messages
-/// of the nodes in, the acknowledgements out. Single-threaded, driven by the owner's poll loop; uses SIGALRM and the
-/// real timer while it connects, so other threads block that signal.
+/// of the nodes in, acknowledgements and batches of commands out. Single-threaded, driven by the owner's poll loop;
+/// uses SIGALRM and the real timer while it connects, so other threads block that signal.
 ///
 /// The broker confirms a message to its sender before HQ has it (and libmosquitto confirms it to the broker before it
 /// is committed): neither is relied upon, the acknowledgement with the watermarks is.
@@ -45,5 +45,7 @@ int64_t mm_broker_next_deadline_us(const mm_broker_t *self);
 /// Publish on meter/<site>/ack, retained, QoS 1; copied. Only the newest of a site is kept; all are published again
 /// whenever the connection is made anew.
 void mm_broker_offer_ack(mm_broker_t *self, const char *site, const void *bytes, size_t bytes_count);
+/// The same on meter/<site>/cmd; 0 bytes clear what the broker keeps.
+void mm_broker_offer_commands(mm_broker_t *self, const char *site, const void *bytes, size_t bytes_count);
 
 #endif

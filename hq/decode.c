@@ -5,6 +5,7 @@
 #include "store_query.h"
 
 #include "meshmeter/batch.h"
+#include "meshmeter/command.h"
 #include "meshmeter/frame.h"
 
 #include <stdio.h>
@@ -125,6 +126,40 @@ static void add_gap(cJSON *item, const mm_gap_record_t *gap) {
     cJSON_AddStringToObject(item, "reason", mm_gap_reason_name(gap->reason));
 }
 
+static void add_result(cJSON *item, const mm_result_record_t *result) {
+    add_integer(item, "era", result->era);
+    add_integer(item, "counter", result->counter);
+    add_unsigned(item, "command_id", result->command_id);
+    cJSON_AddStringToObject(item, "kind", mm_command_kind_name(result->kind));
+    add_integer(item, "kind_no", result->kind);
+    add_integer(item, "channel", result->channel);
+    add_integer(item, "status", result->status);
+    add_label(item, "at", result->at);
+    add_hex(item, "detail_hex", result->detail, result->detail_bytes);
+}
+
+static void add_signed(cJSON *object, const char *name, int64_t value) {
+    char text[24];
+    snprintf(text, sizeof text, "%lld", (long long)value);
+    cJSON_AddItemToObject(object, name, cJSON_CreateRaw(text));
+}
+
+static void add_credit(cJSON *item, const mm_credit_record_t *credit) {
+    add_integer(item, "channel", credit->channel);
+    cJSON_AddStringToObject(item, "movement", mm_movement_name(credit->movement));
+    add_integer(item, "movement_no", credit->movement);
+    add_integer(item, "era", credit->era);
+    add_integer(item, "counter", credit->counter);
+    add_unsigned(item, "command_id", credit->command_id);
+    add_unsigned(item, "purchase_id", credit->purchase_id);
+    add_integer(item, "count", credit->count);
+    add_signed(item, "amount_wh", credit->amount_wh);
+    add_signed(item, "balance_wh", credit->balance_wh);
+    add_signed(item, "applied_wh", credit->applied_wh);
+    add_unsigned(item, "life_pulses", credit->life_pulses);
+    add_label(item, "at", credit->at);
+}
+
 static mm_err_t add_record(cJSON *records, const mm_record_view_t *view) {
     mm_record_t record;
     cJSON *item = cJSON_CreateObject();
@@ -148,8 +183,14 @@ static mm_err_t add_record(cJSON *records, const mm_record_view_t *view) {
     case MM_RECORD_EVENT:
         add_event(item, &record.event);
         break;
-    default:
+    case MM_RECORD_GAP:
         add_gap(item, &record.gap);
+        break;
+    case MM_RECORD_RESULT:
+        add_result(item, &record.result);
+        break;
+    default:
+        add_credit(item, &record.credit);
         break;
     }
     return MM_OK;
@@ -193,7 +234,56 @@ static void add_snapshot(cJSON *object, const mm_snapshot_t *snapshot) {
     }
 }
 
+static void add_control(cJSON *object, mm_report_reader_t *reader) {
+    mm_control_report_t control;
+    if (mm_control_report_read(&reader->control, &control) != MM_OK) {
+        return; // cannot be: the reader has checked it
+    }
+    cJSON *item = cJSON_AddObjectToObject(object, "control");
+    add_integer(item, "era", control.era);
+    add_integer(item, "counter", control.counter);
+    add_integer(item, "slot", control.slot);
+    add_integer(item, "slot_count", control.slot_count);
+    cJSON_AddBoolToObject(item, "signed_only", control.signed_only);
+    cJSON *meters = cJSON_AddArrayToObject(item, "meters");
+    for (size_t channel = 0; channel < MM_CHANNELS; channel++) {
+        cJSON *meter = cJSON_CreateObject();
+        cJSON_AddItemToArray(meters, meter);
+        cJSON_AddBoolToObject(meter, "prepaid", control.meters[channel].prepaid);
+        add_integer(meter, "relay_reasons", control.meters[channel].relay_reasons);
+        cJSON_AddBoolToObject(meter, "relay_closed", control.meters[channel].relay_closed);
+        cJSON_AddBoolToObject(meter, "low", control.meters[channel].low);
+        cJSON_AddBoolToObject(meter, "emergency_taken", control.meters[channel].emergency_taken);
+        if (control.meters[channel].prepaid) {
+            add_signed(meter, "balance_wh", control.meters[channel].balance_wh);
+            add_signed(meter, "applied_wh", control.meters[channel].applied_wh);
+            add_integer(meter, "token_count", control.meters[channel].token_count);
+        }
+    }
+}
+
 // --- frames
+
+// A sealed command; its tag cannot be checked without the device's key, and bodies may hold passwords.
+static mm_err_t add_command(cJSON *commands, const uint8_t *bytes, size_t bytes_count) {
+    cJSON *item = cJSON_CreateObject();
+    cJSON_AddItemToArray(commands, item);
+    mm_command_t command;
+    mm_err_t err = mm_command_read(bytes, bytes_count, &command);
+    if (err != MM_OK) {
+        return add_error(item, err, "command cannot be decoded");
+    }
+    add_mac(item, "node", command.node);
+    add_integer(item, "era", command.era);
+    add_integer(item, "counter", command.counter);
+    add_unsigned(item, "id", command.id);
+    add_unsigned(item, "not_after_s", command.not_after_s);
+    cJSON_AddStringToObject(item, "kind", mm_command_kind_name(command.kind));
+    add_integer(item, "kind_no", command.kind);
+    add_integer(item, "channel", command.channel);
+    add_integer(item, "body_bytes", command.body_bytes);
+    return MM_OK;
+}
 
 static mm_err_t add_report(cJSON *object, const mm_frame_t *frame) {
     mm_report_reader_t reader;
@@ -209,6 +299,8 @@ static mm_err_t add_report(cJSON *object, const mm_frame_t *frame) {
         mm_report_item_t item = mm_report_next(&reader, &snapshot, &view);
         if (item == MM_REPORT_SNAPSHOT) {
             add_snapshot(object, &snapshot);
+        } else if (item == MM_REPORT_CONTROL) {
+            add_control(object, &reader);
         } else if (item == MM_REPORT_RECORD) {
             mm_err_t err = add_record(records, &view);
             result = result == MM_OK ? err : result;
@@ -233,7 +325,17 @@ static mm_err_t add_ask(cJSON *object, const mm_frame_t *frame) {
     }
     add_position(object, "after", ask.after);
     add_integer(object, "report_bytes_max", ask.report_bytes_max);
-    return MM_OK;
+    mm_ask_commands_t reader;
+    const uint8_t *bytes;
+    size_t bytes_count;
+    cJSON *commands = NULL;
+    mm_ask_commands_begin(frame, &reader);
+    while (mm_ask_commands_next(&reader, &bytes, &bytes_count)) {
+        commands = commands != NULL ? commands : cJSON_AddArrayToObject(object, "commands");
+        mm_err_t command_err = add_command(commands, bytes, bytes_count);
+        err = err == MM_OK ? command_err : err;
+    }
+    return err;
 }
 
 static mm_err_t add_frame_body(cJSON *object, const mm_frame_t *frame) {
@@ -327,6 +429,22 @@ static mm_err_t add_ack(cJSON *object, const mm_ack_t *ack) {
     return MM_OK;
 }
 
+static mm_err_t add_command_batch(cJSON *object, const mm_command_batch_t *batch) {
+    char text[24];
+    mm_err_t result = MM_OK;
+    cJSON_AddStringToObject(object, "kind", "command_batch");
+    snprintf(text, sizeof text, "%016llx", (unsigned long long)batch->database_id);
+    cJSON_AddStringToObject(object, "database_id", text);
+    add_unsigned(object, "revision", batch->revision);
+    add_time(object, batch->time);
+    cJSON *commands = cJSON_AddArrayToObject(object, "commands");
+    for (size_t index = 0; index < batch->count; index++) {
+        mm_err_t err = add_command(commands, batch->commands[index].bytes, batch->commands[index].bytes_count);
+        result = result == MM_OK ? err : result;
+    }
+    return result;
+}
+
 typedef struct {
     cJSON *meters;
     mm_err_t result;
@@ -379,19 +497,24 @@ mm_err_t mm_decode_json(const void *bytes, size_t bytes_count, cJSON **json) {
     *json = cJSON_CreateObject();
     mm_batch_reader_t *batch = malloc(sizeof *batch);
     mm_ack_t *ack = malloc(sizeof *ack);
+    mm_command_batch_t *commands = malloc(sizeof *commands);
     mm_err_t result = MM_ERR_FULL;
-    if (*json != NULL && batch != NULL && ack != NULL) {
+    if (*json != NULL && batch != NULL && ack != NULL && commands != NULL) {
         mm_err_t batch_err = mm_batch_open(bytes, bytes_count, batch);
         mm_err_t frame_err = mm_frame_open(bytes, bytes_count, &frame);
         mm_err_t ack_err = mm_ack_read(bytes, bytes_count, ack);
+        mm_err_t commands_err = mm_command_batch_read(bytes, bytes_count, commands);
         mm_legacy_form_t form = mm_legacy_classify(bytes, bytes_count);
-        bool later = batch_err == MM_ERR_VERSION || frame_err == MM_ERR_VERSION || ack_err == MM_ERR_VERSION;
+        bool later = batch_err == MM_ERR_VERSION || frame_err == MM_ERR_VERSION || ack_err == MM_ERR_VERSION ||
+                     commands_err == MM_ERR_VERSION;
         if (batch_err == MM_OK) {
             result = add_batch(*json, batch);
         } else if (frame_err == MM_OK) {
             result = add_frame(*json, &frame);
         } else if (ack_err == MM_OK) {
             result = add_ack(*json, ack);
+        } else if (commands_err == MM_OK) {
+            result = add_command_batch(*json, commands);
         } else if (form != MM_LEGACY_NONE && !later) {
             result = add_legacy(*json, form, bytes, bytes_count);
         } else {
@@ -403,5 +526,6 @@ mm_err_t mm_decode_json(const void *bytes, size_t bytes_count, cJSON **json) {
     }
     free(batch);
     free(ack);
+    free(commands);
     return result;
 }

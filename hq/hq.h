@@ -22,9 +22,10 @@ typedef struct {
     const char *broker_password_file; ///< first line user:password; NULL = anonymous
     const char *broker_ca_file;       ///< mqtts only; NULL = the system's authorities
     bool broker_mqtt311;
-    const char *http_address;  ///< "ADDR:PORT", port 0 = a free one
-    const char *web_directory; ///< NULL = no page
-    const char *tz;            ///< of sites that are not in site_tzs; NULL = "" = UTC
+    const char *http_address;       ///< "ADDR:PORT", port 0 = a free one
+    const char *web_directory;      ///< NULL = no page
+    const char *displays_directory; ///< display.h; NULL = none are shown
+    const char *tz;                 ///< of sites that are not in site_tzs; NULL = "" = UTC
     const mm_hq_site_tz_t *site_tzs;
     size_t site_tz_count;
     mm_hq_clock_t clock; ///< zero = the computer's; a speed without origins counts from the start of HQ

@@ -2,6 +2,7 @@
 #include "http.h"
 
 #include "api.h"
+#include "api_routes.h"
 #include "web_files.h"
 
 #include <errno.h>
@@ -22,10 +23,19 @@
 struct mm_http {
     struct MHD_Daemon *daemon;
     mm_query_t *query;
+    mm_desk_t *desk;
     mm_web_files_t *files;
     mm_api_t api;
+    mm_api_routes_t routes;
     char address[128];
 };
+
+/// What has come of one request.
+typedef struct {
+    char *body;
+    size_t body_bytes;
+    bool too_large; ///< the rest is read and forgotten
+} upload_t;
 
 // --- answers
 
@@ -36,7 +46,7 @@ static void add_headers(struct MHD_Response *response) {
     MHD_add_response_header(response, "Referrer-Policy", "no-referrer");
 }
 
-static enum MHD_Result queue_json(struct MHD_Connection *connection, unsigned status, char *text) {
+static enum MHD_Result queue_json(struct MHD_Connection *connection, unsigned status, char *text, const char *allow) {
     struct MHD_Response *response = MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_MUST_FREE);
     if (response == NULL) {
         free(text);
@@ -46,7 +56,10 @@ static enum MHD_Result queue_json(struct MHD_Connection *connection, unsigned st
     MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/json");
     MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
     if (status == MHD_HTTP_METHOD_NOT_ALLOWED) {
-        MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
+        MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, allow);
+    }
+    if (status == MHD_HTTP_UNAUTHORIZED) {
+        MHD_add_response_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer");
     }
     enum MHD_Result result = MHD_queue_response(connection, status, response);
     MHD_destroy_response(response);
@@ -57,7 +70,7 @@ static enum MHD_Result queue_error(struct MHD_Connection *connection, unsigned s
     char json[256];
     snprintf(json, sizeof json, "{\"error\":\"%s\"}", text);
     char *copy = strdup(json);
-    return copy != NULL ? queue_json(connection, status, copy) : MHD_NO;
+    return copy != NULL ? queue_json(connection, status, copy, "GET, HEAD") : MHD_NO;
 }
 
 static enum MHD_Result queue_file(struct MHD_Connection *connection, const mm_web_file_t *file) {
@@ -81,20 +94,95 @@ static const char *argument_of(void *context, const char *name) {
     return MHD_lookup_connection_value(context, MHD_GET_ARGUMENT_KIND, name);
 }
 
+// --- requests
+
+static void on_completed(void *context, struct MHD_Connection *connection, void **seen,
+                         enum MHD_RequestTerminationCode code) {
+    (void)context;
+    (void)connection;
+    (void)code;
+    upload_t *upload = *seen;
+    if (upload != NULL) {
+        // A password may be in it.
+        if (upload->body != NULL) {
+            explicit_bzero(upload->body, MM_API_BODY_BYTES_MAX);
+        }
+        free(upload->body);
+        free(upload);
+        *seen = NULL;
+    }
+}
+
+static void take_body(upload_t *upload, const char *bytes, size_t bytes_count) {
+    if (upload->body == NULL) {
+        upload->body = calloc(1, MM_API_BODY_BYTES_MAX);
+    }
+    if (upload->body == NULL || bytes_count > MM_API_BODY_BYTES_MAX - upload->body_bytes) {
+        upload->too_large = true;
+        return;
+    }
+    memcpy(upload->body + upload->body_bytes, bytes, bytes_count);
+    upload->body_bytes += bytes_count;
+}
+
+// A number that tells clients apart.
+static uint32_t address_of(struct MHD_Connection *connection) {
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    const struct sockaddr *address = info != NULL ? info->client_addr : NULL;
+    const uint8_t *bytes = NULL;
+    size_t bytes_count = 0;
+    if (address != NULL && address->sa_family == AF_INET) {
+        bytes = (const uint8_t *)&((const struct sockaddr_in *)(const void *)address)->sin_addr;
+        bytes_count = sizeof(struct in_addr);
+    } else if (address != NULL && address->sa_family == AF_INET6) {
+        // Who has an address of version 6 has 2^64 of them.
+        bytes = ((const struct sockaddr_in6 *)(const void *)address)->sin6_addr.s6_addr;
+        bytes_count = 8;
+    }
+    uint32_t number = 0;
+    for (size_t index = 0; index < bytes_count; index++) {
+        number = number * 31 + bytes[index];
+    }
+    return number;
+}
+
+static enum MHD_Result answer_route(mm_http_t *self, struct MHD_Connection *connection, const char *url,
+                                    const char *method, const upload_t *upload) {
+    const char *allow = NULL;
+    int status = MHD_HTTP_OK;
+    const mm_api_call_t call = {
+        .method = method,
+        .path = url,
+        .authorization = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_AUTHORIZATION),
+        .address = address_of(connection),
+        .body = upload->body,
+        .body_bytes = upload->too_large ? MM_API_BODY_BYTES_MAX + 1 : upload->body_bytes,
+        .argument = argument_of,
+        .context = connection,
+    };
+    char *text = mm_api_routes_answer(&self->routes, &call, &status, &allow);
+    return text != NULL ? queue_json(connection, (unsigned)status, text, allow) : MHD_NO;
+}
+
 static enum MHD_Result handle(void *context, struct MHD_Connection *connection, const char *url, const char *method,
-                              const char *version, const char *upload, size_t *upload_bytes, void **seen) {
+                              const char *version, const char *upload_data, size_t *upload_bytes, void **seen) {
     (void)version;
-    (void)upload;
-    static char marker;
     mm_http_t *self = context;
     if (*seen == NULL) {
         // An answer in the first call would close the connection after every request.
-        *seen = &marker;
+        *seen = calloc(1, sizeof(upload_t));
+        return *seen != NULL ? MHD_YES : MHD_NO;
+    }
+    bool is_route = mm_api_routes_know(url);
+    if (*upload_bytes != 0) {
+        if (is_route) {
+            take_body(*seen, upload_data, *upload_bytes);
+        }
+        *upload_bytes = 0; // elsewhere a body is read and forgotten
         return MHD_YES;
     }
-    if (*upload_bytes != 0) {
-        *upload_bytes = 0; // a body is read and forgotten
-        return MHD_YES;
+    if (is_route) {
+        return answer_route(self, connection, url, method, *seen);
     }
     if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0) {
         return queue_error(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET and HEAD are answered");
@@ -102,7 +190,7 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
     if (strncmp(url, "/api/", 5) == 0) {
         int status = 200;
         char *text = mm_api_answer(&self->api, url, argument_of, connection, &status);
-        return text != NULL ? queue_json(connection, (unsigned)status, text) : MHD_NO;
+        return text != NULL ? queue_json(connection, (unsigned)status, text, "GET, HEAD") : MHD_NO;
     }
     const mm_web_file_t *file = mm_web_files_find(self->files, url);
     return file != NULL ? queue_file(connection, file)
@@ -180,10 +268,11 @@ static struct MHD_Daemon *start_daemon(mm_http_t *self, int listener) {
     // Not MHD_USE_AUTO: the epoll mode of 0.9.75 serves nobody when a multiple of 128 sockets is ready.
     // wait: requests of browsers, in the page's thread | until TIMEOUT_S of silence of a connection, CONNECTIONS_MAX of
     // them | then it is closed
-    struct MHD_Daemon *daemon = MHD_start_daemon(
-        MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL, 0, NULL, NULL, handle, self, MHD_OPTION_LISTEN_SOCKET, listener,
-        MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        (size_t)CONNECTION_BYTES, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)TIMEOUT_S, MHD_OPTION_END);
+    struct MHD_Daemon *daemon =
+        MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL, 0, NULL, NULL, handle, self,
+                         MHD_OPTION_LISTEN_SOCKET, listener, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
+                         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES, MHD_OPTION_CONNECTION_TIMEOUT,
+                         (unsigned)TIMEOUT_S, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_END);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return daemon;
 }
@@ -196,12 +285,20 @@ mm_http_t *mm_http_start(const mm_http_options_t *options, mm_hq_error_t *error)
     }
     self->files = mm_web_files_load(options->web_directory, error);
     self->query = self->files != NULL ? mm_query_open(options->database_path, error) : NULL;
-    int listener = self->query != NULL ? listen_on(self, options->address, error) : -1;
+    self->desk = self->query != NULL ? mm_desk_open(NULL, options->database_path, error) : NULL;
+    int listener = self->desk != NULL ? listen_on(self, options->address, error) : -1;
     if (listener < 0) {
         mm_http_stop(self);
         return NULL;
     }
-    self->api = (mm_api_t){.query = self->query, .stats = options->stats, .clock = options->clock};
+    self->api = (mm_api_t){.query = self->query,
+                           .stats = options->stats,
+                           .clock = options->clock,
+                           .displays_directory = options->displays_directory};
+    self->routes = (mm_api_routes_t){.desk = self->desk,
+                                     .clock = options->clock,
+                                     .changed = options->changed,
+                                     .changed_context = options->changed_context};
     self->daemon = start_daemon(self, listener);
     if (self->daemon == NULL) {
         mm_hq_error_set(error, "http %s: the server does not start", options->address);
@@ -222,6 +319,7 @@ void mm_http_stop(mm_http_t *self) {
         MHD_stop_daemon(self->daemon);
     }
     mm_query_close(self->query);
+    mm_desk_close(self->desk);
     mm_web_files_free(self->files);
     free(self);
 }

@@ -365,6 +365,10 @@ void mm_ingest_poll(mm_ingest_t *self, const mm_hq_now_t *now, bool idle) {
     set_pending(self);
 }
 
+bool mm_ingest_is_writing(const mm_ingest_t *self) {
+    return self->processed > 0;
+}
+
 int64_t mm_ingest_next_deadline_us(const mm_ingest_t *self) {
     if (self->count == 0) {
         return INT64_MAX;

@@ -38,6 +38,8 @@ void mm_ingest_push(mm_ingest_t *self, const char *topic, const void *payload, s
                     const mm_hq_now_t *now);
 /// Commit what is due. idle: no more messages are waiting at the broker's socket.
 void mm_ingest_poll(mm_ingest_t *self, const mm_hq_now_t *now, bool idle);
+/// True while a transaction is open between two polls: nobody else can write meanwhile.
+bool mm_ingest_is_writing(const mm_ingest_t *self);
 /// Monotonic time of the next poll; INT64_MAX = none is needed.
 int64_t mm_ingest_next_deadline_us(const mm_ingest_t *self);
 /// Make the acknowledgement of every site (after start). Legal when nothing is uncommitted.

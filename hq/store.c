@@ -80,6 +80,18 @@ static const char *const s_sql[MMI_HQ_STATEMENT_COUNT] = {
         " payload) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     [MMI_HQ_NOTICE_ADD] = "INSERT INTO notice (received_us, topic, payload) VALUES (?1, ?2, ?3)",
     [MMI_HQ_NOTICE_TRIM] = "DELETE FROM notice WHERE id <= ?1",
+    // A counter that was given stays given; in a new era they begin behind what the node has taken.
+    [MMI_HQ_CONTROL_PUT] = "INSERT INTO control (node, era, counter, given, slot, slot_count, signed_only,"
+                           " journal_epoch, journal_next_seq, received_us)"
+                           " VALUES (?1, ?2, ?3, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (node) DO UPDATE SET"
+                           " given = CASE WHEN era = ?2 THEN max(given, ?3) ELSE ?3 END, era = ?2, counter = ?3,"
+                           " slot = ?4, slot_count = ?5, signed_only = ?6, journal_epoch = ?7,"
+                           " journal_next_seq = ?8, received_us = ?9",
+    [MMI_HQ_CREDIT_PUT] = "INSERT OR REPLACE INTO meter_credit (node, channel, prepaid, relay_reasons, relay_closed,"
+                          " low, emergency_taken, balance_wh, applied_wh, token_count, received_us)"
+                          " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+    [MMI_HQ_COMMAND_ACCEPT] = "UPDATE command SET state = 2, accepted_us = ?4 WHERE node = ?1 AND state < 4"
+                              " AND state = 1 AND era = ?2 AND counter <= ?3",
 };
 
 // --- failures

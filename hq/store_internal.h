@@ -4,6 +4,8 @@
 
 #include "store.h"
 
+#include "meshmeter/command.h"
+
 #include <sqlite3.h>
 
 /// Shared by the store's own files only.
@@ -58,6 +60,9 @@ typedef enum {
     MMI_HQ_LEGACY_READING_ADD,
     MMI_HQ_NOTICE_ADD,
     MMI_HQ_NOTICE_TRIM,
+    MMI_HQ_CONTROL_PUT,
+    MMI_HQ_CREDIT_PUT,
+    MMI_HQ_COMMAND_ACCEPT,
     MMI_HQ_STATEMENT_COUNT
 } mmi_hq_statement_t;
 
@@ -106,6 +111,8 @@ typedef struct {
     mm_snapshot_t *snapshot; ///< the newest one, if loaded
     mmi_hq_track_t **tracks;
     size_t track_count;
+    bool control_known; ///< `control` is what the database has of it
+    mm_control_report_t control;
     bool dirty;
 } mmi_hq_node_t;
 
@@ -135,6 +142,11 @@ struct mm_store {
 
 // store_schema.c
 
+/// Migrations 5 and 6 (schema_vending.c).
+extern const char mmi_hq_schema_vending[];
+extern const char mmi_hq_schema_books[];
+/// Migration 7 (schema_installations.c).
+extern const char mmi_hq_schema_installations[];
 /// The newest version this program knows.
 int mmi_hq_schema_version(void);
 /// Create (with this database_id, 0 = a random one) or migrate. False and *error: newer, foreign, or a step failed (the

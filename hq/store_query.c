@@ -273,6 +273,28 @@ bool mm_query_nodes(mm_query_t *self, const char *site, const mm_mac_t *mac, mm_
     return finish(self, rows);
 }
 
+bool mm_query_credits(mm_query_t *self, int64_t node_id, mm_query_credit_t credits[MM_CHANNELS]) {
+    sqlite3_stmt *rows = prepare(self, "SELECT channel, prepaid, relay_closed, relay_reasons, low, emergency_taken,"
+                                       " balance_wh FROM meter_credit WHERE node = ?1");
+    memset(credits, 0, MM_CHANNELS * sizeof credits[0]);
+    if (rows != NULL) {
+        sqlite3_bind_int64(rows, 1, node_id);
+    }
+    while (next_row(rows)) {
+        int channel = sqlite3_column_int(rows, 0);
+        if (channel >= 0 && channel < MM_CHANNELS) {
+            credits[channel] = (mm_query_credit_t){.known = true,
+                                                   .prepaid = sqlite3_column_int(rows, 1) != 0,
+                                                   .relay_closed = sqlite3_column_int(rows, 2) != 0,
+                                                   .relay_reasons = (uint8_t)sqlite3_column_int(rows, 3),
+                                                   .low = sqlite3_column_int(rows, 4) != 0,
+                                                   .emergency_taken = sqlite3_column_int(rows, 5) != 0,
+                                                   .balance_wh = sqlite3_column_int64(rows, 6)};
+        }
+    }
+    return finish(self, rows);
+}
+
 // --- intervals
 
 /// Interval record `seq` stands for those of first_seq … last_seq.

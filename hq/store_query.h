@@ -75,6 +75,19 @@ typedef bool (*mm_query_node_fn)(void *context, const mm_query_node_t *node);
 /// site, mac: NULL = all. In the order of sites and MACs.
 bool mm_query_nodes(mm_query_t *self, const char *site, const mm_mac_t *mac, mm_query_node_fn visit, void *context);
 
+/// What a node last said of the supply and the credit of a meter.
+typedef struct {
+    bool known; ///< the node has told; nothing else is valid otherwise
+    bool prepaid;
+    bool relay_closed;
+    uint8_t relay_reasons; ///< credit.h
+    bool low;
+    bool emergency_taken;
+    int64_t balance_wh;
+} mm_query_credit_t;
+
+bool mm_query_credits(mm_query_t *self, int64_t node_id, mm_query_credit_t credits[MM_CHANNELS]);
+
 typedef struct {
     mm_position_t position;
     int64_t end_s; ///< UTC; of an interval without wall time only if the node's time in that boot is known, else 0

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "commands.h"
+#include "installations.h"
 #include "store_internal.h"
+#include "vending.h"
 
 #include "meshmeter/frame.h"
 
@@ -14,6 +17,7 @@ typedef struct {
     mmi_hq_node_t *node;
     const char *topic;
     int64_t received_us;
+    bool is_newest; ///< the report's snapshot was taken as the node's newest
     // New records of one epoch without a hole between them, not yet in the track's spans.
     mmi_hq_track_t *run_track;
     uint32_t run_first;
@@ -259,6 +263,19 @@ static void apply_record(putting_t *self, const mm_record_view_t *view, const mm
     case MM_RECORD_GAP:
         possible = apply_gap(self, view, &record->gap);
         break;
+    case MM_RECORD_RESULT:
+        mmi_hq_commands_take_record(self->store, self->node->id, view->position, record, self->received_us);
+        mmi_hq_vending_take_result(self->store, self->node->id, view->position, &record->result, self->received_us);
+        mmi_hq_installation_take_result(self->store, self->node->id, &record->result, self->received_us);
+        break;
+    case MM_RECORD_INSTALLATION:
+        mmi_hq_installation_take(self->store, self->node->id, view->position, &record->installation, view->payload,
+                                 view->payload_bytes, self->received_us);
+        break;
+    case MM_RECORD_CREDIT:
+        mmi_hq_commands_take_record(self->store, self->node->id, view->position, record, self->received_us);
+        mmi_hq_vending_take_credit(self->store, self->node->id, view->position, &record->credit, self->received_us);
+        break;
     default:
         break;
     }
@@ -434,8 +451,8 @@ static snapshot_age_t compare(const mm_snapshot_t *known, const mm_snapshot_t *f
     return fresh->uptime_ms > known->uptime_ms ? SNAPSHOT_NEWER : SNAPSHOT_OLD;
 }
 
-// A register of the same meter must not run backwards. After a restart it may (what the power cut took, within the
-// node's bound): taken, but never silently. Within one boot it cannot: not taken.
+// A register of the same meter must not run backwards, unless a command has set it. After a restart it may (what the
+// power cut took, within the node's bound): taken, but never silently. Within one boot it cannot: not taken.
 static bool check_registers(putting_t *self, const mm_snapshot_t *fresh, const uint8_t *frame, size_t frame_bytes) {
     const mm_snapshot_t *known = self->node->snapshot;
     for (uint8_t channel = 0; channel < MM_CHANNELS; channel++) {
@@ -443,6 +460,15 @@ static bool check_registers(putting_t *self, const mm_snapshot_t *fresh, const u
         const mm_meter_snapshot_t *after = &fresh->meters[channel];
         if (after->id[0] == '\0' || strcmp(before->id, after->id) != 0 || before->start_wh != after->start_wh ||
             before->pulse_constant != after->pulse_constant || after->life_pulses >= before->life_pulses) {
+            continue;
+        }
+        bool was_set = false;
+        const mm_position_t journal_next = {known->oldest.epoch, known->next_seq};
+        if (!mmi_hq_vending_register_was_set(self->store, self->node->id, channel, journal_next, after->life_pulses,
+                                             &was_set)) {
+            return false;
+        }
+        if (was_set) {
             continue;
         }
         if (fresh->boot_no == known->boot_no) {
@@ -501,6 +527,23 @@ static void put_snapshot(putting_t *self, const mm_snapshot_t *snapshot, const u
         }
     }
     write_snapshot(self, snapshot);
+    self->is_newest = true;
+}
+
+// What a node says of its commands and its credit counts as long as nothing newer is known.
+static void put_control(putting_t *self, mm_reader_t *content) {
+    mmi_hq_node_t *node = self->node;
+    mm_control_report_t control;
+    if (!self->is_newest || mm_control_report_read(content, &control) != MM_OK) {
+        return;
+    }
+    const mm_position_t journal_next = {node->epoch, node->next_seq};
+    node->control_known = mmi_hq_commands_take_control(
+        self->store, node->id, &control, node->control_known ? &node->control : NULL, journal_next, self->received_us);
+    node->control = control;
+    if (node->control_known) {
+        mmi_hq_vending_take_era(self->store, node->id, control.era, self->received_us);
+    }
 }
 
 // --- frame and batch
@@ -519,6 +562,8 @@ static void put_report(putting_t *self, const mm_frame_t *frame, const uint8_t *
             put_snapshot(self, &snapshot, bytes, bytes_count);
         } else if (item == MM_REPORT_RECORD) {
             put_record(self, &view);
+        } else if (item == MM_REPORT_CONTROL) {
+            put_control(self, &reader.control);
         } else {
             if (item == MM_REPORT_CORRUPT) {
                 quarantine(self, bytes, bytes_count,

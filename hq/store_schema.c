@@ -136,6 +136,60 @@ static const char *const s_migrations[] = {
     "    + 4096 * (instr('0123456789ABCDEF', substr(hex(substr(payload, 4, 1)), 1, 1)) - 1)"
     "    + 256 * (instr('0123456789ABCDEF', substr(hex(substr(payload, 4, 1)), 2, 1)) - 1),"
     "    payload FROM record WHERE type = 2;",
+    // 4: commands. What a node says of itself is in control and meter_credit, what people want in the other tables.
+    "CREATE TABLE device_key ("
+    "  mac BLOB PRIMARY KEY CHECK (length(mac) = 6), key BLOB NOT NULL CHECK (length(key) = 32),"
+    "  added_us INTEGER NOT NULL"
+    ") WITHOUT ROWID;"
+    "CREATE TABLE operator ("
+    "  name TEXT PRIMARY KEY, token_sha256 BLOB NOT NULL CHECK (length(token_sha256) = 32), added_us INTEGER NOT NULL"
+    ") WITHOUT ROWID;"
+    "CREATE TABLE audit ("
+    "  id INTEGER PRIMARY KEY, at_us INTEGER NOT NULL, operator TEXT NOT NULL, action TEXT NOT NULL,"
+    "  detail TEXT NOT NULL"
+    ");"
+    // arguments as JSON without secrets; body is what the commands carry, emptied when it has a secret and has ended.
+    "CREATE TABLE command_order ("
+    "  id INTEGER PRIMARY KEY, request TEXT NOT NULL UNIQUE, operator TEXT NOT NULL, created_us INTEGER NOT NULL,"
+    "  target TEXT NOT NULL, kind INTEGER NOT NULL, arguments TEXT NOT NULL, body BLOB NOT NULL,"
+    "  priority INTEGER NOT NULL, not_after_s INTEGER NOT NULL"
+    ");"
+    // order_id 0: of a purchase. counter 0: none was given yet. sent_epoch, sent_seq: how far the node's journal was
+    // known when the counter was given; its answer stands behind. status -1: no answer.
+    "CREATE TABLE command ("
+    "  id INTEGER PRIMARY KEY, order_id INTEGER NOT NULL, node INTEGER NOT NULL REFERENCES node(id),"
+    "  channel INTEGER NOT NULL, kind INTEGER NOT NULL, body BLOB NOT NULL, priority INTEGER NOT NULL,"
+    "  not_after_s INTEGER NOT NULL, state INTEGER NOT NULL DEFAULT 0,"
+    "  era INTEGER NOT NULL DEFAULT 0, counter INTEGER NOT NULL DEFAULT 0,"
+    "  sent_epoch INTEGER NOT NULL DEFAULT 0, sent_seq INTEGER NOT NULL DEFAULT 0,"
+    "  created_us INTEGER NOT NULL, sent_us INTEGER NOT NULL DEFAULT 0, accepted_us INTEGER NOT NULL DEFAULT 0,"
+    "  ended_us INTEGER NOT NULL DEFAULT 0, status INTEGER NOT NULL DEFAULT -1, detail BLOB NOT NULL DEFAULT x''"
+    ");"
+    "CREATE INDEX command_open ON command (node) WHERE state < 4;"
+    "CREATE INDEX command_of_order ON command (order_id);"
+    // era 0: not known. given: the last counter that HQ has given in this era. journal_epoch, journal_next_seq: where
+    // the journal stood when the node said its counter.
+    "CREATE TABLE control ("
+    "  node INTEGER PRIMARY KEY REFERENCES node(id), era INTEGER NOT NULL, counter INTEGER NOT NULL,"
+    "  given INTEGER NOT NULL, slot INTEGER NOT NULL, slot_count INTEGER NOT NULL, signed_only INTEGER NOT NULL,"
+    "  journal_epoch INTEGER NOT NULL, journal_next_seq INTEGER NOT NULL, received_us INTEGER NOT NULL"
+    ");"
+    "CREATE TABLE meter_credit ("
+    "  node INTEGER NOT NULL REFERENCES node(id), channel INTEGER NOT NULL, prepaid INTEGER NOT NULL,"
+    "  relay_reasons INTEGER NOT NULL, relay_closed INTEGER NOT NULL, low INTEGER NOT NULL,"
+    "  emergency_taken INTEGER NOT NULL, balance_wh INTEGER NOT NULL, applied_wh INTEGER NOT NULL,"
+    "  token_count INTEGER NOT NULL, received_us INTEGER NOT NULL,"
+    "  PRIMARY KEY (node, channel)"
+    ") WITHOUT ROWID;"
+    "CREATE TABLE gateway_batch ("
+    "  site INTEGER PRIMARY KEY REFERENCES site(id), revision INTEGER NOT NULL, message BLOB NOT NULL"
+    ");"
+    "CREATE INDEX gateway_batch_open ON gateway_batch (site) WHERE message <> x'';",
+    // 5: sales and the ledger; 6: what meters say of them, and the books of each day.
+    mmi_hq_schema_vending,
+    mmi_hq_schema_books,
+    // 7: installations, and codes for installers.
+    mmi_hq_schema_installations,
 };
 
 #define MIGRATION_COUNT ((int)(sizeof s_migrations / sizeof s_migrations[0]))

@@ -34,6 +34,49 @@ bool app_parse_number(const char *text, int64_t min, int64_t max, int64_t *numbe
     return true;
 }
 
+bool app_parse_decimal(const char *text, int decimals, int64_t *number) {
+    int64_t value = 0;
+    int behind = -1; // decimals so far; -1 = before the point
+    bool any = false;
+    for (; *text != '\0'; text++) {
+        if (*text == '.' && behind < 0) {
+            behind = 0;
+            continue;
+        }
+        if (*text < '0' || *text > '9' || value > INT64_C(900000000000000) || behind == decimals) {
+            return false;
+        }
+        value = value * 10 + (*text - '0');
+        behind += behind >= 0;
+        any = true;
+    }
+    for (int missing = decimals - (behind > 0 ? behind : 0); missing > 0; missing--) {
+        if (value > INT64_C(900000000000000)) {
+            return false;
+        }
+        value *= 10;
+    }
+    if (any && behind != 0) {
+        *number = value;
+    }
+    return any && behind != 0;
+}
+
+void app_format_decimal(int64_t number, int decimals, char text[32]) {
+    uint64_t size = number < 0 ? -(uint64_t)number : (uint64_t)number;
+    uint64_t unit = 1;
+    for (int i = 0; i < decimals; i++) {
+        unit *= 10;
+    }
+    const char *sign = number < 0 ? "-" : "";
+    if (decimals == 0) {
+        snprintf(text, 32, "%s%llu", sign, (unsigned long long)size);
+    } else {
+        snprintf(text, 32, "%s%llu.%0*llu", sign, (unsigned long long)(size / unit), decimals,
+                 (unsigned long long)(size % unit));
+    }
+}
+
 bool app_parse_utc(const char *text, int64_t *utc_s) {
     if (app_parse_number(text, 0, INT64_C(253402300799), utc_s)) {
         return true;

@@ -17,6 +17,7 @@ enum {
     APP_USAGE = 2,        ///< wrong arguments or configuration
     APP_ENVIRONMENT = 3,  ///< a file, port, program or permission is missing
     APP_NO_ANSWER = 4,    ///< the part that was asked is not running
+    APP_RESTART = 10,     ///< ended on purpose and wants to be started again (a supervised node, by command)
 };
 
 /// One subcommand. argv[0] is its name.
@@ -33,13 +34,33 @@ int command_decode(int argc, char **argv);
 int command_readings(int argc, char **argv);
 int command_status(int argc, char **argv);
 int command_ctl(int argc, char **argv);
+int command_oled(int argc, char **argv);
 int command_sim(int argc, char **argv);
+int command_vend(int argc, char **argv);
+int command_purchases(int argc, char **argv);
+int command_books(int argc, char **argv);
+int command_tariff(int argc, char **argv);
+int command_send(int argc, char **argv);
+int command_commands(int argc, char **argv);
+int command_keys(int argc, char **argv);
+int command_operator(int argc, char **argv);
+int command_provision(int argc, char **argv);
+int command_code(int argc, char **argv);
+int command_installations(int argc, char **argv);
+int command_confirm(int argc, char **argv);
+int command_refuse(int argc, char **argv);
+int command_reinstall(int argc, char **argv);
 
 /// "meshmeter <command>: <text>" to standard error. Returns `code`, so that a caller can `return app_error(…)`.
 __attribute__((format(printf, 3, 4))) int app_error(int code, const char *command, const char *format, ...);
 
 /// Whole decimal number in min … max; false otherwise (nothing written).
 bool app_parse_number(const char *text, int64_t min, int64_t max, int64_t *number);
+/// "12", "12.5", "0.125" with at most so many decimals, not negative, as a whole number of the last decimal; false
+/// otherwise, and beyond 9 x 10^15 (nothing written).
+bool app_parse_decimal(const char *text, int decimals, int64_t *number);
+/// The reverse, into text[32]: 1250 with 3 decimals is "1.250".
+void app_format_decimal(int64_t number, int decimals, char text[32]);
 /// "2015-12-31", "2015-12-31T23:00", "2015-12-31T23:00:00Z" (UTC) or seconds since 1970.
 bool app_parse_utc(const char *text, int64_t *utc_s);
 /// "ADDR:PORT"; the address is copied (at most address_bytes - 1 characters).

@@ -14,6 +14,7 @@
 #include "app.h"
 
 #define NODES_MAX 100
+#define REQUEST_BYTES 2049
 
 static int64_t now_ms(void) {
     struct timespec now;
@@ -39,10 +40,12 @@ static bool await_socket(int file, short events, int64_t until_ms) {
 
 static bool exchange(int file, const char *line, int64_t until_ms, char *answer, size_t answer_bytes) {
     // no wait(send): less than the socket's buffer holds, and it has SO_SNDTIMEO
-    char request[256];
+    char request[REQUEST_BYTES];
     int length = snprintf(request, sizeof request, "%s\n", line);
-    if (length <= 0 || (size_t)length >= sizeof request ||
-        send(file, request, (size_t)length, MSG_NOSIGNAL) != length) {
+    bool sent =
+        length > 0 && (size_t)length < sizeof request && send(file, request, (size_t)length, MSG_NOSIGNAL) == length;
+    explicit_bzero(request, sizeof request); // a password may be in it
+    if (!sent) {
         return false;
     }
     (void)shutdown(file, SHUT_WR);

@@ -11,17 +11,26 @@
 #define ANSWER_TIMEOUT_MS 3000
 
 static void print_help(void) {
-    puts("usage: meshmeter ctl --state DIR [--node N] COMMAND…\n\n"
-         "Talk to running nodes over their control sockets. Without --node: to all nodes of the site.\n\n"
+    puts("usage: meshmeter ctl --state DIR [node-N] COMMAND…\n\n"
+         "Talk to running nodes over their control sockets. Without node-N: to all nodes of the site.\n\n"
          "  --state DIR     state directory of the demo (or MM_STATE in the environment)\n"
-         "  --node N        only node N (1, 2, …)\n"
+         "  --node N        the same as node-N (1, 2, …)\n"
          "  --socket FILE   the control socket of one node, instead of --state\n\n"
          "Commands:\n"
          "  status             everything the node knows about itself, as JSON\n"
          "  router on|off      switch the simulated router of the node\n"
          "  clock set [UTC]    give the node the time (default: the site's clock)\n"
-         "  hold               close the interval and make no more metering records until the next start\n\n"
-         "Exit code 0: all answered; 1: one refused; 4: one did not answer.");
+         "  hold               close the interval and make no more metering records until the next start\n"
+         "  credit             balances, relays, reasons and lock-outs of prepaid meters, as JSON\n"
+         "  setup              a node from the box: its state, number and page, as JSON\n"
+         "  relays             which relays are closed (supply is on) and which are open\n"
+         "  oled               the picture of the display; meshmeter oled draws it\n"
+         "  button short|long  press or hold the button (or: down, up)\n\n"
+         "Of one node, as a customer at its buttons; METER is a meter's id or its number from 1 to 8:\n"
+         "  token METER DIGITS    type a token; blanks between the digits do not matter\n"
+         "  emergency METER       take the emergency credit\n\n"
+         "Exit code 0: all answered; 1: one refused; 4: one did not answer.\n\n"
+         "Example: meshmeter ctl --state DIR node-1 token 3 123 456 789");
 }
 
 typedef struct {
@@ -31,6 +40,11 @@ typedef struct {
     unsigned asked;
     int code;
 } errand_t;
+
+// At which node somebody stands matters then: a meter's number is one of every node.
+static bool is_customer_line(const char *line) {
+    return strncmp(line, "token", 5) == 0 || strncmp(line, "emergency", 9) == 0;
+}
 
 static void ask_one(const char *node_name, const char *socket_path, void *context) {
     errand_t *errand = context;
@@ -46,7 +60,9 @@ static void ask_one(const char *node_name, const char *socket_path, void *contex
         errand->code = APP_NO_ANSWER;
         return;
     }
-    if (strncmp(s_answer, "error", 5) == 0 && errand->code == APP_OK) {
+    bool refused =
+        strncmp(s_answer, "error", 5) == 0 || (is_customer_line(errand->line) && strncmp(s_answer, "accepted", 8) != 0);
+    if (refused && errand->code == APP_OK) {
         errand->code = APP_CHECK_FAILED;
     }
     printf("%s%s%s\n", errand->with_names ? node_name : "", errand->with_names ? ": " : "", s_answer);
@@ -83,6 +99,13 @@ int command_ctl(int argc, char **argv) {
             return APP_USAGE;
         }
     }
+    if (optind < argc && strncmp(argv[optind], "node-", 5) == 0) {
+        if (!app_parse_number(argv[optind] + 5, 1, 100, &node)) {
+            return app_error(APP_USAGE, "ctl", "nodes are node-1 to node-100, not '%s'", argv[optind]);
+        }
+        snprintf(only, sizeof only, "node-%d", (int)node);
+        optind++;
+    }
     char line[200] = "";
     for (int i = optind; i < argc; i++) {
         if (strlen(line) + strlen(argv[i]) + 2 > sizeof line) {
@@ -94,6 +117,9 @@ int command_ctl(int argc, char **argv) {
         return app_error(APP_USAGE, "ctl", "%s; see meshmeter ctl --help",
                          line[0] == '\0' ? "which command?"
                                          : "which site? Name its --state DIR, as the demo printed it");
+    }
+    if (is_customer_line(line) && only[0] == '\0' && socket_path == NULL) {
+        return app_error(APP_USAGE, "ctl", "at which node? For example: ctl --state %s node-1 %s", state, line);
     }
     errand_t errand = {.line = line, .only = only[0] != '\0' ? only : NULL, .with_names = only[0] == '\0'};
     if (socket_path != NULL) {

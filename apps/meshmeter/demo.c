@@ -49,6 +49,7 @@ static void print_help(void) {
          "  --mqtt-version V   5 or 3.1.1 (5)\n"
          "  --tz RULE          time zone of the site as a POSIX rule (" TZ_DEFAULT ")\n"
          "  --seed N           seed of the household model (1)\n"
+         "  --parked           the last node comes from the box: it is commissioned by hand, as the demo then says\n"
          "  --no-fram          nodes without FRAM: registers in flash\n"
          "  --clock-unset      nodes begin without a time; 'meshmeter ctl clock set' gives it\n"
          "  --no-persistence   the broker forgets everything when it dies\n"
@@ -76,6 +77,7 @@ enum {
     OPTION_TZ,
     OPTION_SEED,
     OPTION_START,
+    OPTION_PARKED,
     OPTION_NO_FRAM,
     OPTION_CLOCK_UNSET,
     OPTION_NO_PERSISTENCE,
@@ -95,6 +97,7 @@ static const struct option s_options[] = {
     {"tz", required_argument, NULL, OPTION_TZ},
     {"seed", required_argument, NULL, OPTION_SEED},
     {"start", required_argument, NULL, OPTION_START},
+    {"parked", no_argument, NULL, OPTION_PARKED},
     {"no-fram", no_argument, NULL, OPTION_NO_FRAM},
     {"clock-unset", no_argument, NULL, OPTION_CLOCK_UNSET},
     {"no-persistence", no_argument, NULL, OPTION_NO_PERSISTENCE},
@@ -158,6 +161,9 @@ static bool set_option(demo_options_t *o, int option, const char *text) {
     case OPTION_START:
         return app_parse_utc(text, &o->start_utc_s) ||
                app_error(0, "demo", "--start must be a UTC time like 2015-12-30T12:00:00Z, not '%s'", text);
+    case OPTION_PARKED:
+        o->parked = true;
+        return true;
     case OPTION_NO_FRAM:
         o->with_fram = false;
         return true;
@@ -199,6 +205,11 @@ static int parse_options(demo_options_t *o, int argc, char **argv, bool *help) {
             return APP_USAGE;
         }
     }
+    if (o->parked && (o->nodes < 2 || o->speed != 1 || o->for_s != 0 || o->data_directory[0] != '\0')) {
+        return app_error(APP_USAGE, "demo",
+                         "--parked goes with 2 nodes or more, and without --speed, --for and --data: somebody has to "
+                         "type, and nobody knows when that is done");
+    }
     return optind == argc ? APP_OK : app_error(APP_USAGE, "demo", "'%s' is not an option", argv[optind]);
 }
 
@@ -234,6 +245,9 @@ static int choose_ports(demo_t *demo) {
     if (code == APP_OK) {
         code = choose_port("127.0.0.1", SOCK_STREAM, &o->mqtt_port, "--mqtt-port");
     }
+    if (code == APP_OK && o->parked) {
+        code = choose_port("127.0.0.1", SOCK_STREAM, &demo->configurator_port, "--parked");
+    }
     // The kernel may choose a port that was just released: two nodes must not get the same one.
     for (unsigned i = 0; i < o->nodes && code == APP_OK; i++) {
         bool taken = true;
@@ -266,6 +280,7 @@ static void add_children(const demo_t *demo, supervisor_t *parts) {
     supervisor_add_argument(hq, "--broker-password-file=%s/hq.password", o->state_directory);
     supervisor_add_argument(hq, "--http=%s:%u", o->http_address, o->http_port);
     supervisor_add_argument(hq, "--web=%s", demo->web_directory);
+    supervisor_add_argument(hq, "--displays=%s/displays", o->state_directory);
     supervisor_add_argument(hq, "--tz=%s", o->tz);
     supervisor_add_argument(hq, "--speed=%" PRIu32, o->speed);
     supervisor_add_argument(hq, "--clock-origin-real-us=%" PRId64, demo->origin_real_us);
@@ -338,6 +353,9 @@ static int start_children(const demo_t *demo, supervisor_t *parts, bool *ended) 
     int code = start_server(&parts->children[0], "127.0.0.1", o->mqtt_port, ended);
     if (code == APP_OK && !*ended) {
         code = start_server(&parts->children[1], o->http_address, o->http_port, ended);
+        if (code == APP_OK && !*ended && !demo_write_url(demo)) {
+            code = app_error(APP_ENVIRONMENT, "demo", "cannot write into %s: %s", o->state_directory, strerror(errno));
+        }
     }
     for (unsigned i = 2; i < parts->child_count && code == APP_OK && !*ended; i++) {
         if (!supervisor_start(&parts->children[i])) {
@@ -347,15 +365,36 @@ static int start_children(const demo_t *demo, supervisor_t *parts, bool *ended) 
     return code;
 }
 
+static void print_next_steps(const demo_t *demo) {
+    const demo_options_t *o = &demo->options;
+    const char *state = o->state_directory;
+    printf("  Node %u comes from the box (docs/guide/commissioning.md). To commission it:\n"
+           "    1. %s provision --state %s node-%u\n"
+           "    2. open its own page: http://127.0.0.1:%u/\n"
+           "    3. its display, with the number: %s oled --state %s node-%u\n"
+           "    4. as headquarters, the code for that number: %s code NUMBER --state %s --mac 02:6d:6d:00:00:%02x "
+           "--caller ME\n"
+           "    5. type the code and the meters on its page, then confirm the installation on HQ's page\n"
+           "       (or: MM_STATE=%s %s confirm ID)\n\n",
+           o->nodes, demo->program, state, o->nodes, demo->configurator_port, demo->program, state, o->nodes,
+           demo->program, state, o->nodes, state, demo->program);
+}
+
 static void print_where(const demo_t *demo) {
     const demo_options_t *o = &demo->options;
     char time[21];
     app_format_utc(demo_wall_us(demo) / 1000000, time);
-    printf("\n  page      http://%s:%u/\n  broker    mqtt://127.0.0.1:%u\n  state     %s%s\n  site      " DEMO_SITE
+    printf("\n  page      http://%s:%u/\n  broker    mqtt://127.0.0.1:%u\n  state     %s%s\n"
+           "  sign in   with the line in %s/" DEMO_OPERATOR_TOKEN "\n  site      " DEMO_SITE
            ", %u nodes, clocks at %s running %" PRIu32 " times real time\n\n"
-           "  Try:  %s status --state %s\n        %s ctl --state %s router off\n  Ctrl-C stops everything.\n\n",
+           "  Try:  %s status --state %s\n        %s ctl --state %s router off\n"
+           "        %s send --state %s gateway:" DEMO_SITE " find seconds=60 --wait\n  Ctrl-C stops everything.\n\n",
            o->http_address, o->http_port, o->mqtt_port, o->state_directory, demo->resumed ? " (continued)" : "",
-           o->nodes, time, o->speed, demo->program, o->state_directory, demo->program, o->state_directory);
+           o->state_directory, o->nodes, time, o->speed, demo->program, o->state_directory, demo->program,
+           o->state_directory, demo->program, o->state_directory);
+    if (o->parked) {
+        print_next_steps(demo);
+    }
     (void)fflush(stdout);
 }
 
@@ -486,6 +525,9 @@ int command_demo(int argc, char **argv) {
     }
     if (code == APP_OK) {
         code = demo_site_write(demo);
+    }
+    if (code == APP_OK) {
+        code = demo_keys_prepare(demo);
     }
     return code == APP_OK ? run(demo) : code;
 }

@@ -8,11 +8,16 @@
 #include "meshmeter/limits.h"
 
 /// The demo: one site with broker, HQ and nodes on this machine. demo.c is the run, demo_state.c its directory,
-/// demo_site.c the files of its parts, demo_check.c the account at the end.
+/// demo_site.c the files of its parts, demo_keys.c their keys, demo_check.c the account at the end.
 
 #define DEMO_PATH_BYTES 512
 #define DEMO_NODES_MAX 100
 #define DEMO_SITE "demo"
+// Files in the directory of a node, and in that of the demo.
+#define DEMO_DEVICE_KEY "device.key"
+#define DEMO_LABEL "label"
+#define DEMO_OPERATOR_TOKEN "operator.token"
+#define DEMO_HQ_URL "hq.url"
 
 typedef struct {
     unsigned nodes;
@@ -32,6 +37,7 @@ typedef struct {
     bool clock_unset; ///< nodes begin without a time; `ctl clock set` gives it
     bool broker_persistence;
     bool with_fram;
+    bool parked; ///< the last node comes from the box: it must be commissioned by hand
 } demo_options_t;
 
 /// One input file of replayed data.
@@ -57,6 +63,7 @@ typedef struct {
     demo_file_t files[DEMO_NODES_MAX];
     unsigned file_count;
     uint16_t mesh_ports[DEMO_NODES_MAX];
+    uint16_t configurator_port; ///< of the parked node's own page
 } demo_t;
 
 /// Wall time of the demo at this instant, microseconds since 1970.
@@ -65,6 +72,10 @@ int64_t demo_wall_us(const demo_t *demo);
 /// Choose or check the state directory, read or make what must last (options, begin, keys), continue the clock. Exit
 /// code.
 int demo_state_open(demo_t *demo);
+/// The node of this index (from 0) comes from the box.
+bool demo_is_parked(const demo_t *demo, unsigned index);
+/// A file of `directory` that only its owner reads: the prefix, 64 random hex digits, a line end.
+bool demo_make_secret(const char *directory, const char *name, const char *prefix);
 /// Remember how far the clock is; call every second.
 void demo_state_remember_clock(const demo_t *demo);
 /// Remove a temporary state directory.
@@ -74,6 +85,11 @@ void demo_state_remove(const demo_t *demo);
 int demo_site_scan_data(demo_t *demo);
 /// Write the files of broker and nodes into the state directory. Exit code.
 int demo_site_write(demo_t *demo);
+/// Make what commands need: a key for each node, the same in HQ's database, and an operator whose token is in the state
+/// directory. Before HQ starts. Exit code.
+int demo_keys_prepare(const demo_t *demo);
+/// Say in the state directory where HQ is, for `meshmeter send` and its like.
+bool demo_write_url(const demo_t *demo);
 /// Shift that the file of node `index` needs so that its data are under way at begin_utc_s.
 int64_t demo_site_shift_s(const demo_t *demo, unsigned index);
 

@@ -210,6 +210,33 @@ static size_t add_meters(const demo_t *demo, unsigned index, const uint64_t star
     return used;
 }
 
+bool demo_is_parked(const demo_t *demo, unsigned index) {
+    return demo->options.parked && index + 1 == demo->options.nodes;
+}
+
+// The network of a site that was built by hand; that of a node from the box is handed over to it.
+static size_t add_network(const demo_t *demo, unsigned index, const char *directory, char *text, size_t text_bytes) {
+    const demo_options_t *o = &demo->options;
+    int used = demo_is_parked(demo, index)
+                   ? snprintf(text, text_bytes,
+                              "commissioning = yes\nconfigurator = 127.0.0.1:%u\npop_file = %s/" DEMO_LABEL "\n"
+                              // Its port is another one in each run of the demo.
+                              "broker = mqtt://127.0.0.1:%u\n",
+                              demo->configurator_port, directory, o->mqtt_port)
+                   : snprintf(text, text_bytes,
+                              "site = " DEMO_SITE "\nmesh_key_file = %s/mesh.key\nbroker = mqtt://127.0.0.1:%u\n"
+                              "broker_password_file = %s/gateway.password\n",
+                              o->state_directory, o->mqtt_port, o->state_directory);
+    return (size_t)used;
+}
+
+// What is printed on a parked node when it is made. Made once: the label stays.
+static bool make_label(const char *directory) {
+    char path[DEMO_PATH_BYTES + 64];
+    return app_path(path, sizeof path, directory, DEMO_LABEL) &&
+           (access(path, F_OK) == 0 || demo_make_secret(directory, DEMO_LABEL, ""));
+}
+
 static bool write_node(const demo_t *demo, unsigned index, const char *peers) {
     const demo_options_t *o = &demo->options;
     static char text[CONFIG_BYTES];
@@ -220,7 +247,8 @@ static bool write_node(const demo_t *demo, unsigned index, const char *peers) {
     if (mkdir(directory, 0700) != 0 && errno != EEXIST) {
         return false;
     }
-    if (demo->file_count > 0 && read_starts(demo, index, starts_wh) != APP_OK) {
+    if ((demo->file_count > 0 && read_starts(demo, index, starts_wh) != APP_OK) ||
+        (demo_is_parked(demo, index) && !make_label(directory))) {
         return false;
     }
     if (demo->file_count > 0) {
@@ -230,15 +258,17 @@ static bool write_node(const demo_t *demo, unsigned index, const char *peers) {
     }
     size_t used = (size_t)snprintf(
         text, sizeof text,
-        "site = " DEMO_SITE "\nmac = 02:6d:6d:00:00:%02x\ntz = %s\nstate = %s\ncontrol = %s/control\nfram = %s\n"
-        "mesh_key_file = %s/mesh.key\nmesh_listen = 127.0.0.1:%u\nmesh_peers = %s\nmesh_hello_ms = 100\n"
-        "broker = mqtt://127.0.0.1:%u\nbroker_password_file = %s/gateway.password\nmqtt = %s\n"
+        "mac = 02:6d:6d:00:00:%02x\ntz = %s\nstate = %s\ncontrol = %s/control\ndisplay = "
+        "%s/displays/026d6d0000%02x\nfram = %s\n"
+        "relays = file\ndevice_key_file = %s/" DEMO_DEVICE_KEY "\n"
+        "mesh_listen = 127.0.0.1:%u\nmesh_peers = %s\nmesh_hello_ms = 100\nmqtt = %s\n"
         "speed = %" PRIu32 "\nclock = %s\nclock_origin_real_us = %" PRId64 "\nclock_origin_utc_us = %" PRId64 "\n"
         "cycle_ms = %u\npulses = %s\npulses_begin_s = %" PRId64 "\n",
-        index + 1, o->tz, directory, directory, o->with_fram ? "yes" : "no", o->state_directory,
-        demo->mesh_ports[index], peers, o->mqtt_port, o->state_directory, o->mqtt_5 ? "5" : "3.1.1", o->speed,
-        o->clock_unset ? "unset" : "system", demo->origin_real_us, demo->origin_utc_us,
-        o->speed == 1 ? CYCLE_LIVE_MS : CYCLE_FAST_MS, pulses, demo->begin_utc_s);
+        index + 1, o->tz, directory, directory, o->state_directory, index + 1, o->with_fram ? "yes" : "no", directory,
+        demo->mesh_ports[index], peers, o->mqtt_5 ? "5" : "3.1.1", o->speed, o->clock_unset ? "unset" : "system",
+        demo->origin_real_us, demo->origin_utc_us, o->speed == 1 ? CYCLE_LIVE_MS : CYCLE_FAST_MS, pulses,
+        demo->begin_utc_s);
+    used += add_network(demo, index, directory, text + used, sizeof text - used);
     if (demo->file_count > 0) {
         used += (size_t)snprintf(text + used, sizeof text - used, "pulses_shift_s = %" PRId64 "\n",
                                  demo_site_shift_s(demo, index));
@@ -246,7 +276,9 @@ static bool write_node(const demo_t *demo, unsigned index, const char *peers) {
     if (demo->end_utc_s != INT64_MAX) {
         used += (size_t)snprintf(text + used, sizeof text - used, "pulses_end_s = %" PRId64 "\n", demo->end_utc_s);
     }
-    used += add_meters(demo, index, starts_wh, text + used, sizeof text - used);
+    if (!demo_is_parked(demo, index)) {
+        used += add_meters(demo, index, starts_wh, text + used, sizeof text - used);
+    }
     MM_ASSERT(used < sizeof text);
     return write_state_file(directory, "node.conf", text);
 }
@@ -274,5 +306,8 @@ int demo_site_write(demo_t *demo) {
     char log_directory[DEMO_PATH_BYTES + 8];
     snprintf(log_directory, sizeof log_directory, "%s/log", o->state_directory);
     (void)mkdir(log_directory, 0700);
+    char displays_directory[DEMO_PATH_BYTES + 16];
+    snprintf(displays_directory, sizeof displays_directory, "%s/displays", o->state_directory);
+    (void)mkdir(displays_directory, 0700);
     return APP_OK;
 }

@@ -36,8 +36,8 @@ int64_t demo_wall_us(const demo_t *demo) {
 // What must not change under a state directory, as text.
 static void describe(const demo_t *demo, char *text, size_t text_bytes) {
     const demo_options_t *o = &demo->options;
-    snprintf(text, text_bytes, "nodes=%u\ndata=%s\nspeed=%" PRIu32 "\nseed=%" PRIu64 "\nfram=%s\ntz=%s\n", o->nodes,
-             o->data_directory, o->speed, o->seed, o->with_fram ? "yes" : "no", o->tz);
+    snprintf(text, text_bytes, "nodes=%u\ndata=%s\nspeed=%" PRIu32 "\nseed=%" PRIu64 "\nfram=%s\ntz=%s\n%s", o->nodes,
+             o->data_directory, o->speed, o->seed, o->with_fram ? "yes" : "no", o->tz, o->parked ? "parked=yes\n" : "");
 }
 
 static bool is_empty_directory(const char *path) {
@@ -67,8 +67,8 @@ static bool choose_directory(demo_t *demo) {
         return mkdtemp(o->state_directory) != NULL;
     }
     (void)mkdir("demo-state", 0700);
-    snprintf(o->state_directory, sizeof o->state_directory, "demo-state/%s-%u-nodes-speed-%" PRIu32,
-             o->data_directory[0] == '\0' ? "model" : "data", o->nodes, o->speed);
+    snprintf(o->state_directory, sizeof o->state_directory, "demo-state/%s-%u-nodes-speed-%" PRIu32 "%s",
+             o->data_directory[0] == '\0' ? "model" : "data", o->nodes, o->speed, o->parked ? "-parked" : "");
     return true;
 }
 
@@ -82,7 +82,7 @@ static bool lock_directory(const char *directory) {
     return file >= 0 && flock(file, LOCK_EX | LOCK_NB) == 0;
 }
 
-static bool make_secret(const char *directory, const char *name, const char *prefix) {
+bool demo_make_secret(const char *directory, const char *name, const char *prefix) {
     uint8_t bytes[32];
     char path[DEMO_PATH_BYTES + 32];
     char text[128];
@@ -110,10 +110,11 @@ static int begin_state(demo_t *demo) {
     demo->origin_utc_us = demo->begin_utc_s * 1000000;
     describe(demo, described, sizeof described);
     snprintf(text, sizeof text, MARKER_HEAD "%sbegin=%" PRId64 "\n", described, demo->begin_utc_s);
-    bool good =
-        app_path(marker, sizeof marker, o->state_directory, MARKER_NAME) &&
-        make_secret(o->state_directory, "mesh.key", "") && make_secret(o->state_directory, "hq.password", "hq:") &&
-        make_secret(o->state_directory, "gateway.password", "gateway-" DEMO_SITE ":") && app_write_file(marker, text);
+    bool good = app_path(marker, sizeof marker, o->state_directory, MARKER_NAME) &&
+                demo_make_secret(o->state_directory, "mesh.key", "") &&
+                demo_make_secret(o->state_directory, "hq.password", "hq:") &&
+                demo_make_secret(o->state_directory, "gateway.password", "gateway-" DEMO_SITE ":") &&
+                app_write_file(marker, text);
     return good ? APP_OK
                 : app_error(APP_ENVIRONMENT, "demo", "cannot write into the state directory %s: %s", o->state_directory,
                             strerror(errno));

@@ -2,6 +2,7 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "app.h"
@@ -21,11 +22,15 @@ static void print_help(void) {
          "  --mqtt-version V              5 or 3.1.1 (5)\n"
          "  --http ADDR:PORT              where page and API are (127.0.0.1:8080); port 0 chooses a free one\n"
          "  --web DIR                     files of the page (beside the program)\n"
+         "  --displays DIR                pictures of the displays of nodes on this machine, as the demo has them;\n"
+         "                                anybody who reaches the page sees them, challenge numbers included\n"
          "  --tz RULE                     time zone of sites, a POSIX rule (UTC)\n"
          "  --tz SITE=RULE                of one site; may be repeated\n"
          "  --speed N, --clock-origin-real-us T, --clock-origin-utc-us T\n"
          "                                a clock that runs faster, as the demo uses it\n\n"
-         "The page and the API have no login in this version: bind them to an address that only you can reach.");
+         "Whoever reaches the page sees the readings; commands, sales and books want an operator's token (meshmeter\n"
+         "operator). It is plain HTTP: bind it to an address that only you can reach, or put a proxy with HTTPS before "
+         "it.");
 }
 
 enum {
@@ -41,6 +46,7 @@ static const struct option s_options[] = {{"db", required_argument, NULL, 'd'},
                                           {"mqtt-version", required_argument, NULL, 'm'},
                                           {"http", required_argument, NULL, 'a'},
                                           {"web", required_argument, NULL, 'w'},
+                                          {"displays", required_argument, NULL, 'o'},
                                           {"tz", required_argument, NULL, 't'},
                                           {"speed", required_argument, NULL, 's'},
                                           {"clock-origin-real-us", required_argument, NULL, OPTION_REAL},
@@ -104,6 +110,9 @@ static bool set_option(mm_hq_options_t *options, mm_hq_site_tz_t *sites, int opt
     case 'w':
         options->web_directory = text;
         return true;
+    case 'o':
+        options->displays_directory = text;
+        return true;
     case 't':
         return set_tz(options, sites, text);
     case 's':
@@ -138,5 +147,7 @@ int command_hq(int argc, char **argv) {
         app_path(s_web, sizeof s_web, directory, "web") && access(s_web, R_OK) == 0) {
         options.web_directory = s_web;
     }
+    // The database holds the keys of the devices: what HQ makes is its user's alone.
+    (void)umask(0077);
     return mm_hq_run(&options);
 }

@@ -20,7 +20,11 @@
 #include "linux/linux_mqtt.h"
 #include "meshmeter/node.h"
 #include "node_config.h"
+#include "node_credit.h"
+#include "node_panel.h"
+#include "node_platform.h"
 #include "node_pulses.h"
+#include "node_setup.h"
 #include "node_status.h"
 
 // Pulses of replayed and modelled meters are looked at this often in real time; GPIO and input lines wake the loop
@@ -47,7 +51,10 @@ typedef struct {
     mm_linux_mqtt_t mqtt;
     mm_log_t log;
     node_source_t source;
+    node_platform_t platform;
+    node_setup_t setup;
     mm_node_t node;
+    node_panel_t panel;
     uint8_t *batch_memory;
     mm_us_t now;      ///< of the last event handed to the node
     bool clock_given; ///< the node may be told the time
@@ -108,6 +115,11 @@ static bool set_clock(node_process_t *self, const char *text) {
     return true;
 }
 
+static bool handle_panel(node_process_t *self, const char *line, mm_linux_answer_t *answer) {
+    const node_panel_life_t life = node_setup_life(&self->setup, present(self));
+    return node_panel_handle(&self->panel, line, &life, self->router_up, self->now, mm_linux_real_us(), answer);
+}
+
 static void handle_control(void *context, char *line, mm_linux_answer_t *answer) {
     node_process_t *self = context;
     if (strcmp(line, "status") == 0) {
@@ -122,9 +134,13 @@ static void handle_control(void *context, char *line, mm_linux_answer_t *answer)
         mm_linux_answer_print(answer, "ok hold\n");
     } else if (strncmp(line, "clock set", 9) == 0 && set_clock(self, line[9] == ' ' ? line + 10 : line + 9)) {
         mm_linux_answer_print(answer, "ok clock set\n");
-    } else {
-        mm_linux_answer_print(
-            answer, "error: not understood: '%s'. Known: status, router on|off, clock set [UTC], hold\n", line);
+    } else if (!handle_panel(self, line, answer) && !node_setup_handle(&self->setup, line, present(self), answer) &&
+               !node_credit_handle(&self->node, line, present(self), answer)) {
+        mm_linux_answer_print(answer,
+                              "error: not understood: '%s'. Known: status, router on|off, clock set [UTC], hold, "
+                              "token METER DIGITS, emergency METER, credit, relays, oled, button short|long|down|up, "
+                              "setup\n",
+                              line);
     }
 }
 
@@ -158,44 +174,6 @@ static bool open_storage(node_process_t *self) {
            mm_linux_flash_open(&self->register_flash, path, MM_STORE_FLASH_SECTORS_MIN, sync, &self->message) == MM_OK;
 }
 
-// The line "USER:PASSWORD" of the password file, split in place; text is the caller's to free.
-static bool read_password(const char *path, char **text, const char **user, const char **password) {
-    size_t size = 0;
-    *text = app_read_file(path, 1024, &size);
-    char *colon = *text != NULL ? strchr(*text, ':') : NULL;
-    if (colon == NULL) {
-        return false;
-    }
-    (*text)[strcspn(*text, "\r\n")] = '\0';
-    *colon = '\0';
-    *user = *text;
-    *password = colon + 1;
-    return true;
-}
-
-static bool open_mqtt(node_process_t *self) {
-    const node_config_t *config = &self->config;
-    char client_id[32];
-    const uint8_t *mac = config->mac.bytes;
-    char *text = NULL;
-    snprintf(client_id, sizeof client_id, "mm-%02x%02x%02x%02x%02x%02x", mac[0], mac[1], mac[2], mac[3], mac[4],
-             mac[5]);
-    mm_linux_mqtt_options_t options = {.url = config->broker,
-                                       .client_id = client_id,
-                                       .ca_file = config->broker_ca_file[0] != '\0' ? config->broker_ca_file : NULL,
-                                       .version_5 = config->mqtt_5};
-    if (config->broker_password_file[0] != '\0' &&
-        !read_password(config->broker_password_file, &text, &options.user, &options.password)) {
-        mm_linux_message_set(&self->message, "%s: cannot be read, or is not one line USER:PASSWORD",
-                             config->broker_password_file);
-        free(text);
-        return false;
-    }
-    bool good = is_good(self, mm_linux_mqtt_open(&self->mqtt, &options, &self->message));
-    free(text);
-    return good;
-}
-
 static bool read_key(const char *path, uint8_t key[MM_MESH_KEY_BYTES]) {
     size_t size = 0;
     char *text = app_read_file(path, 1024, &size);
@@ -225,7 +203,9 @@ static bool open_mesh(node_process_t *self) {
                                        .hello_ms = config->mesh_hello_ms,
                                        .router_up = config->router_up};
     self->router_up = config->router_up;
-    if (!read_key(config->mesh_key_file, options.key)) {
+    if (config->has_mesh_key) {
+        memcpy(options.key, config->mesh_key, sizeof options.key);
+    } else if (!read_key(config->mesh_key_file, options.key)) {
         mm_linux_message_set(&self->message, "%s: cannot be read, or is not one line of %d hexadecimal digits",
                              config->mesh_key_file, 2 * MM_MESH_KEY_BYTES);
         return false;
@@ -239,7 +219,7 @@ static bool open_mesh(node_process_t *self) {
     return good;
 }
 
-static mm_timing_t timing_of(const node_config_t *config) {
+static mm_timing_t slots_of(const node_config_t *config) {
     // The slot belongs to the site, so that every node that becomes root keeps it.
     mm_mac_t site = {{0}};
     for (size_t i = 0; config->site[i] != '\0'; i++) {
@@ -260,10 +240,26 @@ static mm_timing_t timing_of(const node_config_t *config) {
     return timing;
 }
 
+static mm_timing_t timing_of(const node_config_t *config) {
+    mm_timing_t timing = slots_of(config);
+    if (config->dwell_ms != UINT32_MAX) {
+        timing.uplink.dwell_us = (mm_us_t)config->dwell_ms * 1000 * config->speed;
+    }
+    return timing;
+}
+
+static uint32_t new_era(void) {
+    uint32_t era = mm_linux_entropy_u32();
+    return era != 0 ? era : 1;
+}
+
 static bool open_node(node_process_t *self) {
     const node_config_t *config = &self->config;
     mm_node_options_t options = {.mac = config->mac,
                                  .metering = config->metering,
+                                 .control = {.token_unit_wh = config->token_unit_wh,
+                                             .new_era = new_era(),
+                                             .legacy_commands = config->legacy_commands},
                                  .timing = timing_of(config),
                                  .journal_sector_count = config->journal_sectors,
                                  .random_seed = mm_linux_entropy_u64()};
@@ -271,6 +267,10 @@ static bool open_node(node_process_t *self) {
     // Seconds since 2020 grow from one start to the next, so a node that lost its files never uses HQ's positions
     // again.
     options.metering.first_epoch = (uint32_t)(mm_linux_system_utc_us() / MM_US_PER_S - EPOCH_BEGIN_S);
+    if (!node_platform_read_legacy_secret(config, options.control.legacy_secret, &self->message)) {
+        self->failure = APP_USAGE;
+        return false;
+    }
     self->log = mm_linux_log_port();
     const mm_node_ports_t ports = {.pulses = &self->source.counters.pulses,
                                    .fram = config->with_fram ? &self->fram.fram : NULL,
@@ -279,6 +279,9 @@ static bool open_node(node_process_t *self) {
                                    .mesh = &self->mesh.mesh,
                                    .mqtt = &self->mqtt.mqtt,
                                    .log = &self->log,
+                                   .crypto = &self->platform.crypto.crypto,
+                                   .relay = node_platform_relay(&self->platform),
+                                   .actions = &self->platform.actions.actions,
                                    .batch_memory = self->batch_memory,
                                    .batch_capacity = MM_BATCHES_MAX};
     self->now = mm_linux_clock_now(&self->clock);
@@ -290,6 +293,8 @@ static bool open_node(node_process_t *self) {
                              config->path);
         return false;
     }
+    node_panel_open(&self->panel, &self->node, &self->platform.actions, config->display_path, APP_VERSION,
+                    mm_linux_real_us());
     if (self->clock_given) {
         tell_time(self, self->now); // of the very instant of the start: no interval begins without a time
     }
@@ -307,8 +312,14 @@ static bool open_all(node_process_t *self) {
     self->clock_given = config->clock == NODE_CLOCK_SYSTEM;
     self->batch_memory = calloc(MM_BATCHES_MAX, MM_BATCH_BYTES_MAX);
     return self->batch_memory != NULL && mm_linux_loop_open(&self->loop, &self->message) == MM_OK &&
-           open_storage(self) && node_source_open(&self->source, config, &self->clock, &self->message) &&
-           open_mqtt(self) && open_mesh(self) && open_node(self) &&
+           open_storage(self) && is_good(self, node_setup_prepare(&self->setup, &self->config, &self->message)) &&
+           node_source_open(&self->source, config, &self->clock, &self->message) &&
+           is_good(self, node_platform_open(&self->platform, config, &self->source, &self->clock, &self->now,
+                                            &self->message)) &&
+           is_good(self, node_platform_open_mqtt(&self->platform, &self->mqtt, &self->message)) && open_mesh(self) &&
+           open_node(self) &&
+           is_good(self, node_setup_open(&self->setup, &self->node, &self->platform.crypto.crypto, &self->loop,
+                                         &self->now, &self->message)) &&
            (config->control_path[0] == '\0' || mm_linux_control_open(&self->control, &self->loop, config->control_path,
                                                                      handle_control, self, &self->message) == MM_OK);
 }
@@ -332,6 +343,10 @@ static void take_events(node_process_t *self) {
     }
 }
 
+static int64_t earlier(int64_t left, int64_t right) {
+    return left < right ? left : right;
+}
+
 // Do what is due, as often as more is due at once (a node that was stopped has missed boundaries). Returns the next
 // deadline.
 static mm_us_t poll_node(node_process_t *self) {
@@ -339,14 +354,11 @@ static mm_us_t poll_node(node_process_t *self) {
     int64_t until_real_us = mm_linux_real_us() + CATCH_UP_US;
     for (;;) {
         mm_us_t deadline = mm_node_poll(&self->node, present(self));
+        deadline = earlier(deadline, node_setup_poll(&self->setup, self->now));
         if (deadline > self->now || mm_linux_real_us() >= until_real_us) {
             return deadline;
         }
     }
-}
-
-static int64_t earlier(int64_t left, int64_t right) {
-    return left < right ? left : right;
 }
 
 static void watch_files(node_process_t *self) {
@@ -387,7 +399,8 @@ static int64_t poll_pulses(node_process_t *self, int64_t real_us) {
 
 static void run(node_process_t *self) {
     watch_files(self);
-    while (mm_linux_loop_signal(&self->loop) == 0) {
+    while (mm_linux_loop_signal(&self->loop) == 0 && !self->platform.actions.reboot_requested &&
+           !self->setup.restart_due) {
         int64_t real_us = mm_linux_real_us();
         int64_t wake_us = poll_pulses(self, real_us);
         keep_time(self, real_us);
@@ -395,13 +408,17 @@ static void run(node_process_t *self) {
         if (self->config.control_path[0] != '\0') {
             wake_us = earlier(wake_us, mm_linux_control_poll(&self->control, real_us));
         }
+        wake_us = earlier(wake_us, node_setup_serve(&self->setup, real_us));
         if (self->clock_given) {
             wake_us = earlier(wake_us, self->clock_due_us);
         }
         // What is due comes before what has arrived: an event must not overtake the end of an interval.
         (void)poll_node(self);
         take_events(self);
+        node_platform_follow_broker(&self->platform, &self->mqtt);
         mm_us_t deadline = poll_node(self);
+        const node_panel_life_t life = node_setup_life(&self->setup, present(self));
+        wake_us = earlier(wake_us, node_panel_poll(&self->panel, &life, self->router_up, self->now, real_us));
         wake_us = earlier(wake_us, mm_linux_clock_real_deadline(&self->clock, deadline));
         mm_linux_loop_wait(&self->loop, wake_us);
     }
@@ -411,8 +428,10 @@ static void close_all(node_process_t *self) {
     if (self->config.control_path[0] != '\0') {
         mm_linux_control_close(&self->control);
     }
+    node_setup_close(&self->setup);
     mm_linux_mqtt_close(&self->mqtt);
     mm_linux_mesh_close(&self->mesh);
+    node_platform_close(&self->platform);
     node_source_close(&self->source);
     mm_linux_fram_close(&self->fram);
     mm_linux_flash_close(&self->register_flash);
@@ -465,7 +484,12 @@ int command_node(int argc, char **argv) {
     mm_linux_log(MM_LOG_INFO, "node of site %s started, boot %u", self->config.site,
                  (unsigned)self->node.metering.boot_no);
     run(self);
-    mm_linux_log(MM_LOG_INFO, "stopped by signal %d", mm_linux_loop_signal(&self->loop));
+    int signal_no = mm_linux_loop_signal(&self->loop);
+    if (signal_no != 0) {
+        mm_linux_log(MM_LOG_INFO, "stopped by signal %d", signal_no);
+    } else {
+        mm_linux_log(MM_LOG_INFO, "starting again, by command or for another network");
+    }
     close_all(self);
-    return APP_OK;
+    return signal_no != 0 ? APP_OK : node_platform_restart(path);
 }

@@ -102,24 +102,25 @@ static bool set_meter(entry_t *entry) {
                                                            id);
 }
 
-static bool set_gpio(entry_t *entry, const char *text) {
-    node_config_t *config = entry->config;
+// CHIP:LINE,LINE,…
+static bool set_gpio(entry_t *entry, const char *text, char chip[NODE_PATH_BYTES], uint32_t lines[MM_CHANNELS],
+                     uint8_t *line_count) {
     const char *colon = strchr(text, ':');
-    if (colon == NULL || (size_t)(colon - text) >= sizeof config->pulses_path) {
-        return refuse(entry, "pulses = gpio:CHIP:LINE,LINE,… (up to %d lines)", MM_CHANNELS);
+    if (colon == NULL || (size_t)(colon - text) >= NODE_PATH_BYTES) {
+        return refuse(entry, "%s = gpio:CHIP:LINE,LINE,… (up to %d lines)", entry->key, MM_CHANNELS);
     }
-    memcpy(config->pulses_path, text, (size_t)(colon - text));
-    config->pulses_path[colon - text] = '\0';
+    memcpy(chip, text, (size_t)(colon - text));
+    chip[colon - text] = '\0';
     const char *next = colon + 1;
-    while (config->gpio_line_count < MM_CHANNELS) {
+    *line_count = 0;
+    while (*line_count < MM_CHANNELS) {
         char *end = NULL;
         unsigned long line = strtoul(next, &end, 10);
         if (end == next || line > 10000) {
             break;
         }
-        config->gpio_lines[config->gpio_line_count++] = (uint32_t)line;
+        lines[(*line_count)++] = (uint32_t)line;
         if (*end == '\0') {
-            config->pulses = NODE_PULSES_GPIO;
             return true;
         }
         if (*end != ',') {
@@ -128,6 +129,23 @@ static bool set_gpio(entry_t *entry, const char *text) {
         next = end + 1;
     }
     return refuse(entry, "'%s' is not a list of 1 to %d GPIO lines", colon + 1, MM_CHANNELS);
+}
+
+static bool set_relays(entry_t *entry) {
+    node_config_t *config = entry->config;
+    if (strcmp(entry->value, "none") == 0) {
+        config->relays = NODE_RELAYS_NONE;
+        return true;
+    }
+    if (strcmp(entry->value, "file") == 0) {
+        config->relays = NODE_RELAYS_FILE;
+        return true;
+    }
+    if (strncmp(entry->value, "gpio:", 5) == 0) {
+        config->relays = NODE_RELAYS_GPIO;
+        return set_gpio(entry, entry->value + 5, config->relays_chip, config->relay_lines, &config->relay_line_count);
+    }
+    return refuse(entry, "relays must be none, file or gpio:CHIP:LINES, not '%s'", entry->value);
 }
 
 static bool set_pulses(entry_t *entry) {
@@ -148,7 +166,8 @@ static bool set_pulses(entry_t *entry) {
         return true;
     }
     if (strncmp(entry->value, "gpio:", 5) == 0) {
-        return set_gpio(entry, entry->value + 5);
+        config->pulses = NODE_PULSES_GPIO;
+        return set_gpio(entry, entry->value + 5, config->pulses_path, config->gpio_lines, &config->gpio_line_count);
     }
     return refuse(entry, "pulses must be model:SEED, csv:FILE, stdin or gpio:CHIP:LINES, not '%s'", entry->value);
 }
@@ -194,6 +213,7 @@ static const field_t s_texts[] = {
     TEXT("site", site),
     TEXT("state", state_directory),
     TEXT("control", control_path),
+    TEXT("display", display_path),
     TEXT("mesh_id", mesh_id),
     TEXT("mesh_key_file", mesh_key_file),
     TEXT("mesh_listen", mesh_listen),
@@ -202,6 +222,10 @@ static const field_t s_texts[] = {
     TEXT("broker", broker),
     TEXT("broker_password_file", broker_password_file),
     TEXT("broker_ca_file", broker_ca_file),
+    TEXT("device_key_file", device_key_file),
+    TEXT("legacy_secret_file", legacy_secret_file),
+    TEXT("configurator", configurator),
+    TEXT("pop_file", pop_file),
 };
 // uint32_t fields.
 static const field_t s_numbers[] = {
@@ -211,6 +235,8 @@ static const field_t s_numbers[] = {
     RANGE("slot_count", slot_count, 1, 1000000),
     RANGE("slot_ms", slot_ms, 100, 600000),
     RANGE("mesh_hello_ms", mesh_hello_ms, 20, 60000),
+    RANGE("token_unit_wh", token_unit_wh, 1, 1000000),
+    RANGE("dwell_ms", dwell_ms, 0, 60000),
     RANGE("debounce_ms", debounce_ms, 0, 1000),
     RANGE("save_period_s", metering.save_period_s, 1, 3600),
     RANGE("pulses_per_s_max", metering.pulses_per_s_max, 0, 100000),
@@ -228,6 +254,9 @@ static const field_t s_choices[] = {
     CHOICE("storage_sync", storage_sync, "no", "yes"),
     CHOICE("fram", with_fram, "no", "yes"),
     CHOICE("router", router_up, "off", "on"),
+    CHOICE("legacy_commands", legacy_commands, "no", "yes"),
+    CHOICE("commissioning", commissioning, "no", "yes"),
+    CHOICE("challenge", challenge_legacy, "device", "legacy"),
 };
 
 #define COUNT(table) (sizeof(table) / sizeof(table)[0])
@@ -246,7 +275,8 @@ static bool set_special(entry_t *entry) {
         const char *key;
         bool (*set)(entry_t *entry);
     } specials[] = {
-        {"mac", set_mac}, {"tz", set_tz}, {"clock", set_clock}, {"mqtt", set_mqtt_version}, {"pulses", set_pulses},
+        {"mac", set_mac},           {"tz", set_tz},         {"clock", set_clock},
+        {"mqtt", set_mqtt_version}, {"pulses", set_pulses}, {"relays", set_relays},
     };
     for (size_t i = 0; i < COUNT(specials); i++) {
         if (strcmp(entry->key, specials[i].key) == 0) {
@@ -296,32 +326,61 @@ static void set_defaults(node_config_t *config, const char *path) {
         .mesh_id = "",
         .mesh_listen = "127.0.0.1:0",
         .mesh_hello_ms = 250,
-        .broker = "mqtt://127.0.0.1:1883",
         .mqtt_5 = true,
         .speed = 1,
         .slot_ms = 2000,
         .slot = -1,
         .router_up = true,
         .debounce_ms = 30,
+        .token_unit_wh = 1000,
+        .dwell_ms = UINT32_MAX,
         .pulses_end_s = INT64_MAX,
     };
     snprintf(config->path, sizeof config->path, "%s", path);
 }
 
 static const char *missing_key(const node_config_t *config) {
-    return mm_mac_is_zero(config->mac)          ? "mac"
-           : config->site[0] == '\0'            ? "site"
-           : config->state_directory[0] == '\0' ? "state"
-           : config->mesh_key_file[0] == '\0'   ? "mesh_key_file"
-           : config->pulses == NODE_PULSES_NONE ? "pulses"
-                                                : NULL;
+    bool given = !config->commissioning; // else the network comes later
+    return mm_mac_is_zero(config->mac)                    ? "mac"
+           : given && config->site[0] == '\0'             ? "site"
+           : config->state_directory[0] == '\0'           ? "state"
+           : given && config->mesh_key_file[0] == '\0'    ? "mesh_key_file"
+           : config->pulses == NODE_PULSES_NONE           ? "pulses"
+           : !given && config->device_key_file[0] == '\0' ? "device_key_file"
+                                                          : NULL;
+}
+
+static const char *commissioning_contradiction(const node_config_t *config) {
+    if (!config->commissioning) {
+        return config->configurator[0] != '\0' ? "configurator needs commissioning = yes" : NULL;
+    }
+    if (config->site[0] != '\0' || config->mesh_key_file[0] != '\0' || config->broker_password_file[0] != '\0') {
+        return "with commissioning = yes the network is handed over (meshmeter provision): remove site, mesh_key_file "
+               "and broker_password_file";
+    }
+    for (size_t i = 0; i < MM_CHANNELS; i++) {
+        if (config->metering.meters[i].id[0] != '\0') {
+            return "with commissioning = yes an installer enters the meters: remove meter.1 to meter.8";
+        }
+    }
+    if (config->challenge_legacy && config->legacy_secret_file[0] == '\0') {
+        return "challenge = legacy needs legacy_secret_file";
+    }
+    return NULL;
 }
 
 // What the core would refuse later, with words of its own.
 static const char *contradiction(const node_config_t *config) {
     mm_uplink_topics_t topics;
-    if (mm_uplink_topics(config->site, &topics) != MM_OK) {
+    const char *wrong = commissioning_contradiction(config);
+    if (wrong != NULL) {
+        return wrong;
+    }
+    if (!config->commissioning && mm_uplink_topics(config->site, &topics) != MM_OK) {
         return "site must be 1 to 23 characters of a-z, 0-9 and -";
+    }
+    if (config->legacy_commands && config->legacy_secret_file[0] == '\0') {
+        return "legacy_commands = yes needs legacy_secret_file";
     }
     for (size_t i = 0; i < MM_CHANNELS; i++) {
         for (size_t k = 0; k < i; k++) {
@@ -372,6 +431,8 @@ static bool read_lines(char *text, node_config_t *config, char *message, size_t 
     return true;
 }
 
+static const char default_broker[] = "mqtt://127.0.0.1:1883";
+
 bool node_config_read(const char *path, node_config_t *config, char *message, size_t message_bytes) {
     set_defaults(config, path);
     size_t size = 0;
@@ -395,6 +456,9 @@ bool node_config_read(const char *path, node_config_t *config, char *message, si
     if (wrong != NULL) {
         snprintf(message, message_bytes, "%s: %s", path, wrong);
         good = false;
+    }
+    if (good && config->broker[0] == '\0' && !config->commissioning) {
+        memcpy(config->broker, default_broker, sizeof default_broker);
     }
     if (good && config->mesh_id[0] == '\0') {
         memcpy(config->mesh_id, config->site, sizeof config->site);

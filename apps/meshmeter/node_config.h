@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "meshmeter/configuration.h"
 #include "meshmeter/limits.h"
 #include "meshmeter/metering.h"
 #include "meshmeter/node.h"
@@ -28,6 +29,12 @@ typedef enum {
     NODE_CLOCK_UNSET
 } node_clock_t;
 
+typedef enum {
+    NODE_RELAYS_NONE = 0,
+    NODE_RELAYS_FILE,
+    NODE_RELAYS_GPIO
+} node_relays_t;
+
 typedef struct {
     char path[NODE_PATH_BYTES]; ///< of the file itself, for messages
     mm_mac_t mac;
@@ -35,6 +42,7 @@ typedef struct {
     mm_metering_options_t metering;
     char state_directory[NODE_PATH_BYTES];
     char control_path[NODE_PATH_BYTES];
+    char display_path[NODE_PATH_BYTES]; ///< "" = the picture is not written
     uint32_t journal_sectors;
     bool storage_sync;
     bool with_fram;
@@ -60,6 +68,26 @@ typedef struct {
     uint32_t slot_count; ///< speed 1: 0 = default of 250
     uint32_t slot_ms;
     int64_t slot; ///< -1 = guessed from the site's name
+
+    char device_key_file[NODE_PATH_BYTES];
+    node_relays_t relays;
+    char relays_chip[NODE_PATH_BYTES];
+    uint32_t relay_lines[MM_CHANNELS];
+    uint8_t relay_line_count;
+    uint32_t token_unit_wh;
+    uint32_t dwell_ms; ///< real; UINT32_MAX = what the slots say
+    bool legacy_commands;
+    char legacy_secret_file[NODE_PATH_BYTES];
+
+    bool commissioning;                 ///< parked until a network was handed over; meters come from an installer
+    char configurator[NODE_TEXT_BYTES]; ///< address of the node's own page, "" = none
+    bool challenge_legacy;
+    char pop_file[NODE_PATH_BYTES]; ///< the code on the label
+    // Of the network that was handed over, filled in at the start.
+    char broker_user[MM_BROKER_WORD_CHARS_MAX + 1];
+    char broker_password[MM_BROKER_WORD_CHARS_MAX + 1];
+    bool has_mesh_key;
+    uint8_t mesh_key[32];
 
     node_pulses_t pulses;
     char pulses_path[NODE_PATH_BYTES]; ///< CSV file or GPIO chip

@@ -2,11 +2,16 @@
 #include "node_pulses.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "app.h"
 #include "linux/linux_entropy.h"
 #include "linux/linux_log.h"
+
+// A line has a channel and three numbers.
+#define SUPPLY_BYTES_MAX ((size_t)MM_CHANNELS * 80)
 
 static void report_bad_line(void *context, uint64_t line_number, const char *line) {
     (void)context;
@@ -48,6 +53,52 @@ static const mm_pulse_source_t *source_of(const node_source_t *self) {
                                              : &self->gpio.source;
 }
 
+static bool is_replayed(const node_source_t *self) {
+    return self->kind == NODE_PULSES_MODEL || self->kind == NODE_PULSES_CSV;
+}
+
+static bool write_supplies(const node_source_t *self) {
+    char text[SUPPLY_BYTES_MAX];
+    size_t used = 0;
+    for (size_t i = 0; i < MM_CHANNELS; i++) {
+        const mm_linux_supply_t *supply = &self->counters.supplies[i];
+        used += (size_t)snprintf(text + used, sizeof text - used, "%zu %" PRIu64 " %" PRId64 " %" PRId64 "\n", i + 1,
+                                 supply->withheld, supply->off_at_us, supply->on_at_us);
+    }
+    return mm_linux_file_replace(self->supply_path, text, used, self->sync) == MM_OK;
+}
+
+// Without the file there was always supply.
+static bool read_supplies(node_source_t *self, mm_linux_message_t *message) {
+    char text[SUPPLY_BYTES_MAX];
+    mm_err_t err = mm_linux_file_read_text(self->supply_path, text, sizeof text);
+    const char *next = text;
+    for (size_t i = 0; i < MM_CHANNELS && err == MM_OK; i++) {
+        mm_linux_supply_t supply = {0};
+        size_t channel = 0;
+        int used = 0;
+        if (sscanf(next, "%zu %" SCNu64 " %" SCNd64 " %" SCNd64 "\n%n", &channel, &supply.withheld, &supply.off_at_us,
+                   &supply.on_at_us, &used) != 4 ||
+            channel != i + 1 || supply.on_at_us < supply.off_at_us) {
+            err = MM_ERR_CORRUPT;
+        }
+        next += used;
+        self->counters.supplies[i] = supply;
+    }
+    if (err != MM_OK && err != MM_ERR_NOT_FOUND) {
+        mm_linux_message_set(message, "%s: cannot be read, or is damaged; without it the meters would jump",
+                             self->supply_path);
+        return false;
+    }
+    return true;
+}
+
+void node_source_set_supply(node_source_t *self, uint8_t channel, bool on, mm_utc_t utc) {
+    if (is_replayed(self) && mm_linux_pulses_set_supply(&self->counters, channel, on, utc) && !write_supplies(self)) {
+        mm_linux_log(MM_LOG_WARNING, "%s: cannot be written; after a start this meter will jump", self->supply_path);
+    }
+}
+
 bool node_source_open(node_source_t *self, const node_config_t *config, const mm_linux_clock_t *clock,
                       mm_linux_message_t *message) {
     memset(self, 0, sizeof *self);
@@ -68,7 +119,10 @@ bool node_source_open(node_source_t *self, const node_config_t *config, const mm
         options.inputs[channel] = (mm_linux_pulses_input_t){source_of(self), channel};
     }
     mm_linux_pulses_init(&self->counters, &options);
-    return true;
+    self->sync = config->storage_sync ? MM_LINUX_SYNC_DATA : MM_LINUX_SYNC_NONE;
+    return !is_replayed(self) ||
+           (app_path(self->supply_path, sizeof self->supply_path, config->state_directory, "supply") &&
+            read_supplies(self, message));
 }
 
 void node_source_close(node_source_t *self) {

@@ -4,6 +4,8 @@
 #include <cjson/cJSON.h>
 #include <stdio.h>
 
+#include "node_credit.h"
+
 static void add_number(cJSON *object, const char *name, uint64_t number) {
     (void)cJSON_AddNumberToObject(object, name, (double)number);
 }
@@ -23,7 +25,9 @@ static void add_root(cJSON *object, const mm_root_t *root) {
     add_number(object, "rounds_made", root->rounds_made);
 }
 
-static void add_meters(cJSON *object, const mm_snapshot_t *snapshot) {
+static void add_meters(cJSON *object, const mm_node_t *node, const mm_snapshot_t *snapshot, mm_us_t now) {
+    mm_control_report_t report;
+    node_credit_report(node, now, &report);
     cJSON *meters = cJSON_AddArrayToObject(object, "meters");
     for (uint8_t channel = 0; channel < MM_CHANNELS; channel++) {
         const mm_meter_snapshot_t *meter = &snapshot->meters[channel];
@@ -38,8 +42,18 @@ static void add_meters(cJSON *object, const mm_snapshot_t *snapshot) {
         add_number(item, "life_pulses", meter->life_pulses);
         add_number(item, "pending_pulses", meter->pending_pulses);
         add_number(item, "energy_wh", mm_meter_energy_wh(meter->start_wh, meter->life_pulses, meter->pulse_constant));
+        node_credit_add(item, node, &report, channel, now);
         (void)cJSON_AddItemToArray(meters, item);
     }
+}
+
+static void add_control(cJSON *object, const mm_node_t *node, mm_us_t now) {
+    mm_control_report_t report;
+    node_credit_report(node, now, &report);
+    cJSON *control = cJSON_AddObjectToObject(object, "control");
+    add_number(control, "era", report.era);
+    add_number(control, "counter", report.counter);
+    (void)cJSON_AddBoolToObject(control, "signed_only", report.signed_only);
 }
 
 static void add_counters(cJSON *object, const mm_counters_t *counters) {
@@ -75,7 +89,8 @@ char *node_status_json(const mm_node_t *node, bool router_up, mm_us_t now) {
     add_number(object, "interval_no", snapshot.interval_no);
     (void)cJSON_AddBoolToObject(object, "held", mm_metering_is_held(&node->metering));
     add_counters(object, &snapshot.counters);
-    add_meters(object, &snapshot);
+    add_control(object, node, now);
+    add_meters(object, node, &snapshot, now);
     char *text = cJSON_PrintUnformatted(object);
     cJSON_Delete(object);
     return text;

@@ -13,7 +13,8 @@ static void print_help(void) {
         "  --meter ID   only this meter\n"
         "  --from T     intervals that end at or behind T: 2015-12-31, 2015-12-31T23:00Z, or seconds since 1970 (UTC)\n"
         "  --to T       … and at or before T\n"
-        "  --csv        meter,site,node,channel,interval_no,end_utc,duration_s,pulses,energy_wh,time_trust,thinned;\n"
+        "  --csv        meter,site,node,channel,interval_no,end_utc,duration_s,pulses,energy_wh,time_trust,thinned\n"
+        "               (channel counts from 0, as in the API);\n"
         "               otherwise a table in the site's local time\n\n"
         "Exit code 1 if there is no such meter.");
 }

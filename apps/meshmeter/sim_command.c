@@ -16,6 +16,7 @@
 #include "log.h"
 #include "simulator/world.h"
 
+#define SCENARIOS_MAX 32
 #define JOBS_MAX 64
 #define RUN_LIMIT_S 300
 #define RUN_LIMIT_NODE_YEAR_S 20
@@ -30,7 +31,8 @@ typedef struct {
     int jobs;
     bool json;
     bool verbose;
-    bool probes_optional;
+    bool probes_optional; ///< rare events that were not met are no failure
+    bool probes_per_run;  ///< each run must meet them, not all together
     const char *trace_path;
 } sim_options_t;
 
@@ -48,6 +50,9 @@ typedef struct {
     uint64_t refused; // by this machine: they say nothing about the code
     world_result_t sum;
     double core_s;
+    // By scenario: whether one of its runs ended, and the rare events of all of them.
+    bool scenario_ran[SCENARIOS_MAX];
+    world_result_t met[SCENARIOS_MAX];
 } total_t;
 
 typedef struct {
@@ -67,7 +72,8 @@ static void print_usage(FILE *out) {
         "  --seeds N         so many seeds of each scenario, from --seed on; 1\n"
         "  --nodes N         nodes of the site, 1 to 60; the scenario's number\n"
         "  --days N          days until the faults stop, 1 to 20000; the scenario's number. With fewer days or nodes\n"
-        "                    rare events that a run did not meet are no failure\n"
+        "                    rare events that a run did not meet are no failure; of several seeds of a scenario,\n"
+        "                    all together must meet them\n"
         "  --trace FILE      write everything that happens, one line each: seconds, node, what, values\n"
         "  --soak MINUTES    one seed after the other, from --seed on, until the time is over; runs under way are "
         "ended\n"
@@ -156,10 +162,9 @@ static double node_years(const world_result_t *result) {
     return (double)result->node_hours / (365.25 * 24);
 }
 
-static const char *missed_probe(const sim_options_t *options, const scenario_t *scenario,
-                                const world_result_t *result) {
+static const char *missed_probe(const scenario_t *scenario, const world_result_t *result) {
     mm_sim_probe_t probe = world_missed_probe(scenario, result);
-    return options->probes_optional || probe == MM_SIM_PROBE_COUNT ? NULL : mm_sim_probe_name(probe);
+    return probe == MM_SIM_PROBE_COUNT ? NULL : mm_sim_probe_name(probe);
 }
 
 static void print_counts(const world_result_t *result) {
@@ -218,6 +223,21 @@ static void print_wear(const sim_options_t *options, const scenario_t *scenario,
     }
 }
 
+// What was sold and ordered, in a scenario in which something was.
+static void print_sales(const scenario_t *scenario, uint64_t seed, const report_t *report) {
+    const sales_totals_t *sales = &report->result.sales;
+    if (scenario->minutes_order == 0 || !report->result.compared) {
+        return;
+    }
+    printf("sim-prepaid: seed=%" PRIu64 " orders=%" PRIu64 " answers=%" PRIu64 " refused=%" PRIu64 " batches=%" PRIu64
+           " purchases=%" PRIu64 " movements=%" PRIu64 " issued_wh=%" PRIu64 " applied_wh=%" PRIu64
+           " pending_wh=%" PRIu64 " void_wh=%" PRIu64 " typed=%" PRIu64 " typed_refused=%" PRIu64
+           " emergencies=%" PRIu64 " cuts=%" PRIu64 " checks=%" PRIu64 "\n",
+           seed, sales->orders, sales->answers, sales->refused, sales->batches, sales->purchases, sales->movements,
+           sales->issued_wh, sales->applied_wh, sales->pending_wh, sales->void_wh, sales->tokens_typed,
+           sales->tokens_refused, sales->emergencies, sales->cuts, sales->checks);
+}
+
 static void print_repeat(const sim_options_t *options, const scenario_t *scenario, uint64_t seed, const char *why) {
     printf("sim: broken scenario=%s seed=%" PRIu64 ": %s; repeat: meshmeter sim --scenario %s --seed %" PRIu64,
            scenario->name, seed, why, scenario->name, seed);
@@ -247,6 +267,28 @@ static void add_to_total(total_t *total, const report_t *report) {
     sum->pulses_lost += result->pulses_lost;
 }
 
+static void note_probes(total_t *total, const scenario_t *scenario, const world_result_t *result) {
+    ptrdiff_t index = scenario - scenarios;
+    MM_ASSERT(index >= 0 && index < SCENARIOS_MAX);
+    total->scenario_ran[index] = true;
+    for (int probe = 0; probe < MM_SIM_PROBE_COUNT; probe++) {
+        total->met[index].probe_counts[probe] += result->probe_counts[probe];
+    }
+}
+
+// A scenario is there for its rare events: some run of it must have met each.
+static void judge_probes(total_t *total) {
+    for (int index = 0; index < scenario_count; index++) {
+        const char *missed = total->scenario_ran[index] ? missed_probe(&scenarios[index], &total->met[index]) : NULL;
+        if (missed != NULL) {
+            total->failed++;
+            printf("sim: broken scenario=%s: all guarantees held, but the rare event %s, for which this scenario is "
+                   "there, never happened in any run; more --seeds may meet it\n",
+                   scenarios[index].name, missed);
+        }
+    }
+}
+
 // A run is over. report NULL: it ended by an assertion, or was killed.
 static void take_report(const sim_options_t *options, total_t *total, const scenario_t *scenario, uint64_t seed,
                         const report_t *report, const char *ended_by) {
@@ -254,7 +296,8 @@ static void take_report(const sim_options_t *options, total_t *total, const scen
     const char *why = ended_by;
     char text[sizeof report->result.fault] = "";
     if (report != NULL) {
-        const char *missed = missed_probe(options, scenario, &report->result);
+        // Of several seeds, all together must meet them.
+        const char *missed = options->probes_per_run ? missed_probe(scenario, &report->result) : NULL;
         why = report->result.fault[0] != '\0' ? report->result.fault : NULL;
         if (why == NULL && missed != NULL) {
             snprintf(text, sizeof text,
@@ -263,11 +306,13 @@ static void take_report(const sim_options_t *options, total_t *total, const scen
             why = text;
         }
         add_to_total(total, report);
+        note_probes(total, scenario, &report->result);
         if (options->json) {
             print_json(scenario, seed, report, why == NULL);
         } else {
             print_line(scenario, seed, report);
             print_wear(options, scenario, report);
+            print_sales(scenario, seed, report);
         }
         if (options->verbose) {
             print_counts(&report->result);
@@ -479,6 +524,7 @@ static int parse_options(int argc, char **argv, sim_options_t *options) {
         return app_error(APP_USAGE, "sim", "--trace is for one run: give --scenario and --seed");
     }
     options->probes_optional = options->days > 0 || options->nodes > 0;
+    options->probes_per_run = !options->probes_optional && options->seed_count == 1 && options->soak_minutes == 0;
     if (one_run) {
         options->jobs = 1;
     }
@@ -510,6 +556,9 @@ int command_sim(int argc, char **argv) {
     code = run_jobs(&options, &s_total);
     if (code != APP_OK) {
         return code;
+    }
+    if (!options.probes_optional && !options.probes_per_run && s_total.failed == 0) {
+        judge_probes(&s_total);
     }
     if (s_total.runs > 1 && !options.json) {
         print_total(&s_total);

@@ -66,12 +66,28 @@ static void print_node(const cJSON *node) {
            number_of(node, "backlog"), time, text_of(node, "trust"));
 }
 
+static void print_credit(const cJSON *meter) {
+    printf("  %-6s", text_of(meter, "relay"));
+    if (flag_of(meter, "prepaid")) {
+        int64_t balance_wh = number_of(meter, "balance_wh");
+        uint64_t magnitude_wh = balance_wh < 0 ? (uint64_t)-balance_wh : (uint64_t)balance_wh;
+        printf("  balance %s%" PRIu64 ".%03u kWh", balance_wh < 0 ? "-" : "", magnitude_wh / 1000,
+               (unsigned)(magnitude_wh % 1000));
+    }
+    const cJSON *reason = NULL;
+    cJSON_ArrayForEach(reason, cJSON_GetObjectItem(meter, "relay_reasons")) {
+        printf("  %s", cJSON_IsString(reason) ? reason->valuestring : "?");
+    }
+    putchar('\n');
+}
+
 static void print_meters(const cJSON *node) {
     const cJSON *meter = NULL;
     cJSON_ArrayForEach(meter, cJSON_GetObjectItem(node, "meters")) {
         int64_t wh = number_of(meter, "energy_wh");
-        printf("%-8s %-12s %10" PRId64 ".%03d kWh %14" PRId64 " pulses\n", text_of(node, "name"), text_of(meter, "id"),
+        printf("%-8s %-12s %10" PRId64 ".%03d kWh %14" PRId64 " pulses", text_of(node, "name"), text_of(meter, "id"),
                wh / 1000, (int)(wh % 1000), number_of(meter, "life_pulses"));
+        print_credit(meter);
     }
 }
 

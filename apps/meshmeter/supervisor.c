@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "app.h"
 #include "meshmeter/base.h"
 
 #define PAUSE_FIRST_US 50000
@@ -65,6 +66,7 @@ static void run_child(const supervisor_child_t *child, pid_t parent) {
         dup2(log, STDERR_FILENO) < 0) {
         _exit(127);
     }
+    (void)setenv(SUPERVISED_VARIABLE, "1", 1);
     execvp(child->arguments[0], child->arguments);
     fprintf(stderr, "cannot execute %s: %s\n", child->arguments[0], strerror(errno));
     _exit(127);
@@ -111,6 +113,12 @@ void supervisor_poll(supervisor_t *self) {
         int status = 0;
         if (child->pid != 0 && waitpid(child->pid, &status, WNOHANG) == child->pid) {
             note_death(child, status);
+            if (WIFEXITED(status) && WEXITSTATUS(status) == APP_RESTART) {
+                // By command: no failure, and no growing pause.
+                child->restarts = 0;
+                child->restart_at_us = supervisor_now_us();
+                continue;
+            }
             self->restarts++;
             fprintf(stderr, "demo: %s ended (%s %d), starting it again\n", child->name,
                     WIFSIGNALED(status) ? "signal" : "exit code",

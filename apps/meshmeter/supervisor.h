@@ -9,6 +9,9 @@
 /// Child processes of the demo: started with their output in a log file, started again when they die (with a growing
 /// pause), and stopped in reverse order. If the demo itself is killed, the kernel ends the children (PR_SET_PDEATHSIG).
 
+/// Set in the environment of the children: who ends with APP_RESTART is started again at once.
+#define SUPERVISED_VARIABLE "MM_SUPERVISED"
+
 #define SUPERVISOR_CHILDREN_MAX 104
 #define SUPERVISOR_ARGUMENTS_MAX 40
 

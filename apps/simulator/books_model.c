@@ -275,7 +275,7 @@ static void put_frame(state_t *state, const uint8_t *bytes, size_t bytes_count, 
             put_snapshot(node, &s_snapshot, bytes, bytes_count);
         } else if (item == MM_REPORT_RECORD) {
             put_record(state, node, &view);
-        } else {
+        } else if (item != MM_REPORT_CONTROL) {
             state->totals.quarantined += item == MM_REPORT_CORRUPT ? 1 : 0;
             break;
         }

@@ -116,6 +116,23 @@ static void mqtt_stop(void *context, bool graceful) {
     }
 }
 
+static mm_err_t relay_set(void *context, uint8_t channel, bool closed) {
+    device_t *self = context;
+    return is_dead(self) ? MM_ERR_UNAVAILABLE : self->relay.relay.set(&self->relay, channel, closed);
+}
+
+static mm_err_t show(void *context, uint32_t seconds) {
+    device_t *self = context;
+    mm_sim_note(self->sim, self->index, "shows", seconds, 0);
+    return is_dead(self) ? MM_ERR_UNAVAILABLE : MM_OK;
+}
+
+static size_t log_tail(void *context, char *text, size_t capacity_bytes) {
+    const device_t *self = context;
+    int chars = snprintf(text, capacity_bytes, "boots %u", self->boots);
+    return chars > 0 && (size_t)chars < capacity_bytes ? (size_t)chars : 0;
+}
+
 // --- life
 
 static void note_cut(void *context) {
@@ -200,6 +217,10 @@ static mm_node_options_t node_options(const device_t *self) {
     };
     snprintf(options.site, sizeof options.site, "%s", self->plan.site);
     snprintf(options.metering.tz, sizeof options.metering.tz, "%s", self->plan.tz);
+    if (self->plan.has_control) {
+        options.control.token_unit_wh = 1000;
+        options.control.new_era = ((uint32_t)self->index + 1) * 1000003u + self->boots;
+    }
     options.metering.time_trust_s = 86400;
     options.metering.save_period_s = self->plan.save_period_s;
     for (uint8_t channel = 0; channel < MM_CHANNELS - 1; channel++) { // the last socket is free
@@ -304,6 +325,26 @@ void device_synchronise(device_t *self, mm_us_t begin_utc_us) {
     settle(self);
 }
 
+bool device_type_token(device_t *self, uint8_t channel, const char *digits, mm_typed_answer_t *answer) {
+    if (!self->alive) {
+        return false;
+    }
+    *answer = mm_node_type_token(&self->node, channel, digits, device_local_now(self));
+    bool seen = !is_dead(self);
+    settle(self);
+    return seen;
+}
+
+bool device_take_emergency(device_t *self, uint8_t channel) {
+    if (!self->alive) {
+        return false;
+    }
+    mm_err_t err = mm_node_take_emergency(&self->node, channel, device_local_now(self));
+    bool seen = !is_dead(self);
+    settle(self);
+    return seen && err == MM_OK;
+}
+
 void device_hold(device_t *self) {
     if (self->alive) {
         mm_node_hold(&self->node);
@@ -349,6 +390,10 @@ void device_init(device_t *self, mm_sim_t *sim, int index, const device_plan_t *
     self->boot_cut_steps = -1;
     init_memory(self, sim->seed + (uint64_t)index);
     mm_sim_pulses_init(&self->pulses, sim, index, hours, plan->battery, world_at, self);
+    mm_sim_relay_init(&self->relay, sim, index, &self->pulses);
+    mm_sim_crypto_init(&self->crypto, sim->seed, index);
+    self->relay_port = (mm_relay_t){relay_set, self};
+    self->actions = (mm_actions_t){.display_on = show, .find = show, .log_tail = log_tail, .context = self};
     self->journal_port = (mm_flash_t){journal_read, journal_program, journal_erase, self, self->plan.journal_sectors};
     self->mesh_port = (mm_mesh_t){mesh_send, mesh_send_to_root, self};
     self->mqtt_port = (mm_mqtt_t){mqtt_start, mqtt_subscribe, mqtt_publish, mqtt_stop, self};
@@ -360,6 +405,9 @@ void device_init(device_t *self, mm_sim_t *sim, int index, const device_plan_t *
                                     .journal_flash = &self->journal_port,
                                     .mesh = &self->mesh_port,
                                     .mqtt = &self->mqtt_port,
+                                    .crypto = &self->crypto.crypto,
+                                    .relay = &self->relay_port,
+                                    .actions = &self->actions,
                                     .batch_memory = self->batch_memory,
                                     .batch_capacity = self->batch_capacity};
 }

@@ -5,10 +5,12 @@
 #include "meshmeter/node.h"
 #include "sim/sim.h"
 #include "sim/sim_broker.h"
+#include "sim/sim_crypto.h"
 #include "sim/sim_flash.h"
 #include "sim/sim_fram.h"
 #include "sim/sim_mesh.h"
 #include "sim/sim_pulses.h"
+#include "sim/sim_relay.h"
 
 /// One simulated node: the real mm_node_t on emulated memory, counters, clock, radio and uplink, with a supply that can
 /// fail inside any write. The device is the node's one owner: it calls it, polls it at its deadlines, and loses it
@@ -24,6 +26,7 @@ typedef struct {
     bool battery;      ///< pulse counters live on without power
     bool own_clock;    ///< knows the time at once when it starts
     int32_t drift_ppm; ///< of its crystal
+    bool has_control;  ///< takes commands, keeps credit, has relays
     uint32_t save_period_s;
     mm_timing_t timing;
     const char *site;
@@ -68,11 +71,15 @@ typedef struct {
     mm_sim_fram_t fram;
     uint8_t *fram_bytes;
     mm_sim_pulses_t pulses;
+    mm_sim_relay_t relay;
+    mm_sim_crypto_t crypto;
 
     // What the node is given: the models, behind a look at the power.
     mm_flash_t journal_port;
     mm_mesh_t mesh_port;
     mm_mqtt_t mqtt_port;
+    mm_relay_t relay_port;
+    mm_actions_t actions;
     mm_node_ports_t ports;
     uint8_t *batch_memory;
     uint8_t batch_capacity;
@@ -118,6 +125,10 @@ void device_on_mqtt_event(device_t *self, const mm_mqtt_event_t *event);
 void device_cut_in(device_t *self, device_ambush_t ambush, uint64_t steps);
 /// Its own source of time says what it has to say (if it works).
 void device_synchronise(device_t *self, mm_us_t begin_utc_us);
+/// A customer types digits for a meter, or takes emergency credit. False: the node is dark, or the power failed while
+/// it was at it: nobody saw what became of it.
+bool device_type_token(device_t *self, uint8_t channel, const char *digits, mm_typed_answer_t *answer);
+bool device_take_emergency(device_t *self, uint8_t channel);
 /// Close the interval and make no more records.
 void device_hold(device_t *self);
 /// The node's own time at this instant.

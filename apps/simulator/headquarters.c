@@ -62,6 +62,12 @@ void headquarters_on_message(headquarters_t *self, const char *topic, const void
     poll_soon(self, now + IDLE_US);
 }
 
+static void tell_connected(headquarters_t *self) {
+    if (self->connected != NULL) {
+        self->connected(self->context);
+    }
+}
+
 static void start_again(void *context, const void *payload, size_t payload_bytes) {
     (void)payload;
     (void)payload_bytes;
@@ -81,6 +87,7 @@ void headquarters_start(headquarters_t *self) {
     self->poll_due = false;
     mm_sim_broker_hq_connect(self->broker);
     books_ack_all(self->books, mm_sim_now(self->sim));
+    tell_connected(self);
     mm_sim_note(self->sim, -1, "hq_started", self->run_no, books_totals(self->books).records);
 }
 
@@ -137,6 +144,7 @@ void headquarters_look_at_broker(headquarters_t *self) {
     if (books_is_open(self->books) && !mm_sim_broker_hq_is_connected(self->broker)) {
         mm_sim_broker_hq_connect(self->broker);
         publish_ack(self);
+        tell_connected(self);
     }
 }
 

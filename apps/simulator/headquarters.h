@@ -15,6 +15,8 @@ typedef struct {
     books_t *books; ///< open: it runs
     /// Every acknowledgement, before it is published.
     void (*acknowledged)(void *context, const mm_ack_t *ack);
+    /// It has connected to a broker that may have forgotten what is retained; NULL: nobody asks.
+    void (*connected)(void *context);
     void *context;
     bool poll_due;
     uint64_t run_no; ///< of the process: what was due for an earlier one is void

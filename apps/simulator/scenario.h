@@ -37,7 +37,9 @@ typedef struct {
     uint32_t minutes_legacy;      ///< an original gateway reports
     uint32_t clock_unset_percent; ///< of nodes that start without a time; the others have a clock of their own
     int32_t drift_ppm_max;
-    int offline_days; ///< the router is off for so long in one piece, in half of the runs at the end
+    uint32_t minutes_order; ///< an operator or a customer does something at a node; 0: nodes without control and credit
+    uint32_t relay_refused; ///< chance in millionths that a relay does not take what it is told
+    int offline_days;       ///< the router is off for so long in one piece, in half of the runs at the end
     uint32_t journal_sectors_min;
     uint32_t journal_sectors_max;
     uint32_t flash_only_sectors; ///< > 0: every node but the first has no FRAM, and so many sectors for its registers

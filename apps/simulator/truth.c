@@ -129,6 +129,9 @@ static void note_record(truth_t *self, truth_device_t *truth, const mm_journal_e
     default:
         break;
     }
+    if (self->on_record != NULL) {
+        self->on_record(self->context, device, &record, noted->checksum);
+    }
     mm_sim_note(self->sim, device, "record", ((uint64_t)noted->epoch << 32) | noted->seq, noted->checksum);
 }
 

@@ -55,6 +55,9 @@ typedef struct {
     truth_device_t *devices;
     int device_count;
     bool router_off; ///< for the probe
+    /// Every record, as soon as it stands in a journal; NULL: nobody asks.
+    void (*on_record)(void *context, int device, const mm_record_t *record, uint32_t checksum);
+    void *context;
     int64_t begin_utc_us;
     mm_us_t time_error_max_us; ///< of a time that is called synchronised; 0 = clocks, or the frames that carry time,
                                ///< are late on purpose

@@ -30,6 +30,9 @@ static void on_booted(void *context, int index) {
 static void on_settled(void *context, int index) {
     world_t *self = context;
     truth_on_settled(&self->truth, device_of(self, index));
+    if (self->scenario->minutes_order > 0) {
+        sales_check_node(&self->sales, index);
+    }
 }
 
 static void probe_journal(world_t *self, const device_t *device) {
@@ -43,6 +46,12 @@ static void probe_journal(world_t *self, const device_t *device) {
     }
     if (!thinned && device->node.journal.thinned_through_seq == 0 && mm_journal_oldest(&device->node.journal).seq > 1) {
         mm_sim_probe(&self->sim, MM_SIM_PROBE_RECORD_RELEASED, device->index);
+    }
+    if (counters->values[MM_COUNTER_COMMAND_REPEATED] > 0) {
+        mm_sim_probe(&self->sim, MM_SIM_PROBE_COMMAND_REPEATED, device->index);
+    }
+    if (counters->values[MM_COUNTER_COMMANDS_OLD] > 0) {
+        mm_sim_probe(&self->sim, MM_SIM_PROBE_COMMANDS_STALE, device->index);
     }
     if (counters->values[MM_COUNTER_WATERMARK_MOVED_BACK] > 0) {
         mm_sim_probe(&self->sim, MM_SIM_PROBE_WATERMARK_MOVED_BACK, device->index);
@@ -118,6 +127,19 @@ static void to_gateway(void *context, int index, const mm_mqtt_event_t *event) {
 static void to_hq(void *context, const char *topic, const void *bytes, size_t bytes_count) {
     world_t *self = context;
     headquarters_on_message(&self->hq, topic, bytes, bytes_count);
+    if (self->scenario->minutes_order > 0 && books_is_open(self->hq.books)) {
+        sales_on_message(&self->sales, bytes, bytes_count);
+    }
+}
+
+static void on_hq_connected(void *context) {
+    world_t *self = context;
+    sales_publish(&self->sales);
+}
+
+static void on_record(void *context, int index, const mm_record_t *record, uint32_t checksum) {
+    world_t *self = context;
+    sales_on_record(&self->sales, index, record, checksum);
 }
 
 static void on_acknowledged(void *context, const mm_ack_t *ack) {
@@ -146,6 +168,7 @@ static device_plan_t draw_plan(world_t *self, mm_random_t *random, int index, ui
     plan.journal_sectors = scenario->journal_sectors_min + mm_random_below(random, sectors_range);
     plan.has_fram = index == 0 || mm_random_below(random, 5) != 0;
     plan.battery = mm_random_below(random, 3) == 0;
+    plan.has_control = scenario->minutes_order > 0;
     plan.own_clock = mm_random_below(random, 100) >= scenario->clock_unset_percent;
     plan.save_period_s = mm_random_below(random, 4) == 0 ? 60 : 900;
     if (scenario->flash_only_sectors > 0) {
@@ -201,7 +224,15 @@ static void init(world_t *self, const world_options_t *options, world_result_t *
     self->mesh = mm_sim_mesh_create(&self->sim, self->node_count, &self->scenario->radio, &mesh);
     self->broker = mm_sim_broker_create(&self->sim, &self->scenario->manners, &broker);
     headquarters_init(&self->hq, &self->sim, self->broker, self->begin_utc_us, on_acknowledged, self);
+    if (self->scenario->minutes_order > 0) {
+        sales_init(&self->sales, &self->sim, self->broker, &self->truth, self->devices, self->node_count,
+                   self->begin_utc_us, self->scenario->minutes_order);
+        self->truth.on_record = on_record;
+        self->truth.context = self;
+        self->hq.connected = on_hq_connected;
+    }
     for (int i = 0; i < self->node_count; i++) {
+        device_of(self, i)->relay.refused = self->scenario->relay_refused;
         device_connect(device_of(self, i), self->mesh, self->broker);
         mm_sim_broker_set_path(self->broker, i, true);
     }
@@ -213,6 +244,9 @@ static void deinit(world_t *self) {
     mm_sim_mesh_destroy(self->mesh);
     for (int i = 0; i < self->node_count; i++) {
         device_deinit(device_of(self, i));
+    }
+    if (self->scenario->minutes_order > 0) {
+        sales_deinit(&self->sales);
     }
     free(self->devices);
     truth_deinit(&self->truth);
@@ -348,6 +382,21 @@ static void recover(world_t *self) {
     }
 }
 
+// Every order that is under way gets its answer: one batch a session, in the worst case.
+static void settle_orders(world_t *self) {
+    size_t left = self->sales.order_count - self->sales.first_open;
+    mm_us_t until = mm_sim_now(&self->sim) + WAITS_US + (mm_us_t)(left / 10 + 8) * self->cycle_us;
+    while (!is_broken(self) && !sales_is_settled(&self->sales)) {
+        mm_us_t next_at = mm_sim_queue_next_at(self->sim.queue);
+        if (next_at > until) {
+            truth_fail(&self->truth, "%lld s after the last fault not every order has its answer",
+                       (long long)((until - mm_sim_now(&self->sim)) / MM_US_PER_S));
+            return;
+        }
+        run_until(self, next_at);
+    }
+}
+
 // The meters stand still: the last interval is closed, its record and a last snapshot go to HQ.
 static void close_books(world_t *self) {
     mm_position_t targets[MM_SIM_MESH_NODES_MAX];
@@ -378,12 +427,17 @@ static void compare_books(world_t *self) {
     if (totals.quarantined > 0) {
         mm_sim_probe(&self->sim, MM_SIM_PROBE_POISON_QUARANTINED, -1);
     }
+    // A session may be under way: the rules hold for what is committed.
+    books_poll(books, mm_sim_now(&self->sim));
     const char *contradiction = books_audit(books);
     if (contradiction != NULL) {
         truth_fail(&self->truth, "HQ's bookkeeping: %s", contradiction);
     }
     headquarters_stop(&self->hq);
     truth_compare(&self->truth, books);
+    if (self->scenario->minutes_order > 0) {
+        sales_compare(&self->sales);
+    }
 }
 
 static void measure_wear(world_t *self, const mm_sim_sector_t *sectors, uint32_t sector_count) {
@@ -427,6 +481,7 @@ static void account(world_t *self) {
             measure_wear(self, device->register_sectors, device->plan.register_sectors);
         }
     }
+    result->sales = self->sales.totals;
     memcpy(result->fault_counts, self->sim.faults, sizeof result->fault_counts);
     memcpy(result->probe_counts, self->sim.probes, sizeof result->probe_counts);
     memcpy(result->fault, self->truth.fault, sizeof result->fault);
@@ -441,12 +496,22 @@ void world_run(const world_options_t *options, world_result_t *result) {
     init(self, options, result);
     headquarters_start(&self->hq);
     faults_start(self);
+    if (self->scenario->minutes_order > 0) {
+        sales_start(&self->sales);
+    }
     for (int i = 0; i < self->node_count; i++) {
         device_power_on(device_of(self, i), self->begin_utc_us);
     }
     run_days(self, options);
+    bool has_orders = self->scenario->minutes_order > 0;
+    if (has_orders) {
+        sales_stop(&self->sales);
+    }
     if (!is_broken(self)) {
         recover(self);
+    }
+    if (!is_broken(self) && has_orders) {
+        settle_orders(self);
     }
     if (!is_broken(self)) {
         close_books(self);

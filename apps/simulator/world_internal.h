@@ -2,6 +2,7 @@
 #ifndef SIMULATOR_WORLD_INTERNAL_H
 #define SIMULATOR_WORLD_INTERNAL_H
 
+#include "simulator/sales.h"
 #include "simulator/world.h"
 
 /// The parts of the world: world.c (composition and run), faults.c (what goes wrong, and making it good again).
@@ -17,6 +18,7 @@ typedef struct {
     mm_sim_broker_t *broker;
     headquarters_t hq;
     truth_t truth;
+    sales_t sales; ///< in use if the scenario has orders
     mm_us_t cycle_us;
     mm_us_t meters_stop_at;
 

@@ -9,7 +9,8 @@
 /// lines) and the end of the connection. No peer can delay the loop: all is non-blocking, lines and answers are
 /// bounded, a peer that is slower than MM_LINUX_CONTROL_PEER_MS is dropped.
 
-#define MM_LINUX_CONTROL_LINE_BYTES_MAX 511
+// A whole network with every character escaped is the longest line.
+#define MM_LINUX_CONTROL_LINE_BYTES_MAX 2047
 #define MM_LINUX_CONTROL_ANSWER_BYTES_MAX 32768
 #define MM_LINUX_CONTROL_PEERS_MAX 4
 #define MM_LINUX_CONTROL_PEER_MS 2000

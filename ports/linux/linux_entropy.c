@@ -31,3 +31,13 @@ uint64_t mm_linux_entropy_u64(void) {
     mm_linux_entropy(&value, sizeof value);
     return value;
 }
+
+static mm_err_t random_bytes(void *context, void *bytes, size_t bytes_count) {
+    (void)context;
+    mm_linux_entropy(bytes, bytes_count);
+    return MM_OK;
+}
+
+mm_entropy_t mm_linux_entropy_port(void) {
+    return (mm_entropy_t){.random = random_bytes};
+}

@@ -191,3 +191,61 @@ mm_err_t mm_linux_file_open(const char *path, uint64_t size_bytes, mm_linux_sync
     }
     return MM_OK;
 }
+
+mm_err_t mm_linux_file_replace(const char *path, const void *bytes, size_t bytes_count, mm_linux_sync_t sync) {
+    char new_path[PATH_MAX];
+    if (snprintf(new_path, sizeof new_path, "%s.new", path) >= (int)sizeof new_path) {
+        return MM_ERR_STORAGE;
+    }
+    int file = open(new_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (file < 0) {
+        return MM_ERR_STORAGE;
+    }
+    mm_err_t err = mm_linux_file_write(file, 0, bytes, bytes_count);
+    err = err == MM_OK ? mm_linux_file_sync(file, sync) : err;
+    if (close(file) != 0 || err != MM_OK) {
+        (void)unlink(new_path);
+        return MM_ERR_STORAGE;
+    }
+    return mm_linux_file_rename(new_path, path, sync);
+}
+
+mm_err_t mm_linux_file_read_text(const char *path, char *text, size_t capacity_bytes) {
+    int file = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    struct stat status;
+    if (file < 0) {
+        return errno == ENOENT ? MM_ERR_NOT_FOUND : MM_ERR_STORAGE;
+    }
+    mm_err_t err = fstat(file, &status) == 0 && S_ISREG(status.st_mode) ? MM_OK : MM_ERR_STORAGE;
+    size_t size = err == MM_OK ? (size_t)status.st_size : 0;
+    if (err == MM_OK && size >= capacity_bytes) {
+        err = MM_ERR_FULL;
+    }
+    err = err == MM_OK ? mm_linux_file_read(file, 0, text, size) : err;
+    (void)close(file);
+    if (err == MM_OK) {
+        text[size] = '\0';
+        err = strlen(text) == size ? MM_OK : MM_ERR_CORRUPT;
+    }
+    return err;
+}
+
+mm_err_t mm_linux_file_rename(const char *from, const char *to, mm_linux_sync_t sync) {
+    if (rename(from, to) != 0) {
+        return MM_ERR_STORAGE;
+    }
+    if (sync == MM_LINUX_SYNC_DATA) {
+        sync_directory(to);
+    }
+    return MM_OK;
+}
+
+mm_err_t mm_linux_file_remove(const char *path, mm_linux_sync_t sync) {
+    if (unlink(path) != 0) {
+        return errno == ENOENT ? MM_OK : MM_ERR_STORAGE;
+    }
+    if (sync == MM_LINUX_SYNC_DATA) {
+        sync_directory(path);
+    }
+    return MM_OK;
+}

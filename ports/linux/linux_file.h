@@ -24,4 +24,15 @@ mm_err_t mm_linux_file_read(int file, uint64_t offset, void *bytes, size_t bytes
 mm_err_t mm_linux_file_write(int file, uint64_t offset, const void *bytes, size_t bytes_count);
 mm_err_t mm_linux_file_sync(int file, mm_linux_sync_t sync);
 
+/// Replace a small file as a whole: whoever reads it, also after a crash, finds what was there before or all of
+/// `bytes`. Mode 0600. MM_ERR_STORAGE: the system refused; nothing changed.
+mm_err_t mm_linux_file_replace(const char *path, const void *bytes, size_t bytes_count, mm_linux_sync_t sync);
+/// A small file as zero-terminated text. MM_ERR_NOT_FOUND: there is none. MM_ERR_FULL: it has capacity_bytes or more.
+/// MM_ERR_CORRUPT: it holds zero bytes. MM_ERR_STORAGE.
+mm_err_t mm_linux_file_read_text(const char *path, char *text, size_t capacity_bytes);
+/// Give a file its new name, which another one may have had. Durable with MM_LINUX_SYNC_DATA.
+mm_err_t mm_linux_file_rename(const char *from, const char *to, mm_linux_sync_t sync);
+/// Remove a file; none there is good as well.
+mm_err_t mm_linux_file_remove(const char *path, mm_linux_sync_t sync);
+
 #endif

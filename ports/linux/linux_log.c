@@ -2,6 +2,7 @@
 #include "linux_log.h"
 
 #include <poll.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,6 +11,11 @@
 
 static mm_log_level_t s_level = MM_LOG_INFO;
 static char s_name[32];
+
+// The newest lines, one behind the other; whole lines from the beginning.
+static pthread_mutex_t s_tail_lock = PTHREAD_MUTEX_INITIALIZER;
+static char s_tail[MM_LINUX_LOG_TAIL_BYTES];
+static size_t s_tail_bytes;
 
 void mm_linux_log_set_level(mm_log_level_t level) {
     s_level = level;
@@ -46,6 +52,40 @@ static size_t write_prefix(char *line, size_t line_bytes, mm_log_level_t level) 
     return length > 0 ? (size_t)length : 0;
 }
 
+// no wait(pthread_mutex_lock): held for a copy of some kilobytes, never during a call of the system
+
+// Keep a line (with its end), at the cost of the oldest ones.
+static void keep_line(const char *line, size_t line_bytes) {
+    (void)pthread_mutex_lock(&s_tail_lock);
+    size_t dropped = 0;
+    while (s_tail_bytes - dropped + line_bytes > sizeof s_tail) {
+        const char *end = memchr(s_tail + dropped, '\n', s_tail_bytes - dropped);
+        dropped = end != NULL ? (size_t)(end - s_tail) + 1 : s_tail_bytes;
+    }
+    memmove(s_tail, s_tail + dropped, s_tail_bytes - dropped);
+    s_tail_bytes -= dropped;
+    memcpy(s_tail + s_tail_bytes, line, line_bytes);
+    s_tail_bytes += line_bytes;
+    (void)pthread_mutex_unlock(&s_tail_lock);
+}
+
+size_t mm_linux_log_tail(char *text, size_t capacity_bytes) {
+    (void)pthread_mutex_lock(&s_tail_lock);
+    size_t from = 0;
+    while (s_tail_bytes - from > capacity_bytes) {
+        const char *end = memchr(s_tail + from, '\n', s_tail_bytes - from);
+        size_t next = end != NULL ? (size_t)(end - s_tail) + 1 : s_tail_bytes;
+        if (next == s_tail_bytes) {
+            break; // the newest line
+        }
+        from = next;
+    }
+    size_t bytes_count = s_tail_bytes - from < capacity_bytes ? s_tail_bytes - from : capacity_bytes;
+    memcpy(text, s_tail + from, bytes_count);
+    (void)pthread_mutex_unlock(&s_tail_lock);
+    return bytes_count;
+}
+
 void mm_linux_log(mm_log_level_t level, const char *format, ...) {
     if (level > s_level) {
         return;
@@ -67,6 +107,7 @@ void mm_linux_log(mm_log_level_t level, const char *format, ...) {
         }
     }
     line[end++] = '\n';
+    keep_line(line, end);
     // A log that cannot be written (closed pipe, full disk, a reader that has stopped) must not stop the meter.
     struct pollfd item = {.fd = STDERR_FILENO, .events = POLLOUT};
     if (poll(&item, 1, 0) == 1) {

@@ -554,7 +554,13 @@ static bool parse_port(const char *text, uint16_t *port) {
     return number >= 1 && number <= 65535;
 }
 
-static bool parse_url(mm_linux_mqtt_t *self, const char *url) {
+typedef struct {
+    char host[sizeof((mm_linux_mqtt_t *)0)->host];
+    uint16_t port;
+    bool tls;
+} address_t;
+
+static bool parse_url(const char *url, address_t *self) {
     static const char plain[] = "mqtt://";
     static const char secured[] = "mqtts://";
     self->tls = strncmp(url, secured, sizeof secured - 1) == 0;
@@ -594,17 +600,30 @@ static bool parse_url(mm_linux_mqtt_t *self, const char *url) {
     return *rest == '\0' || strcmp(rest, "/") == 0;
 }
 
+bool mm_linux_mqtt_url_is_good(const char *url) {
+    address_t address;
+    return parse_url(url, &address);
+}
+
+static void use_address(mm_linux_mqtt_t *self, const address_t *address) {
+    memcpy(self->host, address->host, sizeof self->host);
+    self->port = address->port;
+    self->tls = address->tls;
+}
+
 static char *copy(const char *text) {
     return text != NULL ? strdup(text) : NULL;
 }
 
 static mm_err_t check_options(mm_linux_mqtt_t *self, const mm_linux_mqtt_options_t *options,
                               mm_linux_message_t *message) {
-    if (options->url == NULL || !parse_url(self, options->url)) {
+    address_t address = {0};
+    if (options->url == NULL || !parse_url(options->url, &address)) {
         mm_linux_message_set(message, "broker '%s': expected mqtt://HOST[:PORT] or mqtts://HOST[:PORT]",
                              options->url != NULL ? options->url : "");
         return MM_ERR_ARG;
     }
+    use_address(self, &address);
     if (options->client_id == NULL || options->client_id[0] == '\0') {
         mm_linux_message_set(message, "broker %s: a client id is needed", options->url);
         return MM_ERR_ARG;
@@ -655,6 +674,36 @@ mm_err_t mm_linux_mqtt_open(mm_linux_mqtt_t *self, const mm_linux_mqtt_options_t
     return MM_OK;
 }
 
+static void forget(char *secret) {
+    if (secret != NULL) {
+        explicit_bzero(secret, strlen(secret));
+    }
+    free(secret);
+}
+
+mm_err_t mm_linux_mqtt_set_broker(mm_linux_mqtt_t *self, const char *url, const char *user, const char *password) {
+    address_t address = {0};
+    if (!parse_url(url, &address)) {
+        return MM_ERR_ARG;
+    }
+    if (self->state == MM_LINUX_MQTT_RUNNING || self->queue_count > 0) {
+        return MM_ERR_BUSY;
+    }
+    char *new_user = copy(user);
+    char *new_password = copy(password);
+    if ((user != NULL && new_user == NULL) || (password != NULL && new_password == NULL)) {
+        free(new_user);
+        forget(new_password);
+        return MM_ERR_FULL;
+    }
+    use_address(self, &address);
+    free(self->user);
+    forget(self->password);
+    self->user = new_user;
+    self->password = new_password;
+    return MM_OK;
+}
+
 void mm_linux_mqtt_close(mm_linux_mqtt_t *self) {
     if (self->mqtt.context == NULL) {
         return; // never opened, or closed
@@ -672,7 +721,7 @@ void mm_linux_mqtt_close(mm_linux_mqtt_t *self) {
     }
     free(self->client_id);
     free(self->user);
-    free(self->password);
+    forget(self->password);
     free(self->ca_file);
     if (self->ready_file >= 0) {
         (void)close(self->ready_file);

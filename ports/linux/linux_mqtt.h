@@ -56,7 +56,7 @@ struct mosquitto;
 typedef struct {
     mm_mqtt_t mqtt; ///< hand this to the core
 
-    // Configuration, constant.
+    // Configuration, constant while a session is there.
     char host[256];
     uint16_t port;
     bool tls;
@@ -101,6 +101,11 @@ typedef struct {
 /// Nothing is connected yet. MM_ERR_ARG: an option is wrong (URL, client id), MM_ERR_STORAGE: ca_file cannot be read;
 /// `message` says which. options are copied.
 mm_err_t mm_linux_mqtt_open(mm_linux_mqtt_t *self, const mm_linux_mqtt_options_t *options, mm_linux_message_t *message);
+/// True if open would take this address.
+bool mm_linux_mqtt_url_is_good(const char *url);
+/// Another broker for the sessions to come; client id, certificates and version stay. MM_ERR_BUSY: a session is under
+/// way, its end comes first. MM_ERR_ARG, MM_ERR_FULL (memory): nothing changed.
+mm_err_t mm_linux_mqtt_set_broker(mm_linux_mqtt_t *self, const char *url, const char *user, const char *password);
 /// Readable when events wait.
 int mm_linux_mqtt_file(const mm_linux_mqtt_t *self);
 /// Take the next event; topic and bytes are valid until the next call. False: none. Never blocks.

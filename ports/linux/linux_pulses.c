@@ -25,8 +25,8 @@ static mm_utc_t source_time(const mm_linux_pulses_options_t *options, mm_utc_t u
     return (mm_utc_t){utc.us - options->shift_us};
 }
 
-uint64_t mm_linux_pulses_expected(const mm_linux_pulses_t *self, uint8_t channel, mm_utc_t utc) {
-    MM_ASSERT(channel < MM_CHANNELS);
+// As if there always was supply.
+static uint64_t count_with_supply(const mm_linux_pulses_t *self, uint8_t channel, mm_utc_t utc) {
     const mm_linux_pulses_options_t *options = &self->options;
     const mm_linux_pulses_input_t *input = &options->inputs[channel];
     if (input->source == NULL) {
@@ -38,6 +38,51 @@ uint64_t mm_linux_pulses_expected(const mm_linux_pulses_t *self, uint8_t channel
     uint64_t count = mm_pulse_source_expected(input->source, input->channel, source_time(options, utc));
     uint64_t before = self->begin_counts[channel];
     return count > before ? count - before : 0;
+}
+
+static uint64_t missed(const mm_linux_pulses_t *self, uint8_t channel) {
+    const mm_linux_supply_t *supply = &self->supplies[channel];
+    return count_with_supply(self, channel, (mm_utc_t){supply->on_at_us}) -
+           count_with_supply(self, channel, (mm_utc_t){supply->off_at_us});
+}
+
+uint64_t mm_linux_pulses_expected(const mm_linux_pulses_t *self, uint8_t channel, mm_utc_t utc) {
+    MM_ASSERT(channel < MM_CHANNELS);
+    const mm_linux_supply_t *supply = &self->supplies[channel];
+    uint64_t withheld = supply->withheld;
+    if (supply->on_at_us != 0 && utc.us > supply->off_at_us) {
+        if (utc.us < supply->on_at_us) {
+            utc.us = supply->off_at_us;
+        } else {
+            withheld += missed(self, channel);
+        }
+    }
+    uint64_t count = count_with_supply(self, channel, utc);
+    return count > withheld ? count - withheld : 0;
+}
+
+bool mm_linux_pulses_has_supply(const mm_linux_pulses_t *self, uint8_t channel) {
+    MM_ASSERT(channel < MM_CHANNELS);
+    return self->supplies[channel].on_at_us != INT64_MAX;
+}
+
+bool mm_linux_pulses_set_supply(mm_linux_pulses_t *self, uint8_t channel, bool on, mm_utc_t utc) {
+    if (on == mm_linux_pulses_has_supply(self, channel)) {
+        return false;
+    }
+    mm_linux_supply_t *supply = &self->supplies[channel];
+    if (on) {
+        // A clock that was set back must not make the time without supply a negative one.
+        supply->on_at_us = utc.us > supply->off_at_us ? utc.us : supply->off_at_us;
+        return true;
+    }
+    if (supply->on_at_us != 0) {
+        supply->withheld += missed(self, channel);
+        utc.us = utc.us > supply->on_at_us ? utc.us : supply->on_at_us;
+    }
+    supply->off_at_us = utc.us;
+    supply->on_at_us = INT64_MAX;
+    return true;
 }
 
 static mm_err_t read_counts(void *context, mm_us_t now, mm_pulse_counts_t *counts) {

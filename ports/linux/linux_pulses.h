@@ -36,11 +36,19 @@ typedef struct {
     mm_utc_t end_utc;   ///< wall time behind which replayed counts stay as they are; 0 = no end
 } mm_linux_pulses_options_t;
 
+/// When a replayed meter had no supply. Until off_at_us, and behind on_at_us, it counts; in between it stands still.
+typedef struct {
+    uint64_t withheld; ///< pulses of earlier times without supply, which the source has and the meter never made
+    int64_t off_at_us; ///< wall time
+    int64_t on_at_us;  ///< INT64_MAX while there is no supply
+} mm_linux_supply_t;
+
 typedef struct {
     mm_pulses_t pulses; ///< hand this to the core; *self must stay where it is
     mm_linux_pulses_options_t options;
     uint64_t begin_counts[MM_CHANNELS]; ///< of the sources at begin_utc
     uint32_t generation;
+    mm_linux_supply_t supplies[MM_CHANNELS]; ///< all zero: there was always supply
 } mm_linux_pulses_t;
 
 /// options and what it points to: copied and borrowed. If any input is live, the generation is new in each process for
@@ -48,6 +56,11 @@ typedef struct {
 void mm_linux_pulses_init(mm_linux_pulses_t *self, const mm_linux_pulses_options_t *options);
 /// What the counter of a channel has counted at a wall time, not reduced modulo 2^32. For checks.
 uint64_t mm_linux_pulses_expected(const mm_linux_pulses_t *self, uint8_t channel, mm_utc_t utc);
+
+/// A replayed meter's relay was moved at this wall time: without supply nothing is consumed, and what the source has of
+/// that time never comes. True if this changed anything. Not for live sources, whose meters are real.
+bool mm_linux_pulses_set_supply(mm_linux_pulses_t *self, uint8_t channel, bool on, mm_utc_t utc);
+bool mm_linux_pulses_has_supply(const mm_linux_pulses_t *self, uint8_t channel);
 
 /// FNV-1a, 32 bits, to be continued: for generations. Begin with MM_PULSE_HASH_BEGIN.
 #define MM_PULSE_HASH_BEGIN 0x811C9DC5U

@@ -50,7 +50,8 @@
     X(HQ_DISK_FULL, "hq_disk_full")                                                                                    \
     X(HQ_DISK_FAILED, "hq_disk_failed")                                                                                \
     X(HQ_RESTORED, "hq_restored")                                                                                      \
-    X(POISON_SENT, "poison_sent")
+    X(POISON_SENT, "poison_sent")                                                                                      \
+    X(RELAY_REFUSED, "relay_refused")
 
 /// Rare events: things that a run must really have met, or it has shown less than it says.
 #define MM_SIM_PROBE_LIST(X)                                                                                           \
@@ -79,7 +80,11 @@
     X(LEGACY_STORED, "legacy_stored")                                                                                  \
     X(POISON_QUARANTINED, "poison_quarantined")                                                                        \
     X(SECTOR_RETIRED, "sector_retired")                                                                                \
-    X(FRAM_SLOT_RECOVERED, "fram_slot_recovered")
+    X(FRAM_SLOT_RECOVERED, "fram_slot_recovered")                                                                      \
+    X(CREDIT_EXHAUSTED, "credit_exhausted") /* supply was cut because the balance was gone */                          \
+    X(COMMAND_REPEATED, "command_repeated") /* a node got a command that it had taken before */                        \
+    X(COMMANDS_STALE, "commands_stale")     /* a root refused an older batch of commands */                            \
+    X(BOTH_WAYS, "both_ways")               /* a purchase reached its meter by token and by network */
 
 typedef enum {
 #define MM_SIM_FAULT_ENUM(id, name) MM_SIM_FAULT_##id,

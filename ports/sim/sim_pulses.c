@@ -6,7 +6,8 @@
 
 #define HOUR_US (3600 * MM_US_PER_S)
 
-uint32_t mm_sim_pulses_made(const mm_sim_pulses_t *self, uint8_t channel, mm_us_t at) {
+// What the household would have made with supply all the time.
+static uint32_t wanted(const mm_sim_pulses_t *self, uint8_t channel, mm_us_t at) {
     MM_ASSERT(channel < MM_CHANNELS && at >= 0);
     uint32_t hour = (uint32_t)(at / HOUR_US);
     if (hour >= self->hour_count) {
@@ -15,6 +16,21 @@ uint32_t mm_sim_pulses_made(const mm_sim_pulses_t *self, uint8_t channel, mm_us_
     uint32_t from = self->made[hour * MM_CHANNELS + channel];
     uint32_t to = self->made[(hour + 1) * MM_CHANNELS + channel];
     return from + (uint32_t)((int64_t)(to - from) * (at % HOUR_US) / HOUR_US);
+}
+
+uint32_t mm_sim_pulses_made(const mm_sim_pulses_t *self, uint8_t channel, mm_us_t at) {
+    uint32_t count = wanted(self, channel, at);
+    return self->is_off[channel] ? self->off_made[channel] : count - self->skipped[channel];
+}
+
+void mm_sim_pulses_set_supply(mm_sim_pulses_t *self, uint8_t channel, bool on, mm_us_t at) {
+    uint32_t count = wanted(self, channel, at);
+    if (on && self->is_off[channel]) {
+        self->skipped[channel] = count - self->off_made[channel];
+    } else if (!on && !self->is_off[channel]) {
+        self->off_made[channel] = count - self->skipped[channel];
+    }
+    self->is_off[channel] = !on;
 }
 
 static mm_err_t read_counters(void *context, mm_us_t now, mm_pulse_counts_t *counts) {

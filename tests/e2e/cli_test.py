@@ -27,7 +27,8 @@ from demo import Site, ask_status, child_processes, free_port, get_json, is_aliv
 from harness import expect, fail, run_program, wait_until
 
 OK, CHECK_FAILED, USAGE, ENVIRONMENT, NO_ANSWER = 0, 1, 2, 3, 4
-COMMANDS = ["demo", "node", "hq", "status", "ctl", "readings", "decode"]
+COMMANDS = ["demo", "node", "hq", "status", "ctl", "send", "commands", "keys", "operator", "readings", "decode"]
+COMMANDS += ["vend", "purchases", "books", "tariff", "oled", "code", "installations", "confirm", "refuse", "provision"]
 BEGIN_S = truth.parse_utc("2016-05-30T00:00:00Z")
 
 
@@ -63,6 +64,12 @@ def help_and_usage():
     for command in ("demo", "node", "hq", "status", "readings"):
         refused([command, "surplus"], USAGE)
     refused(["ctl"], USAGE)
+    refused(["send"], USAGE, "TARGET and KIND")
+    refused(["send", "x", "lock"], USAGE, "--token-file")
+    refused(["commands", "first"], USAGE, "number")
+    refused(["keys", "list"], USAGE, "--database")
+    refused(["operator", "list"], USAGE, "--database")
+    refused(["operator", "list", "--database", "/nowhere/hq.db"], ENVIRONMENT, "/nowhere/hq.db")
     refused(["node"], USAGE, "--config")
     refused(["hq"], USAGE, "--db")
     refused(["readings"], USAGE, "--db")

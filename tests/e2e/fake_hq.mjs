@@ -8,6 +8,8 @@ import { readFile } from 'node:fs/promises';
 import { dirname, extname, join, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { localFromUtc, parseTz } from '../../web/hq/tz.js';
+import { Desk, OPERATOR_TOKEN, Refusal } from './lib/fake_desk.mjs';
+import { HOSTILE_ID } from './lib/hostile.mjs';
 
 const REPOSITORY = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
 const TZ_TEXT = 'CET-1CEST,M3.5.0,M10.5.0/3';
@@ -37,7 +39,8 @@ const NAMES = [
     ['flat-01', 'flat-02', 'flat-03', 'flat-04', 'flat-05', 'flat-06', 'stairs-light', 'lift'],
     ['flat-07', 'flat-08', 'flat-09', 'flat-10', 'bakery', 'workshop', 'laundry', '<b>pump</b>'],
 ];
-export const HOSTILE_ID = '"><img src=x onerror="window.pwned=1"><script>window.pwned=1</script>';
+export { HOSTILE_ID, OPERATOR_TOKEN };
+const PREPAID = ['flat-01', 'flat-02', 'flat-03', 'flat-04', 'flat-07', '<b>pump</b>'];
 
 /** Number in [0, 1) that depends on its arguments alone. */
 function noise(...values) {
@@ -87,6 +90,16 @@ class Meter {
         this.total_wh = 0;
         this.rows = [];
         this.months = new Map();
+        this.prepaid = PREPAID.includes(name);
+        this.balance_wh = this.prepaid ? -this.number * 400 : 0;
+        this.reasons = new Set();
+        if (name === 'flat-02') {
+            this.balance_wh = -10000 - 12; // its first sale was not enough
+            this.reasons.add('no_credit');
+        }
+        if (name === 'laundry') {
+            this.reasons.add('locked').add('tamper');
+        }
     }
 
     add(end_s) {
@@ -155,6 +168,7 @@ class World {
             : NAMES.flatMap((names, node) =>
                   names.map((name, channel) => new Meter(this.macs[node], channel, node * 8 + channel, name, options)),
               );
+        this.desk = new Desk(this, options);
         this.filledTo_s = Math.floor((NEWEST_START_S - HISTORY_S) / INTERVAL_S) * INTERVAL_S;
         this.advance();
     }
@@ -183,6 +197,7 @@ const ROUTES = {
         version: '0.1.0-fake',
         time: now_s,
         speed: world.options.speed,
+        displays: Boolean(world.options.displays),
         database: {
             records: world.recordCount() * 3 + 61,
             snapshots: world.recordCount() * 5,
@@ -258,6 +273,7 @@ const ROUTES = {
                     power_w,
                     last_seen: now_s - (now_s % 300),
                     time_trust: meter.node === world.macs[2] ? 'held' : 'synced',
+                    ...world.desk.meterFields(meter),
                 };
             }),
     }),
@@ -336,6 +352,26 @@ const ROUTES = {
 
 class ClientError extends Error {}
 
+/** A picture of tests/vectors/display as truth values, row by row. */
+export async function readDots(name) {
+    const text = await readFile(join(REPOSITORY, 'tests/vectors/display', `${name}.txt`), 'utf8');
+    return text
+        .trimEnd()
+        .split('\n')
+        .map((line) => [...line].map((dot) => dot === '#'));
+}
+
+async function readPicture(name) {
+    const dots = await readDots(name);
+    const bytes = Buffer.alloc((128 * 64) / 8);
+    dots.forEach((row, y) => {
+        row.forEach((lit, x) => {
+            bytes[(y >> 3) * 128 + x] |= lit ? 1 << (y & 7) : 0;
+        });
+    });
+    return bytes.toString('hex');
+}
+
 function findMeter(world, query) {
     const meter = world.meters.find(
         (entry) => entry.node === query.get('node') && String(entry.channel) === query.get('channel'),
@@ -358,6 +394,14 @@ async function answerFile(response, folder, path) {
     }
 }
 
+async function textOf(request) {
+    const chunks = [];
+    for await (const chunk of request) {
+        chunks.push(chunk);
+    }
+    return Buffer.concat(chunks).toString('utf8');
+}
+
 function answer(response, status, type, body) {
     response.writeHead(status, {
         'Content-Type': type,
@@ -370,9 +414,10 @@ function answer(response, status, type, body) {
 
 /**
  * Starts serving on 127.0.0.1. options: port (0 = a free one), speed, modules (folder node_modules), extremes (a
- * hostile meter id and a register beyond 2^53), empty (nothing has reported yet). Resolves to {url, port, fault, stop,
- * restart}: fault(status or 0) lets the API answer with an error; stop ends it at once, restart serves again on the
- * same port.
+ * hostile meter id and a register beyond 2^53), displays (name of a picture of tests/vectors/display, which is that of
+ * every node; null: none are shown), empty (nothing has reported yet). Resolves to {url, port, fault, stop,
+ * restart, desk}: fault(status or 0) lets the API answer with an error; stop ends it at once, restart serves again on
+ * the same port; desk is what operators change (lib/fake_desk.mjs).
  */
 export async function startFakeHq(options = {}) {
     const settings = {
@@ -381,6 +426,7 @@ export async function startFakeHq(options = {}) {
         modules: join(REPOSITORY, 'node_modules'),
         extremes: false,
         empty: false,
+        displays: 'home',
         ...options,
     };
     const world = new World(settings);
@@ -391,18 +437,21 @@ export async function startFakeHq(options = {}) {
         const url = new URL(request.url, 'http://localhost');
         const path = decodeURIComponent(url.pathname);
         if (path.startsWith('/api/v1/')) {
-            const route = ROUTES[path.slice('/api/v1/'.length)];
-            if (faultStatus || !route) {
-                return answer(
-                    response,
-                    faultStatus || 404,
-                    'application/json',
-                    JSON.stringify({
-                        error: faultStatus
-                            ? 'the database is locked: another process has it open'
-                            : `no such resource: ${path}`,
-                    }),
-                );
+            const name = path.slice('/api/v1/'.length);
+            const route = ROUTES[name];
+            if (faultStatus) {
+                const error = 'the database is locked: another process has it open';
+                return answer(response, faultStatus, 'application/json', JSON.stringify({ error }));
+            }
+            const picture = name.match(/^nodes\/[0-9a-f:]{17}\/display$/) && settings.displays;
+            if (picture && request.method === 'GET') {
+                const bytes = await readPicture(settings.displays);
+                return answer(response, 200, 'application/json', JSON.stringify({ bytes }));
+            }
+            if (!route || request.method !== 'GET') {
+                const text = await textOf(request);
+                const done = world.desk.answer(request.method, name, url.searchParams, request.headers, text);
+                return answer(response, done.status, 'application/json', JSON.stringify(done.body));
             }
             const json = JSON.stringify(route(world, world.advance(), url.searchParams)).replace(
                 /"@@(-?\d+)@@"/g,
@@ -423,7 +472,7 @@ export async function startFakeHq(options = {}) {
                 handle(request, response).catch((error) =>
                     answer(
                         response,
-                        error instanceof ClientError ? 404 : 500,
+                        error instanceof Refusal ? error.status : error instanceof ClientError ? 404 : 500,
                         'application/json',
                         JSON.stringify({ error: error.message }),
                     ),
@@ -445,6 +494,10 @@ export async function startFakeHq(options = {}) {
                 server.closeAllConnections();
             }),
         restart: () => listen(port),
+        desk: world.desk,
+        showPicture: (name) => {
+            settings.displays = name;
+        },
     };
 }
 
@@ -460,5 +513,5 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
         empty: process.argv.includes('--empty'),
         modules: resolve(value('--modules', join(REPOSITORY, 'node_modules'))),
     });
-    console.log(`fake HQ: ${hq.url}`);
+    console.log(`fake HQ: ${hq.url}\noperator's token: ${OPERATOR_TOKEN}`);
 }

@@ -5,21 +5,12 @@
 // alone, without a browser. Exit: 0 passed, 1 failed, 77 skipped because the browser is missing.
 
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseExact } from '../../web/hq/api.js';
 import { formatCount, formatDuration, formatKwh, visible } from '../../web/hq/format.js';
 import { linkTo, parseRoute } from '../../web/hq/route.js';
 import { localDays, localFromUtc, localMarks, parseTz, utcFromLocal } from '../../web/hq/tz.js';
-import { HOSTILE_ID, startFakeHq, VENDOR_FILES } from './fake_hq.mjs';
-
-const REPOSITORY = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
-const MODULES = process.env.MM_NODE_MODULES ?? join(REPOSITORY, 'node_modules');
-const CHROMIUM = process.env.MM_CHROMIUM ?? '/usr/bin/chromium';
-const WAIT_MS = 30000;
-const PHONE = { width: 390, height: 844 };
-const DESKTOP = { width: 1280, height: 900 };
+import { HOSTILE_ID, readDots, startFakeHq } from './fake_hq.mjs';
+import { DESKTOP, launchBrowser, missing, MODULES, PHONE, runCheck, WAIT_MS, widthFits } from './lib/browser.mjs';
 
 // ---- Modules without a browser
 
@@ -348,6 +339,43 @@ const CHECKS = [
         },
     ],
     [
+        "a node's display is shown as it is, and follows",
+        async ({ open, hq }) => {
+            if (!hq) {
+                return; // what a real node shows is not known here
+            }
+            hq.showPicture('number');
+            const page = await open('');
+            await page.locator('table.nodes button').first().click();
+            const canvas = page.locator('.display canvas');
+            await canvas.waitFor({ timeout: WAIT_MS });
+            await waitForDots(page, await readDots('number'));
+            assert.match(await canvas.getAttribute('aria-label'), /^Display of [0-9a-f:]{17}: lit$/);
+            assert.equal(await canvas.getAttribute('role'), 'img');
+            assert.equal(await canvas.evaluate((element) => getComputedStyle(element).imageRendering), 'pixelated');
+            hq.showPicture('meter-off');
+            await waitForDots(page, await readDots('meter-off'));
+            hq.showPicture('dark');
+            await page.waitForSelector('.display canvas[aria-label*="dark"]', { timeout: WAIT_MS });
+            await waitForDots(page, await readDots('dark'));
+            hq.showPicture('home');
+        },
+    ],
+    [
+        'an HQ without displays has no place for them',
+        async ({ open, hq }) => {
+            if (!hq) {
+                return;
+            }
+            hq.showPicture(null);
+            const page = await open('');
+            await page.locator('table.nodes button').first().click();
+            await page.waitForSelector('.more-row h3', { timeout: WAIT_MS });
+            assert.equal(await page.locator('.display').count(), 0);
+            hq.showPicture('home');
+        },
+    ],
+    [
         'a phone needs no sideways scrolling',
         async ({ open }) => {
             const page = await open('', null, PHONE);
@@ -385,10 +413,22 @@ const CHECKS = [
     ],
 ];
 
+/** Until the canvas has these dots: lit ones are bright. */
+function waitForDots(page, dots) {
+    return page.waitForFunction(
+        (wanted) => {
+            const canvas = document.querySelector('.display canvas');
+            const { data } = canvas.getContext('2d').getImageData(0, 0, 128, 64);
+            return wanted.every((row, y) => row.every((lit, x) => data[4 * (128 * y + x)] > 128 === lit));
+        },
+        dots,
+        { timeout: WAIT_MS },
+    );
+}
+
 const energies = (page) =>
     page.locator('a.card > .energy').evaluateAll((elements) => elements.map((element) => element.value));
 const range = (page) => page.locator('.plot-box').first().getAttribute('data-range');
-const widthFits = (page) => page.evaluate(() => document.documentElement.scrollWidth <= window.innerWidth);
 
 async function openMeter(open) {
     const overview = await open('');
@@ -398,67 +438,8 @@ async function openMeter(open) {
     return overview;
 }
 
-async function runCheck(browser, [name, check, { expectsErrors = false } = {}], url, hq, emptyUrl) {
-    const contexts = [];
-    const problems = [];
-    const dialogs = [];
-    const open = async (hash, prepare = null, viewport = DESKTOP, base = url) => {
-        const context = await browser.newContext({ viewport });
-        contexts.push(context);
-        const page = await context.newPage();
-        page.setDefaultTimeout(WAIT_MS);
-        page.on('pageerror', (error) => problems.push(error.message));
-        page.on('dialog', (dialog) => {
-            dialogs.push(dialog.message());
-            dialog.dismiss();
-        });
-        page.on('console', (message) => {
-            // An outage is logged by the browser itself; what the security policy refuses must never occur.
-            if (message.type() === 'error' && !/ERR_|Failed to load resource/.test(message.text())) {
-                problems.push(message.text());
-            }
-        });
-        page.on('request', (request) => {
-            if (!request.url().startsWith(base) && !request.url().startsWith('data:')) {
-                problems.push(`request to a stranger: ${request.url()}`);
-            }
-        });
-        if (prepare) {
-            await prepare(page);
-        }
-        await page.goto(base + hash);
-        return page;
-    };
-    try {
-        await check({ open, dialogs, hq, emptyUrl });
-        assert.deepEqual(expectsErrors ? [] : problems, []);
-        console.log(`ok   ${name}`);
-        return true;
-    } catch (error) {
-        console.log(`FAIL ${name}\n${error.stack}\n${problems.join('\n')}`);
-        return false;
-    } finally {
-        await Promise.all(contexts.map(closeContext));
-    }
-}
-
-// A page on a live site asks again and again: an answer that is being changed on its way would outlive its page.
-async function closeContext(context) {
-    await Promise.all(context.pages().map((page) => page.unrouteAll({ behavior: 'wait' })));
-    await context.close();
-}
-
 function normalised(url) {
     return url ? new URL('./', url).href : null;
-}
-
-function missing() {
-    if (!existsSync(CHROMIUM)) {
-        return `no browser at ${CHROMIUM} (tools/install-packages check installs it, MM_CHROMIUM names another)`;
-    }
-    const needed = ['playwright-core/index.mjs', ...Object.values(VENDOR_FILES)];
-    const absent = needed.find((file) => !existsSync(join(MODULES, file)));
-    return absent ? `no ${join(MODULES, absent)} (tools/install-web-libraries check installs it)` : null;
 }
 
 async function main() {
@@ -471,18 +452,14 @@ async function main() {
         console.log(`skipped: ${reason}`);
         return 77;
     }
-    const { chromium } = await import(pathToFileURL(join(MODULES, 'playwright-core/index.mjs')));
     const given = normalised(process.argv[2] ?? process.env.MM_PAGE_URL);
     const hq = given ? null : await startFakeHq({ modules: MODULES, speed: 300, extremes: true });
     const empty = await startFakeHq({ modules: MODULES, empty: true });
-    const browser = await chromium.launch({
-        executablePath: CHROMIUM,
-        args: ['--no-sandbox', '--disable-dev-shm-usage'],
-    });
+    const browser = await launchBrowser();
     let failed = 0;
     try {
         for (const check of CHECKS) {
-            failed += (await runCheck(browser, check, given ?? hq.url, hq, empty.url)) ? 0 : 1;
+            failed += (await runCheck(browser, check, given ?? hq.url, { hq, emptyUrl: empty.url })) ? 0 : 1;
         }
     } finally {
         await browser.close();

@@ -246,6 +246,56 @@ static void test_counters_names_follow_ids(void **state) {
     assert_string_equal(mm_counter_name(UINT32_MAX), "unknown");
 }
 
+// Zigzag as in Protocol Buffers' documentation: 0, -1, 1, -2 … are 0, 1, 2, 3 …; 2147483647 is 4294967294 and
+// -2147483648 is 4294967295.
+static void test_bytes_signed_varint(void **state) {
+    (void)state;
+    const struct {
+        int64_t value;
+        uint64_t zigzag;
+    } examples[] = {
+        {0, 0},
+        {-1, 1},
+        {1, 2},
+        {-2, 3},
+        {2, 4},
+        {-64, 127},
+        {64, 128},
+        {-65, 129},
+        {INT32_MAX, 4294967294},
+        {INT32_MIN, 4294967295},
+        {INT64_MAX, UINT64_MAX - 1},
+        {INT64_MIN, UINT64_MAX},
+    };
+    for (size_t index = 0; index < sizeof examples / sizeof examples[0]; index++) {
+        uint8_t bytes[10];
+        mm_writer_t writer = mm_writer(bytes, sizeof bytes);
+        mm_put_signed_varint(&writer, examples[index].value);
+        mm_reader_t reader = mm_reader(bytes, writer.used_bytes);
+        assert_true(mm_get_varint(&reader) == examples[index].zigzag);
+        reader = mm_reader(bytes, writer.used_bytes);
+        assert_true(mm_get_signed_varint(&reader) == examples[index].value);
+        assert_false(reader.failed);
+        reader = mm_reader(bytes, writer.used_bytes - 1);
+        assert_true(mm_get_signed_varint(&reader) == 0);
+        assert_true(reader.failed);
+    }
+}
+
+static void test_bytes_equal_constant_time(void **state) {
+    (void)state;
+    uint8_t left[16] = {0};
+    uint8_t right[16] = {0};
+    assert_true(mm_bytes_equal_constant_time(left, right, sizeof left));
+    assert_true(mm_bytes_equal_constant_time(NULL, NULL, 0));
+    for (size_t bit = 0; bit < 8 * sizeof left; bit++) {
+        right[bit / 8] ^= (uint8_t)(1u << (bit % 8));
+        assert_false(mm_bytes_equal_constant_time(left, right, sizeof left));
+        assert_true(mm_bytes_equal_constant_time(left, right, bit / 8));
+        right[bit / 8] ^= (uint8_t)(1u << (bit % 8));
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bytes_put_is_little_endian),
@@ -258,6 +308,8 @@ int main(void) {
         cmocka_unit_test(test_bytes_varint_max),
         cmocka_unit_test(test_bytes_varint_round_trip),
         cmocka_unit_test(test_base_orders),
+        cmocka_unit_test(test_bytes_signed_varint),
+        cmocka_unit_test(test_bytes_equal_constant_time),
         cmocka_unit_test(test_base_names),
         cmocka_unit_test(test_counters_saturate),
         cmocka_unit_test(test_counters_names_follow_ids),

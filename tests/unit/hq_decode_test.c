@@ -2,6 +2,9 @@
 #include "hq_support.h"
 
 #include "decode.h"
+#include "wire_vectors.h"
+
+#include "meshmeter/command.h"
 
 static const cJSON *get(const cJSON *object, const char *name) {
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
@@ -113,6 +116,45 @@ static void test_decode_ack(void **state) {
     cJSON_Delete(json);
 }
 
+static void test_decode_commands(void **state) {
+    (void)state;
+    static vector_t vector;
+    vector_load("command_batch_three", &vector);
+    cJSON *json = decode(vector.bytes, vector.bytes_count, MM_OK, "command_batch");
+    assert_string_equal(get(json, "database_id")->valuestring, "1122334455667788");
+    assert_int_equal(cJSON_GetArraySize(get(json, "commands")), 3);
+    const cJSON *command = cJSON_GetArrayItem(get(json, "commands"), 2);
+    assert_string_equal(get(command, "kind")->valuestring, "credit");
+    assert_int_equal(get(command, "id")->valueint, 4713);
+    assert_int_equal(get(command, "body_bytes")->valueint, 20);
+    cJSON_Delete(json);
+
+    vector_load("frame_ask_commands", &vector);
+    json = decode(vector.bytes, vector.bytes_count, MM_OK, "frame");
+    assert_int_equal(cJSON_GetArraySize(get(json, "commands")), 2);
+    assert_string_equal(get(cJSON_GetArrayItem(get(json, "commands"), 0), "kind")->valuestring, "lock");
+    cJSON_Delete(json);
+
+    vector_load("frame_report_control", &vector);
+    json = decode(vector.bytes, vector.bytes_count, MM_OK, "frame");
+    const cJSON *control = get(json, "control");
+    assert_true(get(control, "era")->valuedouble == 0xA1B2C3D4);
+    const cJSON *meter = cJSON_GetArrayItem(get(control, "meters"), 0);
+    assert_true(cJSON_IsTrue(get(meter, "prepaid")));
+    char *text = cJSON_PrintUnformatted(meter);
+    assert_non_null(strstr(text, "\"balance_wh\":-1,"));
+    cJSON_free(text);
+    const cJSON *result = cJSON_GetArrayItem(get(json, "records"), 0);
+    assert_string_equal(get(result, "type")->valuestring, "result");
+    assert_int_equal(get(result, "command_id")->valueint, 4711);
+    const cJSON *credit = cJSON_GetArrayItem(get(json, "records"), 1);
+    assert_string_equal(get(credit, "movement")->valuestring, "network");
+    text = cJSON_PrintUnformatted(credit);
+    assert_non_null(strstr(text, "\"balance_wh\":4321,"));
+    cJSON_free(text);
+    cJSON_Delete(json);
+}
+
 static void test_decode_legacy(void **state) {
     (void)state;
     uint8_t message[8 + 74] = {1, 0, 0, 0};
@@ -147,7 +189,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_decode_frames),        cmocka_unit_test(test_decode_batch),
         cmocka_unit_test(test_decode_ack),           cmocka_unit_test(test_decode_legacy),
-        cmocka_unit_test(test_decode_anything_else),
+        cmocka_unit_test(test_decode_anything_else), cmocka_unit_test(test_decode_commands),
     };
     return cmocka_run_group_tests_name("hq decode", tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "hq_support.h"
 
+#include "api_request.h"
 #include "http.h"
 #include "ingest.h"
 
@@ -8,6 +9,7 @@
 #include <cjson/cJSON.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 
 /// A served database, and the last answer.
@@ -16,6 +18,7 @@ typedef struct {
     mm_http_t *http;
     mm_hq_stats_t stats;
     char web[96];
+    char displays[96];
     int status;
     char headers[4096];
     char body[1 << 20];
@@ -103,6 +106,8 @@ static int setup(void **state) {
     snprintf(self->web, sizeof self->web, "%s/web", self->world->directory);
     snprintf(vendor, sizeof vendor, "%s/vendor", self->web);
     mkdir(self->web, 0700);
+    snprintf(self->displays, sizeof self->displays, "%s/displays", self->world->directory);
+    mkdir(self->displays, 0700);
     mkdir(vendor, 0700);
     write_file(self->web, "index.html", "<html>page</html>");
     write_file(self->web, "app.js", "let a;");
@@ -113,6 +118,7 @@ static int setup(void **state) {
     mm_http_options_t options = {.address = "127.0.0.1:0",
                                  .database_path = self->world->database,
                                  .web_directory = self->web,
+                                 .displays_directory = self->displays,
                                  .stats = &self->stats};
     mm_hq_error_t error;
     self->http = mm_http_start(&options, &error);
@@ -127,8 +133,10 @@ static int setup(void **state) {
 static int teardown(void **state) {
     served_t *self = *state;
     mm_http_stop(self->http);
-    static const char *const names[] = {"web/index.html",    "web/app.js",         "web/.hidden.js",
-                                        "web/notes.unknown", "web/vendor/lib.mjs", "secret.txt"};
+    static const char *const names[] = {
+        "web/index.html",        "web/app.js",           "web/.hidden.js",        "web/notes.unknown",
+        "web/vendor/lib.mjs",    "secret.txt",           "displays/026d6d0a0b0c", "displays/026d6d000001",
+        "displays/026d6d000002", "displays/026d6d000003"};
     for (size_t index = 0; index < sizeof names / sizeof names[0]; index++) {
         hq_remove(self->world->directory, names[index]);
     }
@@ -136,6 +144,10 @@ static int teardown(void **state) {
     snprintf(vendor, sizeof vendor, "%s/vendor", self->web);
     rmdir(vendor);
     rmdir(self->web);
+    char folder[128];
+    snprintf(folder, sizeof folder, "%s/026d6d000004", self->displays);
+    rmdir(folder);
+    rmdir(self->displays);
     void *world = self->world;
     hq_world_teardown(&world);
     free(self);
@@ -414,6 +426,70 @@ static void test_api_wrong_requests(void **state) {
 
 // --- HTTP
 
+static void test_api_display(void **state) {
+    served_t *self = *state;
+    char hex[2048 + 2];
+    char path[192];
+    cJSON *json = get_json(self, "/api/v1/status", 200);
+    assert_true(cJSON_IsTrue(cJSON_GetObjectItem(json, "displays")));
+    cJSON_Delete(json);
+    memset(hex, '5', 2048);
+    memcpy(hex, "0a", 2);
+    memcpy(hex + 2048, "\n", 2);
+    write_file(self->displays, "026d6d0a0b0c", hex);
+    json = get_json(self, "/api/v1/nodes/02:6D:6d:0a:0b:0c/display", 200);
+    hex[2048] = '\0';
+    assert_string_equal(text_of(json, "bytes"), hex);
+    cJSON_Delete(json);
+    // Too short, not digits, a link, a folder.
+    hex[2047] = '\0';
+    write_file(self->displays, "026d6d000001", hex);
+    memset(hex, 'g', 2048);
+    write_file(self->displays, "026d6d000002", hex);
+    snprintf(path, sizeof path, "%s/026d6d000003", self->displays);
+    assert_int_equal(symlink("026d6d0a0b0c", path), 0);
+    snprintf(path, sizeof path, "%s/026d6d000004", self->displays);
+    assert_int_equal(mkdir(path, 0700), 0);
+    static const char *const targets[] = {"02:6d:6d:00:00:01/display",  "02:6d:6d:00:00:02/display",
+                                          "02:6d:6d:00:00:03/display",  "02:6d:6d:00:00:04/display",
+                                          "02:6d:6d:00:00:05/display",  "02:6d:6d:0a:0b:0c",
+                                          "02:6d:6d:0a:0b:0c/",         "02:6d:6d:0a:0b:0c/display/",
+                                          "../026d6d0a0b0c/display",    "/display",
+                                          "02:6d:6d:0a:0b/display",     "..%2f026d6d0a0b0c/display",
+                                          "02:6d:6d:0a:0b:0c/display.", ""};
+    for (size_t index = 0; index < sizeof targets / sizeof targets[0]; index++) {
+        char target[96];
+        snprintf(target, sizeof target, "/api/v1/nodes/%s", targets[index]);
+        json = get_json(self, target, 404);
+        assert_true(strlen(text_of(json, "error")) > 5);
+        cJSON_Delete(json);
+    }
+}
+
+static const char *no_argument(void *context, const char *name) {
+    (void)context;
+    (void)name;
+    return NULL;
+}
+
+// An HQ that was not told of any shows none.
+static void test_api_without_displays(void **state) {
+    served_t *self = *state;
+    int status = 0;
+    mm_hq_error_t error;
+    mm_query_t *query = mm_query_open(self->world->database, &error);
+    assert_non_null(query);
+    const mm_api_t api = {.query = query, .stats = &self->stats};
+    char *text = mm_api_answer(&api, "/api/v1/nodes/02:6d:6d:0a:0b:0c/display", no_argument, NULL, &status);
+    assert_int_equal(status, 404);
+    free(text);
+    text = mm_api_answer(&api, "/api/v1/status", no_argument, NULL, &status);
+    assert_int_equal(status, 200);
+    assert_non_null(strstr(text, "\"displays\":false"));
+    free(text);
+    mm_query_close(query);
+}
+
 static void test_http_files(void **state) {
     served_t *self = *state;
     request(self, "GET", "/");
@@ -452,6 +528,76 @@ static void test_http_methods(void **state) {
     assert_int_equal(self->status, 200);
     assert_int_equal(self->body_bytes, 0);
     assert_null(strstr(self->headers, "Content-Length: 0\r"));
+}
+
+// A body through HTTP: as far as it is allowed to be, one byte more, and in two pieces of the network.
+static void post(served_t *self, const char *token, size_t blanks) {
+    static const char body[] = "{\"request\":\"r\",\"target\":\"M-9\",\"kind\":\"lock\"}";
+    char *text = calloc(1, blanks + 1024);
+    assert_non_null(text);
+    int used = sprintf(text, "POST /api/v1/orders HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: %zu\r\n",
+                       blanks + sizeof body - 1);
+    used +=
+        token != NULL ? sprintf(text + used, "Authorization: Bearer %s\r\n\r\n", token) : sprintf(text + used, "\r\n");
+    memset(text + used, ' ', blanks);
+    memcpy(text + used + blanks, body, sizeof body);
+    exchange(self, text);
+    free(text);
+}
+
+static void test_http_post(void **state) {
+    served_t *self = *state;
+    static const size_t body_bytes = sizeof "{\"request\":\"r\",\"target\":\"M-9\",\"kind\":\"lock\"}" - 1;
+    char token[MM_OPERATOR_TOKEN_BYTES];
+    mm_hq_error_t error;
+    mm_desk_t *desk = mm_desk_open(NULL, self->world->database, &error);
+    assert_non_null(desk);
+    assert_int_equal(mm_operator_add(desk, "ana", HQ_UTC_US, token, &error), MM_DESK_OK);
+    mm_desk_close(desk);
+    post(self, NULL, 0);
+    assert_int_equal(self->status, 401);
+    assert_non_null(strstr(self->headers, "WWW-Authenticate: Bearer"));
+    assert_non_null(strstr(self->headers, "Cache-Control: no-store"));
+    post(self, token, 0);
+    assert_int_equal(self->status, 404);
+    assert_non_null(strstr(self->body, "no meter with this id"));
+    post(self, token, MM_API_BODY_BYTES_MAX - body_bytes);
+    assert_int_equal(self->status, 404);
+    post(self, token, MM_API_BODY_BYTES_MAX - body_bytes + 1);
+    assert_int_equal(self->status, 413);
+    post(self, token, 1000000);
+    assert_int_equal(self->status, 413);
+    request(self, "GET", "/api/v1/orders");
+    assert_int_equal(self->status, 401);
+    request(self, "PATCH", "/api/v1/orders");
+    assert_int_equal(self->status, 405);
+    assert_non_null(strstr(self->headers, "Allow: GET, HEAD, POST"));
+}
+
+// What a node has said of a meter's supply and credit is in /meters; of the others there is nothing.
+static void test_api_meters_credit(void **state) {
+    served_t *self = *state;
+    sqlite3 *db;
+    assert_int_equal(sqlite3_open(self->world->database, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db,
+                                  "INSERT INTO meter_credit SELECT id, 0, 1, 3, 0, 1, 0, -250, 4000, 6, 1 FROM node"
+                                  " WHERE mac = x'020000000001'",
+                                  NULL, NULL, NULL),
+                     SQLITE_OK);
+    sqlite3_close(db);
+    cJSON *json = get_json(self, "/api/v1/meters", 200);
+    const cJSON *meter = cJSON_GetArrayItem(cJSON_GetObjectItem(json, "meters"), 0);
+    assert_true(cJSON_IsTrue(cJSON_GetObjectItem(meter, "prepaid")));
+    assert_true(number(meter, "balance_wh") == -250);
+    assert_true(cJSON_IsFalse(cJSON_GetObjectItem(meter, "relay_closed")));
+    assert_true(cJSON_IsTrue(cJSON_GetObjectItem(meter, "credit_low")));
+    assert_true(cJSON_IsFalse(cJSON_GetObjectItem(meter, "emergency_taken")));
+    const cJSON *reasons = cJSON_GetObjectItem(meter, "relay_reasons");
+    assert_int_equal(cJSON_GetArraySize(reasons), 2);
+    assert_string_equal(cJSON_GetArrayItem(reasons, 0)->valuestring, "locked");
+    assert_string_equal(cJSON_GetArrayItem(reasons, 1)->valuestring, "no_credit");
+    assert_null(cJSON_GetObjectItem(cJSON_GetArrayItem(cJSON_GetObjectItem(json, "meters"), 1), "prepaid"));
+    cJSON_Delete(json);
 }
 
 static void test_http_traversal(void **state) {
@@ -551,8 +697,12 @@ int main(void) {
         TEST(test_api_months),
         TEST(test_api_gaps_events_quarantine),
         TEST(test_api_wrong_requests),
+        TEST(test_api_display),
+        TEST(test_api_without_displays),
         TEST(test_http_files),
         TEST(test_http_methods),
+        TEST(test_http_post),
+        TEST(test_api_meters_credit),
         TEST(test_http_traversal),
         TEST(test_http_survives_rubbish),
         TEST(test_http_refuses_bad_addresses),

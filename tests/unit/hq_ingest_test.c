@@ -372,7 +372,7 @@ static void test_ingest_poison_everywhere(void **state) {
 
 static void test_ingest_disk_full_and_recovery(void **state) {
     setting_t setting;
-    const mm_store_options_t options = {.pages_max = 60};
+    const mm_store_options_t options = {.pages_max = 120};
     open_setting(&setting, *state, &options);
     uint32_t acknowledged = 0;
     uint32_t sent = 0;

@@ -51,6 +51,35 @@ static months_t query_months(hq_world_t *world) {
 
 // May was closed with 44 pulses, when the clock stepped into another month, and again with 1,278 more. The second
 // statement comes twice: a full journal carried it over to another position. In whatever order they arrive.
+// A database of version 2 has none of the tables that came after it.
+static void drop_later_tables(const hq_world_t *world) {
+    static const char *const s_kept =
+        "'total', 'site', 'node', 'record', 'span', 'gap', 'thinned', 'snapshot', 'meter',"
+        " 'month', 'event', 'incident', 'quarantine', 'legacy_meter', 'legacy_reading',"
+        " 'notice', 'sqlite_sequence'";
+    char sql[512];
+    snprintf(sql, sizeof sql, "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT IN (%s) LIMIT 1",
+             s_kept);
+    for (;;) {
+        char name[64] = "";
+        sqlite3 *db = NULL;
+        sqlite3_stmt *statement = NULL;
+        assert_int_equal(sqlite3_open(world->database, &db), SQLITE_OK);
+        assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &statement, NULL), SQLITE_OK);
+        if (sqlite3_step(statement) == SQLITE_ROW) {
+            snprintf(name, sizeof name, "%s", (const char *)sqlite3_column_text(statement, 0));
+        }
+        sqlite3_finalize(statement);
+        sqlite3_close(db);
+        if (name[0] == '\0') {
+            return;
+        }
+        char drop[96];
+        snprintf(drop, sizeof drop, "DROP TABLE \"%s\"", name);
+        execute(world, drop);
+    }
+}
+
 static void test_store_month_closed_in_parts_is_their_sum(void **state) {
     const uint32_t orders[][3] = {{5, 9, 12}, {12, 9, 5}};
     for (size_t order = 0; order < 2; order++) {
@@ -70,6 +99,7 @@ static void test_store_month_closed_in_parts_is_their_sum(void **state) {
         assert_int_equal(months.month.closing.hours_pulses[7], 44 + 1278);
         assert_int_equal(months.month.closing.life_pulses, 9000);
         // What version 2 had kept of it is made whole again from the records.
+        drop_later_tables(*state);
         execute(*state, "DROP TABLE month; CREATE TABLE month (node INTEGER NOT NULL, channel INTEGER NOT NULL,"
                         " year_month INTEGER NOT NULL, epoch INTEGER NOT NULL, seq INTEGER NOT NULL,"
                         " payload BLOB NOT NULL, PRIMARY KEY (node, channel, year_month)) WITHOUT ROWID;"

@@ -324,6 +324,19 @@ static void test_hq_says_what_is_wrong(void **state) {
     assert_int_equal(mm_hq_run(&options), MM_HQ_ENVIRONMENT);
 }
 
+static void test_hq_has_its_database_alone(void **state) {
+    scene_t *self = *state;
+    start_hq(self);
+    const mm_hq_options_t second = {
+        .database_path = self->world->database, .broker_url = "mqtt://127.0.0.1", .http_address = "127.0.0.1:0"};
+    assert_int_equal(mm_hq_run(&second), MM_HQ_ENVIRONMENT);
+    int status = 0;
+    end(&self->hq, SIGKILL, &status);
+    start_hq(self); // the lock of one that was killed is gone with it
+    end(&self->hq, SIGTERM, &status);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
 int main(void) {
     if (find_broker() == NULL) {
         printf("hq_run_test: skipped, no mosquitto on this machine\n");
@@ -333,6 +346,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_hq_survives_broker_and_itself, setup, teardown),
         cmocka_unit_test_setup_teardown(test_hq_with_mqtt_3_1_1, setup, teardown),
         cmocka_unit_test_setup_teardown(test_hq_says_what_is_wrong, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_hq_has_its_database_alone, setup, teardown),
     };
     return cmocka_run_group_tests_name("hq run", tests, NULL, NULL);
 }

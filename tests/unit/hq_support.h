@@ -49,8 +49,8 @@ static inline void hq_remove(const char *directory, const char *name) {
 
 static inline int hq_world_teardown(void **state) {
     hq_world_t *self = *state;
-    static const char *const names[] = {"hq.db",      "hq.db-wal",   "hq.db-shm",  "old.db", "old.db-wal",
-                                        "old.db-shm", "broker.conf", "broker.log", "hq.log", "out.csv"};
+    static const char *const names[] = {"hq.db",      "hq.db-wal",   "hq.db-shm",  "old.db", "old.db-wal", "old.db-shm",
+                                        "hq.db.lock", "broker.conf", "broker.log", "hq.log", "out.csv"};
     for (size_t index = 0; index < sizeof names / sizeof names[0]; index++) {
         hq_remove(self->directory, names[index]);
     }

@@ -404,6 +404,33 @@ static void test_journal_full_of_events_gives_them_up_too(void **state) {
     fixture_destroy(f);
 }
 
+// Money, and what ends a command at HQ, stay while events come and go.
+static void test_journal_full_of_events_keeps_credit_and_results(void **state) {
+    (void)state;
+    fixture_t *f = fixture_create(4);
+    f->giving_up_is_allowed = true;
+    for (uint32_t round = 0; round < 1500; round++) {
+        truth_t truth = fixture_make_event(f);
+        if (round == 20 || round == 60) {
+            truth.type = round == 20 ? MM_RECORD_CREDIT : MM_RECORD_RESULT; // the journal does not look inside
+        }
+        assert_int_equal(fixture_append(f, &truth), MM_OK);
+    }
+    mm_journal_hint_t hint = {0};
+    mm_journal_entry_t entry;
+    mm_position_t after = {1, 0};
+    uint32_t kept = 0;
+    uint32_t events = 0;
+    while (mm_journal_read_after(&f->journal, after, &hint, &entry) == MM_OK) {
+        after = entry.position;
+        kept += entry.type == MM_RECORD_CREDIT || entry.type == MM_RECORD_RESULT;
+        events += entry.type == MM_RECORD_EVENT;
+    }
+    assert_int_equal(kept, 2);
+    assert_true(events < 1000);
+    fixture_destroy(f);
+}
+
 static void test_journal_expected_next_ahead_becomes_a_gap(void **state) {
     (void)state;
     fixture_t *f = fixture_create(4);
@@ -805,6 +832,7 @@ int main(void) {
         cmocka_unit_test(test_journal_thins_only_what_is_not_released),
         cmocka_unit_test(test_journal_gives_up_oldest_when_nothing_can_be_thinned),
         cmocka_unit_test(test_journal_full_of_events_gives_them_up_too),
+        cmocka_unit_test(test_journal_full_of_events_keeps_credit_and_results),
         cmocka_unit_test(test_journal_expected_next_ahead_becomes_a_gap),
         cmocka_unit_test(test_journal_lost_flash_begins_a_new_epoch),
         cmocka_unit_test(test_journal_opens_on_any_bytes),

@@ -586,6 +586,63 @@ static int remove_file(void **state) {
     return unlink(s_csv_path);
 }
 
+// --- supply --------------------------------------------------------------------------------------------------------
+
+// A source that makes one pulse a second.
+static uint64_t seconds_count(void *context, uint8_t channel, mm_utc_t time) {
+    (void)context;
+    (void)channel;
+    return (uint64_t)(time.us / MM_US_PER_S);
+}
+
+static void open_seconds(mm_linux_pulses_t *pulses) {
+    static const mm_pulse_source_t s_source = {.count = seconds_count, .generation = 1};
+    const mm_linux_pulses_options_t options = {.inputs = {{&s_source, 0}, {&s_source, 1}}, .begin_utc = utc(1000)};
+    mm_linux_pulses_init(pulses, &options);
+}
+
+static void assert_count(const mm_linux_pulses_t *pulses, uint8_t channel, int64_t at_s, uint64_t expected) {
+    assert_int_equal(mm_linux_pulses_expected(pulses, channel, utc(at_s)), expected);
+}
+
+static void test_linux_pulses_stop_without_supply(void **state) {
+    (void)state;
+    mm_linux_pulses_t pulses;
+    open_seconds(&pulses);
+    assert_true(mm_linux_pulses_has_supply(&pulses, 0));
+    assert_false(mm_linux_pulses_set_supply(&pulses, 0, true, utc(1050))); // as it is
+    assert_true(mm_linux_pulses_set_supply(&pulses, 0, false, utc(1100)));
+    assert_false(mm_linux_pulses_set_supply(&pulses, 0, false, utc(1120))); // off since then, not anew
+    assert_false(mm_linux_pulses_has_supply(&pulses, 0));
+    assert_count(&pulses, 0, 1099, 99);
+    assert_count(&pulses, 0, 1100, 100);
+    assert_count(&pulses, 0, 5000, 100);
+    assert_count(&pulses, 1, 5000, 4000); // the neighbour's goes on
+    assert_true(mm_linux_pulses_set_supply(&pulses, 0, true, utc(1300)));
+    // Boundaries that have passed are asked for afterwards: the count never goes back.
+    assert_count(&pulses, 0, 1200, 100);
+    assert_count(&pulses, 0, 1300, 100);
+    assert_count(&pulses, 0, 1301, 101);
+    assert_true(mm_linux_pulses_set_supply(&pulses, 0, false, utc(1400)));
+    assert_true(mm_linux_pulses_set_supply(&pulses, 0, true, utc(1410)));
+    assert_count(&pulses, 0, 1399, 199);
+    assert_count(&pulses, 0, 1405, 200);
+    assert_count(&pulses, 0, 1500, 290);
+}
+
+static void test_linux_pulses_supply_and_a_clock_set_back(void **state) {
+    (void)state;
+    mm_linux_pulses_t pulses;
+    open_seconds(&pulses);
+    assert_true(mm_linux_pulses_set_supply(&pulses, 0, false, utc(1100)));
+    assert_true(mm_linux_pulses_set_supply(&pulses, 0, true, utc(1090)));
+    assert_count(&pulses, 0, 1110, 110);
+    assert_true(mm_linux_pulses_set_supply(&pulses, 0, false, utc(1080)));
+    assert_count(&pulses, 0, 1110, 100);
+    assert_true(mm_linux_pulses_set_supply(&pulses, 0, true, utc(1120)));
+    assert_count(&pulses, 0, 1130, 110);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pulses_csv_interpolates_exactly),
@@ -602,6 +659,8 @@ int main(void) {
         cmocka_unit_test(test_pulse_debounce_starts_closed),
         cmocka_unit_test(test_pulses_gpio_absent_chip_is_named),
         cmocka_unit_test(test_linux_pulses_shift_begin_and_end),
+        cmocka_unit_test(test_linux_pulses_stop_without_supply),
+        cmocka_unit_test(test_linux_pulses_supply_and_a_clock_set_back),
     };
     return cmocka_run_group_tests(tests, make_file, remove_file);
 }

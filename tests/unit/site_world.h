@@ -21,6 +21,9 @@
 #ifndef SITE_QUEUE_MAX
 #define SITE_QUEUE_MAX 512
 #endif
+#ifndef SITE_COMMANDS_MAX
+#define SITE_COMMANDS_MAX 16 ///< ids of commands that HQ can follow, from 1 on
+#endif
 #ifndef SITE_RECORDS_MAX
 #define SITE_RECORDS_MAX 20000 ///< that HQ can keep of one node
 #endif
@@ -71,7 +74,9 @@ typedef struct {
     uint32_t closing_count;                  ///< of a month, each meter's once
     uint32_t closing_seqs[MM_CHANNELS];      ///< under which it came last
     uint32_t closing_left_seqs[MM_CHANNELS]; ///< under which it came before, when thinning carried it over
-    uint32_t event_counts[MM_EVENT_HOLD + 1];
+    uint32_t event_counts[MM_EVENT_CREDIT_ERA + 1];
+    uint32_t result_counts[SITE_COMMANDS_MAX + 1];   ///< answers to each command, by its id
+    uint32_t result_sessions[SITE_COMMANDS_MAX + 1]; ///< in which the first one came
     mm_snapshot_t snapshot;
     bool has_snapshot;
 } site_hq_t;
@@ -89,7 +94,12 @@ typedef struct {
     mm_pulses_t pulses_port;
     mm_mesh_t mesh_port;
     mm_mqtt_t mqtt_port;
+    mm_crypto_t crypto_port;
+    mm_relay_t relay_port;
     mm_node_ports_t ports;
+    bool takes_commands; ///< its session has subscribed to them
+    bool supply[MM_CHANNELS];
+    uint32_t relay_moves;
     bool alive;      ///< without power every call fails and does nothing
     uint32_t starts; ///< connections to the broker do not outlive them
     int root;        ///< where its mesh takes a frame for the root
@@ -169,8 +179,12 @@ typedef struct {
     unsigned session_messages_max;
     unsigned session_messages;
     uint64_t ack_revision;
-    int kill_at_message;     ///< the root dies when it publishes this message; 0 = never
-    bool live_after_backlog; ///< a live batch came behind a backlog batch in one session
+    bool with_control; ///< nodes take commands
+    uint32_t sessions; ///< begun
+    size_t commands_bytes;
+    uint8_t commands[MM_MESH_FRAME_BYTES_MAX]; ///< HQ's retained batch
+    int kill_at_message;                       ///< the root dies when it publishes this message; 0 = never
+    bool live_after_backlog;                   ///< a live batch came behind a backlog batch in one session
     bool backlog_seen;
     uint32_t script_index; ///< the caller's
     bool fates_on;
@@ -453,8 +467,13 @@ static inline void hq_take_record(site_hq_t *hq, const mm_record_view_t *view) {
     } else if (record.type == MM_RECORD_MONTH_CLOSING) {
         hq_take_closing(hq, seq, record.month_closing.channel);
     } else if (record.type == MM_RECORD_EVENT) {
-        MM_ASSERT(record.event.code <= MM_EVENT_HOLD);
+        MM_ASSERT(record.event.code <= MM_EVENT_CREDIT_ERA);
         hq->event_counts[record.event.code]++;
+    } else if (record.type == MM_RECORD_RESULT) {
+        MM_ASSERT(record.result.command_id >= 1 && record.result.command_id <= SITE_COMMANDS_MAX);
+        if (hq->result_counts[record.result.command_id]++ == 0) {
+            hq->result_sessions[record.result.command_id] = world.sessions;
+        }
     } else if (record.type == MM_RECORD_GAP) {
         MM_ASSERT(record.gap.epoch == hq->epoch && record.gap.last_seq < SITE_RECORDS_MAX - 1);
         memset(hq->explained + record.gap.first_seq, record.gap.reason, record.gap.last_seq - record.gap.first_seq + 1);
@@ -481,7 +500,7 @@ static inline int hq_take_report(const uint8_t *bytes, size_t bytes_count) {
         if (item == MM_REPORT_SNAPSHOT) {
             hq->snapshot = snapshot;
             hq->has_snapshot = true;
-        } else {
+        } else if (item == MM_REPORT_RECORD) {
             hq_take_record(hq, &view);
         }
     }
@@ -539,6 +558,8 @@ static inline mm_err_t mqtt_start(void *context, uint32_t session) {
     }
     if (!refused) {
         station_of(context)->session = session;
+        station_of(context)->takes_commands = false;
+        world.sessions++;
         world.session_messages = 0;
         world.backlog_seen = false;
         (void)add_mqtt(index_of_context(context), MM_MQTT_CONNECTED, 0, 0);
@@ -565,6 +586,28 @@ static inline void deliver_ack(int to, const char *topic) {
     strcpy(item->topic, topic);
 }
 
+static inline void deliver_commands(int to, bool retained) {
+    item_t *item = add_mqtt(to, MM_MQTT_DATA, 0, 0);
+    memcpy(item->bytes, world.commands, world.commands_bytes);
+    item->bytes_count = world.commands_bytes;
+    item->event.retained = retained;
+    strcpy(item->topic, "meter/house-1/cmd");
+}
+
+/// HQ publishes its retained batch of commands; no bytes: the blank.
+static inline void publish_commands(const void *bytes, size_t bytes_count) {
+    MM_ASSERT(bytes_count <= sizeof world.commands);
+    if (bytes_count > 0) {
+        memcpy(world.commands, bytes, bytes_count);
+    }
+    world.commands_bytes = bytes_count;
+    for (int i = 0; i < SITE_NODES; i++) {
+        if (world.stations[i].takes_commands) {
+            deliver_commands(i, false);
+        }
+    }
+}
+
 static inline mm_err_t mqtt_subscribe(void *context, const char *topic, uint8_t qos, uint16_t *packet_id) {
     bool refused;
     if (!pass_gate(context, SITE_MQTT_SUBSCRIBE, &refused)) {
@@ -574,6 +617,12 @@ static inline mm_err_t mqtt_subscribe(void *context, const char *topic, uint8_t 
     (void)add_mqtt(index_of_context(context), MM_MQTT_SUBSCRIBED, *packet_id, qos);
     if (strcmp(topic, "meter/house-1/ack") == 0 && world.ack_revision > 0) {
         deliver_ack(index_of_context(context), topic);
+    }
+    if (strcmp(topic, "meter/house-1/cmd") == 0) {
+        station_of(context)->takes_commands = true;
+        if (world.commands_bytes > 0) {
+            deliver_commands(index_of_context(context), true);
+        }
     }
     return refused ? MM_ERR_UNAVAILABLE : MM_OK;
 }
@@ -609,8 +658,29 @@ static inline void mqtt_stop(void *context, bool graceful) {
     (void)graceful;
     bool refused;
     if (pass_gate(context, SITE_MQTT_STOP, &refused)) {
+        station_of(context)->takes_commands = false;
         (void)add_mqtt(index_of_context(context), MM_MQTT_DISCONNECTED, 0, 0);
     }
+}
+
+// --- keys and relays, without a gate -------------------------------------------------------------
+// A checksum under a key: nobody here forges.
+static inline mm_err_t device_hmac(void *context, const void *bytes, size_t bytes_count, uint8_t mac[MM_HMAC_BYTES]) {
+    for (size_t i = 0; i < MM_HMAC_BYTES; i += sizeof(uint32_t)) {
+        uint32_t crc = mm_crc32((uint32_t)index_of_context(context) * 77u + (uint32_t)i, bytes, bytes_count);
+        memcpy(mac + i, &crc, sizeof crc);
+    }
+    return MM_OK;
+}
+
+static inline mm_err_t relay_set(void *context, uint8_t channel, bool closed) {
+    station_t *station = station_of(context);
+    if (!station->alive) {
+        return MM_ERR_UNAVAILABLE;
+    }
+    station->relay_moves += station->supply[channel] != closed ? 1 : 0;
+    station->supply[channel] = closed;
+    return MM_OK;
 }
 
 // --- life ----------------------------------------------------------------------------------------
@@ -622,6 +692,10 @@ static inline mm_node_options_t options_of(int index) {
                                  .random_seed = (uint64_t)index + 1};
     if (world.slots.slot_count != 0) {
         options.timing.slots = world.slots;
+    }
+    if (world.with_control) {
+        options.control.token_unit_wh = 1000;
+        options.control.new_era = (uint32_t)index + 1;
     }
     options.metering.first_epoch = world.first_epoch;
     options.metering.time_trust_s = 86400;
@@ -653,12 +727,17 @@ static inline void boot(int index) {
     station->pulses_port = (mm_pulses_t){pulses_read, context};
     station->mesh_port = (mm_mesh_t){mesh_send, mesh_send_to_root, context};
     station->mqtt_port = (mm_mqtt_t){mqtt_start, mqtt_subscribe, mqtt_publish, mqtt_stop, context};
+    station->crypto_port = (mm_crypto_t){.device_hmac = device_hmac, .context = context};
+    station->relay_port = (mm_relay_t){relay_set, context};
+    station->takes_commands = false;
     station->ports = (mm_node_ports_t){.pulses = &station->pulses_port,
                                        .fram = world.flash_only ? NULL : &station->fram_port,
                                        .register_flash = &station->register_flash_port,
                                        .journal_flash = &station->flash_port,
                                        .mesh = &station->mesh_port,
                                        .mqtt = &station->mqtt_port,
+                                       .crypto = &station->crypto_port,
+                                       .relay = &station->relay_port,
                                        .batch_memory = station->batch_memory,
                                        .batch_capacity = 1};
     const mm_node_options_t options = options_of(index);

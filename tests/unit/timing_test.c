@@ -20,23 +20,12 @@ static void test_timing_check_refuses_each_duration_that_is_not_positive(void **
     (void)state;
     mm_timing_t timing = mm_timing_default(mac);
     mm_us_t *const durations[] = {
-        &timing.slots.slot_us,
-        &timing.round_us,
-        &timing.round_retry_us,
-        &timing.drain_us,
-        &timing.drain_retry_us,
-        &timing.hello_retry_us,
-        &timing.hold_us,
-        &timing.hold_max_us,
-        &timing.forget_us,
-        &timing.uplink.connect_us,
-        &timing.uplink.subscribe_us,
-        &timing.uplink.publish_us,
-        &timing.uplink.dwell_us,
-        &timing.uplink.close_us,
-        &timing.uplink.session_us,
-        &timing.uplink.back_off_us,
-        &timing.uplink.back_off_max_us,
+        &timing.slots.slot_us,     &timing.round_us,           &timing.round_retry_us,
+        &timing.drain_us,          &timing.drain_retry_us,     &timing.hello_retry_us,
+        &timing.hold_us,           &timing.hold_max_us,        &timing.forget_us,
+        &timing.urgent_us,         &timing.uplink.connect_us,  &timing.uplink.subscribe_us,
+        &timing.uplink.publish_us, &timing.uplink.dwell_us,    &timing.uplink.close_us,
+        &timing.uplink.session_us, &timing.uplink.back_off_us, &timing.uplink.back_off_max_us,
     };
     for (size_t i = 0; i < sizeof durations / sizeof durations[0]; i++) {
         mm_us_t good = *durations[i];

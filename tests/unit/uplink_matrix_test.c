@@ -130,7 +130,7 @@ static bool may_follow(mm_uplink_state_t from, mm_uplink_state_t to) {
     case MM_UPLINK_SUBSCRIBING:
         return from == MM_UPLINK_CONNECTING;
     case MM_UPLINK_DRAINING:
-        return from == MM_UPLINK_SUBSCRIBING;
+        return from == MM_UPLINK_SUBSCRIBING || from == MM_UPLINK_DWELLING;
     case MM_UPLINK_DWELLING:
         return from == MM_UPLINK_DRAINING;
     case MM_UPLINK_CLOSING:
@@ -148,12 +148,25 @@ static bool may_have_deadline_never(const fixture_t *fixture) {
            mm_uplink_wants_plan(&fixture->uplink);
 }
 
-#define CALLS 9
+#define CALLS 10
+#define CALLS_WITHOUT_POLL 7
 #define SESSIONS 3
 #define PACKETS 4
 #define REASONS 6
 #define EVENT_KINDS 8
 #define STIMULI (CALLS + EVENT_KINDS * SESSIONS * PACKETS * REASONS)
+
+// Only what is connected and can still publish is resumed; nothing else notices.
+static void resume(fixture_t *fixture) {
+    mm_uplink_state_t before = fixture->uplink.state;
+    bool resumed = mm_uplink_resume(&fixture->uplink, fixture->now);
+    if (before == MM_UPLINK_DRAINING || before == MM_UPLINK_DWELLING) {
+        assert_int_equal(resumed, fixture->now < fixture->uplink.session_deadline);
+    } else {
+        assert_false(resumed);
+    }
+    expect_state(fixture, resumed ? MM_UPLINK_DRAINING : before);
+}
 
 static void call_owner_side(fixture_t *fixture, uint32_t call) {
     mm_uplink_t *uplink = &fixture->uplink;
@@ -177,9 +190,12 @@ static void call_owner_side(fixture_t *fixture, uint32_t call) {
         (void)mm_uplink_plan_session(uplink, fixture->now + S);
         break;
     case 6:
-        poll(fixture);
+        resume(fixture);
         break;
     case 7:
+        poll(fixture);
+        break;
+    case 8:
         poll_at(fixture, uplink->deadline == MM_US_NEVER ? fixture->now + S : uplink->deadline - 1);
         break;
     default:
@@ -192,7 +208,7 @@ static void apply(fixture_t *fixture, uint32_t stimulus) {
     mm_uplink_state_t before = fixture->uplink.state;
     if (stimulus < CALLS) {
         call_owner_side(fixture, stimulus);
-        if (stimulus < 6) {
+        if (stimulus < CALLS_WITHOUT_POLL) {
             assert_true(may_follow(before, fixture->uplink.state));
         }
         return;

@@ -3,6 +3,7 @@
 
 const BASE = './api/v1/';
 const TIMEOUT_MS = 5000;
+const TIMEOUT_CHANGE_MS = 10000;
 const PERIOD_MS = 2000;
 const PERIOD_HIDDEN_MS = 15000;
 const BACK_OFF_MAX_MS = 15000;
@@ -25,23 +26,46 @@ export class ApiError extends Error {
     }
 }
 
-/** GET one resource. Rejects with ApiError, or with AbortError if `signal` said so. */
-export async function get(path, parameters = {}, signal = undefined) {
-    const query = new URLSearchParams(
-        Object.entries(parameters).filter(([, value]) => value !== undefined && value !== null),
-    );
+/** The operator's token, from session.js: sent with what asks for it. */
+let token = null;
+let onUnauthorized = () => {};
+
+export function setOperator(newToken, whenRefused) {
+    token = newToken;
+    onUnauthorized = whenRefused;
+}
+
+function headersFor(body, asOperator) {
+    const headers = { Accept: 'application/json' };
+    if (asOperator && token !== null) {
+        headers.Authorization = `Bearer ${token}`;
+    }
+    if (body !== undefined) {
+        headers['Content-Type'] = 'application/json';
+    }
+    return headers;
+}
+
+/** One request, whatever becomes of it: {status, answer}, or ApiError, or AbortError if `signal` said so. */
+async function exchange(path, { body, asOperator, timeout_ms, signal }) {
     const timeout = new AbortController();
     const abort = () => timeout.abort();
-    const timer = setTimeout(abort, TIMEOUT_MS);
+    const timer = setTimeout(abort, timeout_ms);
+    const usedToken = asOperator ? token : null;
     signal?.addEventListener('abort', abort);
     try {
         signal?.throwIfAborted();
-        const response = await fetch(`${BASE}${path}${query.size ? `?${query}` : ''}`, {
+        const response = await fetch(`${BASE}${path}`, {
+            method: body === undefined ? 'GET' : 'POST',
+            body: body === undefined ? undefined : JSON.stringify(body),
             signal: timeout.signal,
             cache: 'no-store',
-            headers: { Accept: 'application/json' },
+            headers: headersFor(body, asOperator),
         });
         const text = await response.text();
+        if (response.status === 401 && usedToken === token) {
+            onUnauthorized();
+        }
         let answer;
         try {
             answer = parseExact(text);
@@ -54,7 +78,7 @@ export async function get(path, parameters = {}, signal = undefined) {
                 response.status,
             );
         }
-        return answer;
+        return { status: response.status, answer };
     } catch (error) {
         if (error instanceof ApiError) {
             throw error;
@@ -62,16 +86,34 @@ export async function get(path, parameters = {}, signal = undefined) {
         if (signal?.aborted) {
             throw new DOMException('given up', 'AbortError');
         }
-        throw new ApiError(timeout.signal.aborted ? `no answer within ${TIMEOUT_MS / 1000} s` : 'no connection', 0);
+        throw new ApiError(timeout.signal.aborted ? `no answer within ${timeout_ms / 1000} s` : 'no connection', 0);
     } finally {
         clearTimeout(timer);
         signal?.removeEventListener('abort', abort);
     }
 }
 
+/** GET one resource. Rejects with ApiError, or with AbortError if `signal` said so. */
+export async function get(path, parameters = {}, signal = undefined, asOperator = false) {
+    const query = new URLSearchParams(
+        Object.entries(parameters).filter(([, value]) => value !== undefined && value !== null),
+    );
+    const whole = `${path}${query.size ? `?${query}` : ''}`;
+    return (await exchange(whole, { asOperator, timeout_ms: TIMEOUT_MS, signal })).answer;
+}
+
+/**
+ * POST a change. {answer, repeated}: HQ had it already under this request id. An ApiError of status 0 or 5xx leaves
+ * open what HQ did: the same request id may be sent again, nothing happens twice.
+ */
+export async function post(path, body) {
+    const { status, answer } = await exchange(path, { body, asOperator: true, timeout_ms: TIMEOUT_CHANGE_MS });
+    return { answer, repeated: status === 200 };
+}
+
 /** The list `name` of a resource of the same name. */
-export async function getList(name, parameters, signal) {
-    const answer = await get(name, parameters, signal);
+export async function getList(name, parameters, signal, asOperator = false) {
+    const answer = await get(name, parameters, signal, asOperator);
     if (!Array.isArray(answer?.[name])) {
         throw new ApiError(`HQ's answer to ${name} has no list "${name}"`, 200);
     }

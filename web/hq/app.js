@@ -11,13 +11,22 @@ import {
     useState,
 } from './vendor/htm-preact.module.js';
 import { Feed } from './api.js';
+import { Books } from './books.js';
+import { Commands } from './compose.js';
 import { visible } from './format.js';
 import { Banner, Footer, Header } from './header.js';
+import { Installations } from './installations.js';
+import { Installers } from './installers.js';
 import { MeterDetail } from './meter_detail.js';
 import { Meters } from './meters.js';
 import { Nodes } from './nodes.js';
+import { OrderDetail } from './orders.js';
 import { Quarantine } from './records.js';
 import { linkTo, parseRoute } from './route.js';
+import { Receipt } from './sales.js';
+import { Sell } from './sell.js';
+import { session, useSession } from './session.js';
+import { SignIn } from './sign_in.js';
 import { parseTz, UTC } from './tz.js';
 
 const STORED_SITE = 'meshmeter.site';
@@ -113,6 +122,30 @@ function NoSite({ status }) {
     </section>`;
 }
 
+/** Title; view; why it asks for an operator; whether it shows something without one. */
+const OPERATOR_VIEWS = {
+    'sign-in': ['Sign in', SignIn],
+    commands: ['Commands', Commands, 'Operators give commands and see what was ordered.', false],
+    order: ['Order', OrderDetail, 'Operators see what was ordered.', false],
+    sell: ['Sell', Sell, 'Credit is sold by operators, and sales show tokens.', false],
+    sale: ['Sale', Receipt, 'A receipt shows its token to operators only.', false],
+    books: ['Books', Books, 'The books are for operators.', false],
+    installers: ['Installers', Installers, 'Codes for installers are given by operators.', false],
+    installations: ['Installations', Installations, 'Installations are confirmed by operators.', false],
+};
+
+/** A view; above it or in its place the sign-in, if it is wanted or has ended. */
+function Content({ route, ...rest }) {
+    const { token, notice } = useSession();
+    useEffect(() => () => session.forgetNotice(), [route]); // it belongs to the view in which it came
+    const [, View = Main, why, isReadable = true] = Object.hasOwn(OPERATOR_VIEWS, route.view)
+        ? OPERATOR_VIEWS[route.view]
+        : [];
+    const isAsked = token === null && View !== SignIn && Boolean(why || notice);
+    return html`${isAsked && html`<${SignIn} key="sign-in" why=${why} />`}
+        ${(isReadable || !isAsked) && html`<${View} key=${route.view} route=${route} id=${route.id} ...${rest} />`}`;
+}
+
 function Main({ route, data, tz, now_s, revision }) {
     if (route.view === 'quarantine') {
         return html`<${Quarantine} tz=${tz} revision=${revision} site=${data.site} />`;
@@ -144,13 +177,15 @@ function Page() {
         const meter =
             route.view === 'meter' &&
             data?.meters.find((entry) => entry.node === route.node && entry.channel === route.channel);
-        document.title = meter?.id ? `${visible(meter.id)} · meshmeter HQ` : 'meshmeter HQ';
+        const page = Object.hasOwn(OPERATOR_VIEWS, route.view) ? `${OPERATOR_VIEWS[route.view][0]} · ` : '';
+        document.title = meter?.id ? `${visible(meter.id)} · meshmeter HQ` : `${page}meshmeter HQ`;
     }, [route, revision]);
     // From meter to meter the place is kept, for comparing; another view begins at its top.
     useLayoutEffect(() => window.scrollTo(0, 0), [route.view]);
     useEffect(() => {
         const back = (event) => {
-            if (event.key === 'Escape' && route.view !== 'overview' && !event.defaultPrevented) {
+            const isFree = ['meter', 'quarantine'].includes(route.view) && !event.target.closest?.('dialog');
+            if (event.key === 'Escape' && isFree && !event.defaultPrevented) {
                 location.hash = linkTo.site(data?.site);
             }
         };
@@ -160,12 +195,13 @@ function Page() {
 
     return html`
         <a class="skip" href="#main" onClick=${skipToMain}>To the content</a>
-        <${Header} data=${data} failure=${failure} tz=${tz} tzError=${tzError} now_s=${now_s} />
+        <${Header} data=${data} failure=${failure} tz=${tz} tzError=${tzError} now_s=${now_s}
+            view=${route.view} />
         <${Banner} failure=${failure} hasData=${data !== null} onRetry=${() => feed.refresh()} />
         <main id="main" tabindex="-1" class=${failure && data ? 'is-old' : ''}>
             ${
                 data
-                    ? html`<${Main} route=${route} data=${data} tz=${tz} now_s=${now_s} revision=${revision} />`
+                    ? html`<${Content} route=${route} data=${data} tz=${tz} now_s=${now_s} revision=${revision} />`
                     : html`<p class="starting">${failure ? 'Nothing to show yet.' : 'Asking HQ …'}</p>`
             }
         </main>
@@ -189,6 +225,7 @@ function App() {
     return html`<${Page} />`;
 }
 
+session.resume();
 const root = document.getElementById('app');
 root.replaceChildren();
 render(html`<${App} />`, root);

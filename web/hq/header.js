@@ -5,6 +5,7 @@ import { html } from './vendor/htm-preact.module.js';
 import { formatCount, formatDuration, visible } from './format.js';
 import { isoTime } from './parts.js';
 import { linkTo } from './route.js';
+import { Account } from './sign_in.js';
 import { formatDateTime, formatZone } from './tz.js';
 
 function Figure({ label, value, tone = '', href = undefined, title = undefined }) {
@@ -44,7 +45,23 @@ function Clock({ data, tz, tzError, now_s }) {
 const OFFLINE =
     'HQ is not connected to its broker and tries again by itself. Nodes keep their records meanwhile.';
 
-export function Header({ data, failure, tz, tzError, now_s }) {
+const PAGES = [
+    ['Meters', (site) => linkTo.site(site), ['overview', 'meter', 'quarantine']],
+    ['Commands', linkTo.commands, ['commands', 'order']],
+    ['Sell', linkTo.sell, ['sell', 'sale']],
+    ['Books', linkTo.books, ['books']],
+    ['Installers', linkTo.installers, ['installers']],
+    ['Installations', linkTo.installations, ['installations']],
+];
+
+function Pages({ view, site }) {
+    return html`<nav class="pages" aria-label="Pages"><ul>${PAGES.map(
+        ([name, link, views]) => html`<li key=${name}><a href=${link(site)}
+            aria-current=${views.includes(view) ? 'page' : undefined}>${name}</a></li>`,
+    )}</ul><${Account} /></nav>`;
+}
+
+export function Header({ data, failure, tz, tzError, now_s, view }) {
     const status = data?.status;
     const connected = status?.broker?.connected === true;
     return html`<header class="top">
@@ -67,7 +84,8 @@ export function Header({ data, failure, tz, tzError, now_s }) {
         </ul>
         <${Clock} data=${data} tz=${tz} tzError=${tzError} now_s=${now_s} />`
         }
-    </header>`;
+    </header>
+    <${Pages} view=${view} site=${data?.site} />`;
 }
 
 function clockTime(ms) {

@@ -3,6 +3,7 @@
 
 import { html, useEffect, useMemo, useRef, useState } from './vendor/htm-preact.module.js';
 import { getList } from './api.js';
+import { Actions, CreditRegisters } from './credit.js';
 import { formatCount, formatDuration, formatKwh, formatYearMonth, visible } from './format.js';
 import { Age, Energy, Outside, recordsKey, Trust } from './parts.js';
 import { HoursPlot, hourName, IntervalsPlot, readIntervals } from './plots.js';
@@ -21,7 +22,7 @@ const TABLE_ROWS_MAX = 500;
 
 function Unknown({ data, node, channel }) {
     return html`<section class="panel detail empty"><h2>HQ does not know this meter</h2>
-        <p>Node <code class="mac">${visible(node)}</code>, channel ${channel}. ${
+        <p>Node <code class="mac">${visible(node)}</code>, channel ${channel + 1}. ${
             data.site === null
                 ? 'No site has reported yet.'
                 : 'Check the address: the node may never have reported, or belong to another HQ.'
@@ -43,7 +44,7 @@ function Head({ data, meter, tz, now_s }) {
     return html`<div class="detail-head">
         <div><h2 ref=${heading} tabindex="-1">${meter.id ? html`<${Outside} text=${meter.id} />` : name}</h2>
             <p class="muted"><span class="mac">${visible(meter.node)}
-                </span> · channel ${formatCount(meter.channel)} · ${formatCount(
+                </span> · channel ${formatCount(meter.channel + 1)} · ${formatCount(
                 meter.pulse_constant,
             )} imp/kWh · seen <${Age} at_s=${meter.last_seen} now_s=${now_s} tz=${tz} ago=${true} />,
                 clock <${Trust} trust=${meter.time_trust} /></p></div>
@@ -70,6 +71,7 @@ function Registers({ meter }) {
             <span class="number">${formatCount(meter.power_w)}</span><span class="unit"> W</span><//>
         <${Register} label=${formatYearMonth(meter.year_month)}><${Energy} value_wh=${meter.month_wh} /><//>
         <${Register} label="Interval in progress"><${Energy} value_wh=${meter.interval_wh} /><//>
+        <${CreditRegisters} meter=${meter} />
         <${Register} label="Pulses"><span class="number">${formatCount(meter.life_pulses)}</span><//>
     </dl>`;
 }
@@ -201,10 +203,11 @@ export function MeterDetail({ data, tz, now_s, node, channel, revision }) {
     if (!meter) {
         return html`<${Unknown} data=${data} node=${node} channel=${channel} />`;
     }
-    return html`<article class="detail" aria-label=${`Meter ${meter.id ? visible(meter.id) : channel}`}>
+    return html`<article class="detail" aria-label=${`Meter ${meter.id ? visible(meter.id) : channel + 1}`}>
         <section class="panel">
             <${Head} data=${data} meter=${meter} tz=${tz} now_s=${now_s} />
             <${Registers} meter=${meter} />
+            <${Actions} meter=${meter} revision=${revision} />
         </section>
         <${Profile} node=${node} channel=${channel} tz=${tz} revision=${key} height=${height} />
         <${Hours} meter=${meter} months=${months.value ?? []} height=${height} />

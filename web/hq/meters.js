@@ -2,6 +2,7 @@
 // All meters of a site, by node: as cards, or as a short list beside the chosen one.
 
 import { html, useEffect, useMemo, useRef, useState } from './vendor/htm-preact.module.js';
+import { CreditLine } from './credit.js';
 import { formatCount, formatYearMonth, toInteger, visible } from './format.js';
 import { Age, Dot, Energy, freshness, Outside, Spark } from './parts.js';
 import { linkTo } from './route.js';
@@ -39,6 +40,7 @@ function Card({ meter }) {
         <span class="card-line"><span class="label">now</span><${Power} power_w=${meter.power_w} /></span>
         <span class="card-line"><span class="label">month</span><${Energy} value_wh=${meter.month_wh} unit=${false} />
             </span>
+        <${CreditLine} meter=${meter} />
         <${Spark} hours_wh=${meter.hours_wh} />
     </a></li>`;
 }

@@ -2,6 +2,7 @@
 // The nodes behind the root.
 
 import { html, useState } from './vendor/htm-preact.module.js';
+import { Display } from './display.js';
 import { formatCount, formatDuration, visible, words } from './format.js';
 import { Age, Dot, freshness, recordsKey, Trust } from './parts.js';
 import { Events, Gaps } from './records.js';
@@ -62,6 +63,10 @@ function NodeRow({ node, data, now_s, tz, revision }) {
     ${
         open &&
         html`<tr role="row" class="more-row" id=${id}><td role="cell" colspan=${COLUMNS.length}>
+        ${
+            data.status.displays &&
+            html`<section><h3>Display</h3><${Display} node=${node.mac} revision=${revision} /></section>`
+        }
         <div class="columns three">
             <section><h3>Counters since start</h3><${Counters} counters=${node.counters} /></section>
             <section><h3>Gaps</h3><${Gaps} node=${node.mac} revision=${key} /></section>

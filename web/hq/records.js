@@ -50,6 +50,14 @@ export function Gaps({ node, revision }) {
         )}</tbody></table></div>`;
 }
 
+const RELAY_REASONS = ['locked', 'no credit', 'tamper', 'not commissioned'];
+
+function relayText([channel, reasons, pulses]) {
+    const names = RELAY_REASONS.filter((_, bit) => (Number(reasons) >> bit) & 1);
+    const why = names.length > 0 ? `${names.join(', ')}, ` : '';
+    return `channel ${formatCount(Number(channel) + 1)}: ${why}at ${formatCount(pulses)} pulses`;
+}
+
 /** What an event's values mean, by its name; the fallback serves events of later versions. */
 const EVENT_TEXTS = {
     boot: ([boot, reason]) => `start ${formatCount(boot)}, reset reason ${formatCount(reason)}`,
@@ -62,13 +70,20 @@ const EVENT_TEXTS = {
     root_taken: () => 'this node serves the uplink',
     root_lost: ([routerUp]) => (Number(routerUp) ? 'its router was up' : 'its router was down'),
     configuration: ([channel, before, after, pulses]) =>
-        `channel ${formatCount(channel)}: ${formatCount(before)} → ${formatCount(
+        `channel ${formatCount(Number(channel) + 1)}: ${formatCount(before)} → ${formatCount(
             after,
         )} imp/kWh at ${formatCount(pulses)} pulses`,
     journal_restarted: ([epoch, seq]) => `previous epoch ${formatCount(epoch)}, last known record ${formatCount(seq)}`,
     counter_restarted: ([before, after]) => `generation ${formatCount(before)} → ${formatCount(after)}`,
     registers_recovered: ([kind]) =>
         Number(kind) === 1 ? 'one of two copies was damaged' : 'both copies were damaged: from zero',
+    supply_cut: relayText,
+    supply_restored: relayText,
+    relay_reasons: relayText,
+    token_lock_out: ([channel, wrong, lockOut_s]) =>
+        `channel ${formatCount(Number(channel) + 1)}: ${formatCount(wrong)} wrong in a row, ${formatDuration(
+            Number(lockOut_s),
+        )}`,
     hold: () => 'no metering records until the next start',
 };
 

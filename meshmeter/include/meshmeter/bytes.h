@@ -24,6 +24,8 @@ void mm_put_u64(mm_writer_t *self, uint64_t value);
 void mm_put_u40(mm_writer_t *self, uint64_t value);
 /// Unsigned LEB128, 1 to 10 bytes.
 void mm_put_varint(mm_writer_t *self, uint64_t value);
+/// A signed number as a varint of its zigzag form (0, -1, 1, -2 … as 0, 1, 2, 3 …).
+void mm_put_signed_varint(mm_writer_t *self, int64_t value);
 void mm_put_bytes(mm_writer_t *self, const void *bytes, size_t bytes_count);
 void mm_put_mac(mm_writer_t *self, mm_mac_t mac);
 /// Overwrite two bytes written before (a length known only afterwards). Asserts that they exist, unless failed.
@@ -46,6 +48,8 @@ uint64_t mm_get_u40(mm_reader_t *self);
 uint64_t mm_get_varint(mm_reader_t *self);
 /// As mm_get_varint, and fails above `max`.
 uint64_t mm_get_varint_max(mm_reader_t *self, uint64_t max);
+/// Reverse of mm_put_signed_varint; every 64-bit number has one encoding.
+int64_t mm_get_signed_varint(mm_reader_t *self);
 void mm_get_bytes(mm_reader_t *self, void *bytes, size_t bytes_count);
 mm_mac_t mm_get_mac(mm_reader_t *self);
 /// Borrow bytes_count bytes in place; NULL (and failed) if there are fewer.
@@ -54,5 +58,8 @@ size_t mm_reader_left_bytes(const mm_reader_t *self);
 
 /// Bytes that mm_put_varint would use for value.
 size_t mm_varint_bytes(uint64_t value);
+
+/// Compare without telling by the time taken where the difference is.
+bool mm_bytes_equal_constant_time(const void *left, const void *right, size_t bytes_count);
 
 #endif

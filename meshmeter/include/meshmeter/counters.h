@@ -38,7 +38,17 @@
     X(PULSE_COUNTER_RESTARTED, "pulse_counter_restarted") /* hardware counter lost its state */                        \
     X(PULSE_REJECTED, "pulse_rejected")                   /* more pulses at once than the meter can make */            \
     X(WATERMARK_MOVED_BACK, "watermark_moved_back")       /* HQ was restored from a backup */                          \
-    X(WATERMARK_REJECTED, "watermark_rejected")           /* HQ claims records that were never made */
+    X(WATERMARK_REJECTED, "watermark_rejected")           /* HQ claims records that were never made */                 \
+    X(COMMAND_CORRUPT, "command_corrupt")                 /* cannot be decoded */                                      \
+    X(COMMAND_FOREIGN, "command_foreign")                 /* for another node, or of another era */                    \
+    X(COMMAND_FORGED, "command_forged")                   /* its tag is not this device's */                           \
+    X(COMMAND_REPEATED, "command_repeated")               /* counter not above the last one: taken before */           \
+    X(COMMAND_WAITING, "command_waiting")                 /* expires, and no clock is known */                         \
+    X(COMMAND_UNSIGNED, "command_unsigned")               /* the original's form, where it is not allowed */           \
+    X(TOKEN_WRONG, "token_wrong")                                                                                      \
+    X(TOKEN_REPEATED, "token_repeated")                                                                                \
+    X(RELAY_ERROR, "relay_error")   /* a relay did not take what it was told */                                        \
+    X(COMMANDS_OLD, "commands_old") /* the broker brought an older batch of commands again */
 
 typedef enum {
 #define MM_COUNTER_ENUM(id, name) MM_COUNTER_##id,

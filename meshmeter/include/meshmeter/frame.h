@@ -96,16 +96,19 @@ mm_err_t mm_frame_read_hello(const mm_frame_t *frame, mm_hello_t *hello);
 mm_err_t mm_frame_read_welcome(const mm_frame_t *frame, mm_welcome_t *welcome);
 mm_err_t mm_frame_read_ask(const mm_frame_t *frame, mm_ask_t *ask);
 
-/// A report is written piece by piece: begin, at most one snapshot, then runs of consecutive records, finish.
+/// A report is written piece by piece: begin, at most one snapshot, at most one control report (command.h), then runs
+/// of consecutive records, finish.
 typedef struct {
     mm_writer_t writer;
     size_t run_offset_bytes; ///< of the open run of records, 0 = none
     mm_position_t run_last;  ///< last record of the open run
     uint8_t run_count;
+    bool control_put;
 } mm_report_writer_t;
 
 void mm_report_begin(mm_report_writer_t *self, void *bytes, size_t capacity_bytes, mm_mac_t source, uint32_t round_id);
-/// MM_ERR_FULL: does not fit; nothing was written.
+/// Counters that do not fit are left out, from the highest id on. MM_ERR_FULL: the rest does not fit either; nothing
+/// was written.
 mm_err_t mm_report_put_snapshot(mm_report_writer_t *self, const mm_snapshot_t *snapshot);
 /// Positions must increase (asserted). MM_ERR_FULL: does not fit; nothing was written, finish is still possible.
 mm_err_t mm_report_put_record(mm_report_writer_t *self, mm_position_t position, uint8_t type, const void *payload,
@@ -128,6 +131,8 @@ typedef struct {
     mm_position_t run_next; ///< of the run being read
     uint8_t run_left;
     bool snapshot_seen;
+    mm_reader_t control; ///< content of the control section (command.h)
+    bool control_seen;
 } mm_report_reader_t;
 
 typedef enum {
@@ -135,10 +140,12 @@ typedef enum {
     MM_REPORT_SNAPSHOT, ///< *snapshot was filled
     MM_REPORT_RECORD,   ///< *record is valid
     MM_REPORT_CORRUPT,  ///< stop; what was read before is good
+    MM_REPORT_CONTROL,  ///< the reader's `control` is the content, see mm_control_report_read
 } mm_report_item_t;
 
 mm_err_t mm_report_open(const mm_frame_t *frame, mm_report_reader_t *self);
-/// Advance. On SNAPSHOT *snapshot is filled if not NULL; on RECORD *record is filled. Unknown sections are skipped.
+/// Advance. On SNAPSHOT *snapshot is filled if not NULL; on RECORD *record is filled; on CONTROL self->control is the
+/// content, which was checked. Unknown sections are skipped.
 mm_report_item_t mm_report_next(mm_report_reader_t *self, mm_snapshot_t *snapshot, mm_record_view_t *record);
 
 #endif

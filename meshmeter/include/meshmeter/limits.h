@@ -40,6 +40,13 @@
 /// Largest message that a root accepts from the broker.
 #define MM_DOWNLINK_BYTES_MAX 2048
 
+/// The original's commands (JSON): one message, its items, the meters of one lock item, and the tokens of one item,
+/// which stand on the stack while it is read.
+#define MM_LEGACY_BYTES_MAX MM_DOWNLINK_BYTES_MAX
+#define MM_LEGACY_ITEMS_MAX 20
+#define MM_LEGACY_LOCKS_MAX 16
+#define MM_LEGACY_TOKENS_MAX 96
+
 /// Payload of one journal record.
 #define MM_RECORD_PAYLOAD_BYTES_MAX 240
 /// NOR flash: erase unit of every supported chip.

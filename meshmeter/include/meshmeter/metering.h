@@ -49,8 +49,38 @@
 /// Pulses of a channel without a meter id are not counted. A count that seems to have gone backwards (a difference of
 /// 2^31 or more) is rejected like a rate above the limit.
 
+/// State of others. The image also carries bytes of the levels above (commands, credit) that metering does not
+/// interpret, so that they change in the same transaction as a record and a meter's registers (mm_metering_commit). If
+/// the newest image is lost, the level above finds in the journal behind `replay_after` what the older one does not
+/// have. The image itself keeps that position until mm_metering_commit or mm_metering_replayed, whatever is saved and
+/// however often the power fails meanwhile.
+///
+/// Commanded meters. A meter whose configuration was changed by mm_metering_commit stands above options.meters, at
+/// every open, until the registers are lost as a whole. If options give its id to another channel, those options are
+/// left aside and all meters are as stored.
+
 /// Seconds between attempts at storage that has failed.
 #define MM_METERING_RETRY_S 10
+
+#define MM_METERING_EXTENSION_BYTES_MAX 567
+
+/// A change of one meter by command. Pulses counted so far are in the registers before it (counters are read first).
+typedef struct {
+    uint8_t channel;
+    mm_meter_config_t config; ///< from now on; an empty id takes the meter out of use
+    bool set_life;
+    uint64_t life_pulses; ///< valid if set_life; pending pulses are at most this many then
+    bool clear_month;     ///< month, hours and pending pulses begin at zero
+} mm_meter_change_t;
+
+/// One transaction: all of it, or nothing.
+typedef struct {
+    const void *extension;
+    size_t extension_bytes;          ///< at most MM_METERING_EXTENSION_BYTES_MAX
+    const mm_record_t *record;       ///< or NULL: only the extension, and the meter, change
+    const mm_meter_change_t *change; ///< or NULL
+    bool is_replay;                  ///< more is to be redone: replay_after stays
+} mm_metering_transaction_t;
 
 typedef struct {
     mm_meter_config_t meters[MM_CHANNELS]; ///< ids differ from each other
@@ -85,11 +115,17 @@ typedef struct {
     uint8_t pending_payload_bytes;
     uint8_t pending_payload[MM_RECORD_PAYLOAD_BYTES_MAX];
     mm_meter_config_t stored_meters[MM_CHANNELS]; ///< as last journalled, to notice changes
+    uint8_t commanded_channels; ///< bit per channel: stored_meters came by command and stands above the options
+    uint16_t extension_bytes;
+    uint8_t extension[MM_METERING_EXTENSION_BYTES_MAX];
+    mm_position_t replay_after; ///< records behind it are newer than the extension; zero epoch: there are none
 
     // Not in the image.
     uint32_t cell_pulses[MM_CHANNELS]; ///< since the image
     bool pending_doubtful;             ///< the journal may have the pending record where it could not be read
     bool store_usable;                 ///< it could be opened; otherwise it is left alone
+    mm_store_state_t opened_as;        ///< what the register store found, or LOST if only the journal has something
+    mm_us_t prepared_at;               ///< of the last mm_metering_prepare
     bool image_exists;
     bool image_stale; ///< hour, month or interval differ from the image's: no cell can supplement it
     bool unsaved;     ///< pulses since the image that no cell holds
@@ -148,6 +184,20 @@ mm_label_t mm_metering_label(const mm_metering_t *self, mm_us_t now);
 /// journal out of order: it is pending in the image and comes later, exactly once.
 mm_err_t mm_metering_event(mm_metering_t *self, mm_event_code_t code, const uint64_t values[MM_EVENT_VALUES],
                            mm_us_t now);
+
+/// Poll and read the counters, so that the registers are those of `now`: what a transaction says about them is true if
+/// mm_metering_commit follows at the same `now`. MM_ERR_STORAGE: a record is pending that the journal does not take, so
+/// a commit would be refused.
+mm_err_t mm_metering_prepare(mm_metering_t *self, mm_us_t now);
+/// Store extension bytes, a record and perhaps a meter's change together. The counters are read first, unless
+/// mm_metering_prepare did it at the same `now`. MM_OK: durable in the image; the record is in the journal or pending,
+/// and comes exactly once. MM_ERR_STORAGE: nothing happened, in RAM either (counted). Should the device have kept an
+/// image that it refused, the next open may find the whole transaction done, never a part of it. MM_ERR_ARG: the
+/// changed meter is impossible, or has another's id. A change of id, pulse constant or life register ends the interval
+/// in progress, in a transaction before. Cost: one image, one append; one image more after a failure.
+mm_err_t mm_metering_commit(mm_metering_t *self, const mm_metering_transaction_t *transaction, mm_us_t now);
+/// The level above has nothing (more) to redo from the journal behind replay_after. In the image with the next save.
+void mm_metering_replayed(mm_metering_t *self);
 
 /// HQ's watermark: to the journal at once, to the image with the next save.
 mm_err_t mm_metering_set_watermark(mm_metering_t *self, mm_position_t watermark);

@@ -3,9 +3,11 @@
 #define MM_NODE_H
 
 #include "meshmeter/base.h"
+#include "meshmeter/control.h"
 #include "meshmeter/counters.h"
 #include "meshmeter/journal.h"
 #include "meshmeter/metering.h"
+#include "meshmeter/port/entropy.h"
 #include "meshmeter/port/flash.h"
 #include "meshmeter/port/fram.h"
 #include "meshmeter/port/log.h"
@@ -14,6 +16,7 @@
 #include "meshmeter/port/pulses.h"
 #include "meshmeter/register_store.h"
 #include "meshmeter/root.h"
+#include "meshmeter/setup.h"
 #include "meshmeter/timing.h"
 
 /// One node: metering always, child always, root while it has the role. The whole node has one owner (thread or task);
@@ -23,6 +26,11 @@ typedef struct {
     mm_mac_t mac;
     char site[MM_SITE_CHARS_MAX + 1];
     mm_metering_options_t metering;
+    /// mac and slot_count_min are filled in by init. new_era 0: this node takes no commands and keeps no credit.
+    mm_control_options_t control;
+    /// mac is filled in by init. Used if there is ports.config_flash.
+    mm_setup_options_t setup;
+    uint32_t config_sector_count;
     mm_timing_t timing;
     uint32_t journal_sector_count;
     uint64_t random_seed; ///< for jitter; different in each device
@@ -37,7 +45,14 @@ typedef struct {
     const mm_mesh_t *mesh;
     const mm_mqtt_t *mqtt;
     const mm_log_t *log;
-    void *batch_memory; ///< batch_capacity * MM_BATCH_BYTES_MAX bytes
+    const mm_crypto_t *crypto;   ///< or NULL: no command is authentic, no token known
+    const mm_relay_t *relay;     ///< or NULL: there are none
+    const mm_actions_t *actions; ///< or NULL: what needs the platform is refused
+    /// Of the configuration, or NULL: this node is configured by its options alone, and counts as commissioned.
+    /// Otherwise the meters of its installation, once there is one, stand above the options. Needs control.
+    const mm_flash_t *config_flash;
+    const mm_entropy_t *entropy; ///< or NULL: nobody can install this node
+    void *batch_memory;          ///< batch_capacity * MM_BATCH_BYTES_MAX bytes
     uint8_t batch_capacity;
 } mm_node_ports_t;
 
@@ -48,6 +63,10 @@ typedef struct {
     mm_journal_t journal;
     mm_register_store_t store;
     mm_metering_t metering;
+    bool has_control;
+    mm_control_t control; ///< valid if has_control
+    bool has_setup;
+    mm_setup_t setup; ///< valid if has_setup
     mm_root_t root;
     bool attached;
     bool ip_up;
@@ -75,6 +94,12 @@ mm_err_t mm_node_set_time(mm_node_t *self, mm_time_t time, mm_us_t now);
 /// Close the interval and make no more metering records (decommissioning); registers go on. In effect with the next
 /// poll.
 void mm_node_hold(mm_node_t *self);
+
+/// For the display, the page and the console of the node, see control.h. Without control: NO_METER, MM_ERR_STATE.
+mm_typed_answer_t mm_node_type_token(mm_node_t *self, uint8_t channel, const char *digits, mm_us_t now);
+mm_err_t mm_node_take_emergency(mm_node_t *self, uint8_t channel, mm_us_t now);
+/// A tamper contact; also once for each after init.
+void mm_node_set_tamper(mm_node_t *self, uint8_t channel, bool tampered, mm_us_t now);
 
 /// Count pulses and do everything that is due at now. Returns the next deadline; also call when pulses came.
 mm_us_t mm_node_poll(mm_node_t *self, mm_us_t now);

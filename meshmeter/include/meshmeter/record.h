@@ -14,7 +14,10 @@ typedef enum {
     MM_RECORD_INTERVAL = 1,      ///< load profile: pulses of 8 meters in one interval
     MM_RECORD_MONTH_CLOSING = 2, ///< one meter, one finished month, with its 24 hours of the day
     MM_RECORD_EVENT = 3,
-    MM_RECORD_GAP = 4, ///< records that will never come, and why
+    MM_RECORD_GAP = 4,          ///< records that will never come, and why
+    MM_RECORD_RESULT = 5,       ///< what became of a command
+    MM_RECORD_CREDIT = 6,       ///< one movement of credit; answers the command that made it
+    MM_RECORD_INSTALLATION = 7, ///< what an installer has set up; HQ confirms its revision
 } mm_record_type_t;
 
 /// How a record's time label is to be read.
@@ -58,6 +61,15 @@ typedef enum {
     MM_EVENT_COUNTER_RESTARTED = 8, ///< hardware pulse counters lost their state. values: old, new generation
     MM_EVENT_REGISTERS_RECOVERED = 9, ///< values: 1 one slot damaged, 2 both damaged and restarted from zero
     MM_EVENT_HOLD = 10,               ///< metering records end here until the next boot (decommissioning)
+    // Of one meter: values[0] channel, [2] life_pulses, [3] balance in Wh (two's complement; 0 if postpaid).
+    MM_EVENT_SUPPLY_CUT = 11,      ///< values[1] reasons (credit.h), as in the next two
+    MM_EVENT_SUPPLY_RESTORED = 12, ///< no reason is left
+    MM_EVENT_RELAY_REASONS = 13,   ///< reasons changed, supply stays cut
+    MM_EVENT_CREDIT_LOW = 14,      ///< values[1] warning threshold in Wh
+    MM_EVENT_EMERGENCY_TAKEN = 15, ///< values[1] emergency credit in Wh
+    MM_EVENT_TAMPER = 16,          ///< values[1] 1 contact open, 0 closed again
+    MM_EVENT_TOKEN_LOCK_OUT = 17,  ///< values[1] wrong tokens in a row, [2] seconds, [3] 0
+    MM_EVENT_CREDIT_ERA = 18,      ///< commands and credit begin anew. values: new era, 1 if there was a state, 0, 0
 } mm_event_code_t;
 
 #define MM_EVENT_VALUES 4
@@ -83,6 +95,71 @@ typedef struct {
     uint8_t reason; ///< mm_gap_reason_t
 } mm_gap_record_t;
 
+#define MM_RESULT_DETAIL_BYTES_MAX 192
+
+/// What became of a command that was authentic (control.h). Exactly one for each, but for those that first say TRYING.
+typedef struct {
+    uint32_t era;
+    uint32_t counter;
+    uint64_t command_id; ///< 0 = it came in the original's form, and took no counter
+    uint8_t kind;        ///< mm_command_kind_t
+    uint8_t channel;
+    uint8_t status; ///< mm_result_status_t
+    mm_label_t at;
+    uint8_t detail_bytes;
+    /// By kind (docs/spec/commands.md): what UPDATE and ERASE have archived, what READ_… have read, FORMAT's code.
+    uint8_t detail[MM_RESULT_DETAIL_BYTES_MAX];
+} mm_result_record_t;
+
+typedef enum {
+    MM_MOVEMENT_NONE = 0,
+    MM_MOVEMENT_NETWORK = 1,    ///< a purchase that came as a command
+    MM_MOVEMENT_TOKEN_ADD = 2,  ///< typed
+    MM_MOVEMENT_TOKEN_SET = 3,  ///< typed; amount = what the balance changed by
+    MM_MOVEMENT_ADJUST = 4,     ///< a correction of the books
+    MM_MOVEMENT_VOID = 5,       ///< the count is taken, the amount is 0
+    MM_MOVEMENT_PREPAID = 6,    ///< prepayment begins; balance and sums are zero
+    MM_MOVEMENT_POSTPAID = 7,   ///< prepayment ends; amount = minus the balance that was left
+    MM_MOVEMENT_TOKEN_SYNC = 8, ///< only the count moved
+} mm_movement_t;
+
+typedef struct {
+    uint8_t channel;
+    uint8_t movement; ///< mm_movement_t
+    uint32_t era;
+    uint32_t counter;     ///< of the node's command state after it
+    uint64_t command_id;  ///< 0 = not by a command
+    uint64_t purchase_id; ///< 0 = not known here (a token says only its count)
+    uint32_t count;       ///< of the token or purchase; 0 = none
+    int64_t amount_wh;
+    int64_t balance_wh; ///< afterwards
+    int64_t applied_wh; ///< sum of all movements since prepayment began, this one included
+    uint64_t life_pulses;
+    mm_label_t at;
+} mm_credit_record_t;
+
+#define MM_INSTALLATION_TEXT_CHARS_MAX 24
+#define MM_INSTALLATION_START_WH_MAX UINT64_C(3000000000)
+
+/// What HQ needs to confirm an installation (setup.h). Limits of prepayment follow by command.
+typedef struct {
+    uint32_t revision;
+    bool repeated; ///< HQ asked for it again
+    uint32_t node_no;
+    uint16_t province;
+    uint16_t canton;
+    uint16_t parish;
+    uint32_t postal_code;
+    char installer[MM_INSTALLATION_TEXT_CHARS_MAX + 1]; ///< plain UTF-8 (text.h)
+    mm_label_t at;
+    struct {
+        char id[MM_METER_ID_CHARS_MAX + 1]; ///< "": no meter, and then nothing else
+        uint32_t pulse_constant;
+        uint64_t start_wh; ///< up to MM_INSTALLATION_START_WH_MAX
+        bool prepaid;
+    } channels[MM_CHANNELS];
+} mm_installation_record_t;
+
 typedef struct {
     uint8_t type; ///< mm_record_type_t; others are carried and stored, not interpreted
     union {
@@ -90,6 +167,9 @@ typedef struct {
         mm_month_closing_record_t month_closing;
         mm_event_record_t event;
         mm_gap_record_t gap;
+        mm_result_record_t result;
+        mm_credit_record_t credit;
+        mm_installation_record_t installation;
     };
 } mm_record_t;
 
@@ -102,5 +182,6 @@ const char *mm_record_type_name(uint8_t type);
 const char *mm_event_name(uint16_t code);
 const char *mm_gap_reason_name(uint8_t reason);
 const char *mm_trust_name(mm_trust_t trust);
+const char *mm_movement_name(uint8_t movement);
 
 #endif

@@ -4,6 +4,7 @@
 
 #include "meshmeter/base.h"
 #include "meshmeter/batch.h"
+#include "meshmeter/control.h"
 #include "meshmeter/cursor.h"
 #include "meshmeter/limits.h"
 #include "meshmeter/metering.h"
@@ -19,6 +20,17 @@
 /// A cycle: round_us before the slot a live round collects a snapshot and records of every node; in the slot the
 /// session sends these batches first, then, while messages are left, drains: a short round collects the next records of
 /// the nodes with the largest backlog, and so on, until nothing is left or MM_SESSION_MESSAGES_MAX messages are out.
+///
+/// Commands. HQ's retained batch is kept in RAM, as it came, until a newer one or a blank comes or the role is lost;
+/// the broker brings it again. Each ask of each round carries the commands of its node, the oldest first: a node takes
+/// each once, so repeating them is the retransmission. Nothing else is queued: a node that was silent or away gets them
+/// in the next live round, one that is not in the mesh not at all. When commands come that were not in the batch
+/// before, the session does not leave it at that: a command round asks exactly their nodes at once, also those that had
+/// nothing more to report, and what they answer goes out in the same session, as far as its messages and its time
+/// allow.
+///
+/// A session outside of the slot is made when control says send_now, at most one in urgent_us; its live round begins at
+/// once, and the session when that is over.
 
 /// What a published batch holds of one node: confirmed together with the batch.
 typedef struct {
@@ -31,13 +43,33 @@ typedef struct {
 #define MM_RECEIPTS_MAX (MM_NODES_MAX + MM_SESSION_WINDOW * MM_BATCH_NODES_MAX)
 
 typedef enum {
-    MM_ROOT_IDLE = 0,    ///< no session planned or waiting for its round
-    MM_ROOT_COLLECTING,  ///< live round under way
-    MM_ROOT_READY,       ///< live batches wait for the session
-    MM_ROOT_DRAIN_PAUSE, ///< in session, live batches are out, no drain round open
-    MM_ROOT_DRAIN_ROUND, ///< in session, drain round open
-    MM_ROOT_DRAINED,     ///< in session, nothing left to collect
+    MM_ROOT_IDLE = 0,      ///< no session planned or waiting for its round
+    MM_ROOT_COLLECTING,    ///< live round under way
+    MM_ROOT_READY,         ///< live batches wait for the session
+    MM_ROOT_DRAIN_PAUSE,   ///< in session, live batches are out, no drain round open
+    MM_ROOT_DRAIN_ROUND,   ///< in session, drain round open
+    MM_ROOT_COMMAND_ROUND, ///< in session, the nodes of new commands are being asked
+    MM_ROOT_DRAINED,       ///< in session, nothing left to collect
 } mm_root_phase_t;
+
+/// After so many sessions in a row that brought only an older batch of commands, that one is HQ's.
+#define MM_ROOT_OLD_SESSIONS 4
+
+/// HQ's newest batch of commands.
+typedef struct {
+    bool is_known;      ///< database_id and revision are those of the newest message, which may be gone since
+    bool is_cleared;    ///< gone by HQ's blank: everything in it has its answer
+    bool is_subscribed; ///< in this session …
+    bool has_come;      ///< … and something came
+    bool has_old;       ///< … that is older than what is known
+    uint64_t database_id;
+    uint64_t revision;
+    uint8_t old_sessions; ///< in a row that were so
+    uint64_t news;        ///< bit per command: came in this session, and its node was not asked since
+    bool is_legacy;       ///< bytes are a message in the original's form
+    uint16_t bytes_count; ///< 0 = there are no commands
+    uint8_t bytes[MM_DOWNLINK_BYTES_MAX];
+} mm_root_commands_t;
 
 typedef struct {
     bool active;
@@ -63,8 +95,14 @@ typedef struct {
     // wait: the live round before the session begins | until cycle_us | then the nodes are asked
     mm_us_t round_at; ///< when its round begins
     mm_receipt_t receipts[MM_RECEIPTS_MAX];
-    uint32_t drained_session[MM_NODES_MAX];  ///< by cursor: session in which the node had nothing more
-    uint8_t report[MM_MESH_FRAME_BYTES_MAX]; ///< the root's own answer
+    uint32_t drained_session[MM_NODES_MAX]; ///< by cursor: session in which the node had nothing more
+    uint8_t frame[MM_MESH_FRAME_BYTES_MAX]; ///< the root's own answer, or an ask being sent
+    mm_root_commands_t commands;
+    mm_control_t *control;  ///< or NULL
+    uint32_t trial_session; ///< in or after it control began its last trial: it proves nothing
+    bool urgent;            ///< the session being prepared is outside of the slot: it begins when its round is over
+    // wait: another session outside of the slot may be made | until urgent_us | then control's wish is followed
+    mm_us_t urgent_at;
     uint32_t rounds_made;
     uint32_t sessions_made;
     uint32_t sessions_clean;
@@ -76,6 +114,10 @@ typedef struct {
 mm_err_t mm_root_init(mm_root_t *self, mm_mac_t mac, const char *site, const mm_timing_t *timing, const mm_mesh_t *mesh,
                       const mm_mqtt_t *mqtt, const mm_log_t *log, mm_metering_t *metering, mm_counters_t *counters,
                       void *batch_memory, uint8_t batch_capacity, uint64_t random_seed);
+/// What this node does with commands for itself; borrowed, NULL: it has no control, and they are passed over. The root
+/// takes send_now and plan_changed from it and clears them (without the role at once: the next root's business),
+/// follows its slots if there are any that fit the timing, and tells it of each session that is over.
+void mm_root_set_control(mm_root_t *self, mm_control_t *control);
 /// Take the role; no effect if it is already taken.
 void mm_root_start(mm_root_t *self, bool router_up, mm_us_t now);
 /// Lose it; no effect if it is not taken.

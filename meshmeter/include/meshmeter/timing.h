@@ -19,6 +19,7 @@ typedef struct {
     mm_us_t hold_us;        ///< confirmed by the broker, not committed by HQ: sent again after this, doubling …
     mm_us_t hold_max_us;    ///< … up to this
     mm_us_t forget_us;      ///< the root forgets a node that left this long ago
+    mm_us_t urgent_us; ///< between two sessions outside of the slot at least (design D9: a small budget for alarms)
     mm_uplink_timing_t uplink;
 } mm_timing_t;
 

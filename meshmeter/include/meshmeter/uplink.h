@@ -12,6 +12,7 @@
 /// it messages and learns which were confirmed.
 ///
 ///  - ROUTER_DOWN -> WAITING_FOR_SLOT -> CONNECTING -> SUBSCRIBING -> DRAINING -> DWELLING -> CLOSING
+///  - DWELLING -> DRAINING if the owner has something to send after all (mm_uplink_resume)
 ///  - CONNECTING, SUBSCRIBING, DRAINING, DWELLING -> CLOSING at every failure
 ///  - CLOSING -> WAITING_FOR_SLOT if the session was clean, else -> BACKING_OFF -> WAITING_FOR_SLOT
 ///  - WAITING_FOR_SLOT -> BACKING_OFF if the port does not start
@@ -20,7 +21,9 @@
 /// Every state but STOPPED, ROUTER_DOWN and WAITING_FOR_SLOT without a plan has a deadline. Transitions are in one
 /// table in uplink.c; an illegal one asserts. At most MM_SESSION_MESSAGES_MAX messages a session, at most
 /// MM_SESSION_WINDOW unconfirmed, a PUBACK counts only with its session and packet id. After the last PUBACK the
-/// session dwells for commands, then closes. Poll after every other call: that is where the source is asked and told.
+/// session dwells for commands, then closes. Commands that come may be answered in the same session: it drains once
+/// more and dwells again, within the same messages and the same session_us. Poll after every other call: that is where
+/// the source is asked and told.
 
 typedef enum {
     // wait: the role of the root | until event: the mesh makes this node its root | then a slot is planned
@@ -40,8 +43,8 @@ typedef enum {
     // wait: messages to send, and their PUBACKs | until session_us | then the session fails; unconfirmed records are
     // sent again in another
     MM_UPLINK_DRAINING,
-    // wait: retained messages for this site | until dwell_us after the last PUBACK, session_us at most | then the
-    // session is closed
+    // wait: retained messages for this site | until dwell_us after the last SUBACK, PUBACK or resume, session_us at
+    // most | then the session is closed
     MM_UPLINK_DWELLING,
     // wait: the port says DISCONNECTED | until close_us | then the port is stopped at once and the session is over
     MM_UPLINK_CLOSING,
@@ -81,7 +84,7 @@ typedef struct {
     mm_us_t connect_us;      ///< CONNACK within; 10 s
     mm_us_t subscribe_us;    ///< SUBACKs within; 5 s
     mm_us_t publish_us;      ///< each PUBACK within; 10 s
-    mm_us_t dwell_us;        ///< for retained commands after the later of SUBACK and last PUBACK; 2 s
+    mm_us_t dwell_us;        ///< for retained commands after the last SUBACK, PUBACK or resume; 2 s
     mm_us_t close_us;        ///< DISCONNECTED within; 5 s, afterwards it is assumed
     mm_us_t session_us;      ///< whole session at most; 60 s
     mm_us_t back_off_us;     ///< after the first failure; 30 s, doubling, plus jitter of up to 100 %. A CONNACK that
@@ -123,7 +126,7 @@ typedef struct {
     // SOURCE_WAIT_MIN_US at least | then the source is asked again
     mm_us_t source_deadline; ///< the source said WAIT; MM_US_NEVER = it did not
     mm_us_t slot_at;         ///< when the next session may begin
-    mm_us_t quiet_since;     ///< the later of SUBACK and last PUBACK
+    mm_us_t quiet_since;     ///< of the last SUBACK, PUBACK or resume
     uint16_t ack_packet_id;
     uint16_t command_packet_id;
     uint8_t suback_pending;
@@ -150,6 +153,10 @@ void mm_uplink_set_router(mm_uplink_t *self, bool router_up, mm_us_t now);
 /// The owner plans, or plans again: the next session begins at `at`. State WAITING_FOR_SLOT and the session not due
 /// yet; ignored otherwise, returns false. Without a plan the state has no deadline and nothing happens.
 bool mm_uplink_plan_session(mm_uplink_t *self, mm_us_t at);
+/// The source has something to send after all, although it said EMPTY: it is asked again with the next poll. True in
+/// DRAINING and, back to it, in DWELLING, as long as messages and time are left; false, and nothing happened,
+/// otherwise. What ends a session stays as it was: the messages before count, and session_us runs on.
+bool mm_uplink_resume(mm_uplink_t *self, mm_us_t now);
 /// Note an event. Events of other sessions are ignored (a PUBACK is counted); so is DATA, which the owner handles
 /// itself after mm_uplink_is_current().
 void mm_uplink_on_mqtt(mm_uplink_t *self, const mm_mqtt_event_t *event, mm_us_t now);

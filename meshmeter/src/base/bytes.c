@@ -59,6 +59,11 @@ void mm_put_varint(mm_writer_t *self, uint64_t value) {
     mm_put_bytes(self, bytes, bytes_count);
 }
 
+void mm_put_signed_varint(mm_writer_t *self, int64_t value) {
+    uint64_t doubled = (uint64_t)value << 1;
+    mm_put_varint(self, value < 0 ? ~doubled : doubled);
+}
+
 void mm_put_mac(mm_writer_t *self, mm_mac_t mac) {
     mm_put_bytes(self, mac.bytes, sizeof mac.bytes);
 }
@@ -149,6 +154,12 @@ uint64_t mm_get_varint_max(mm_reader_t *self, uint64_t max) {
     return value;
 }
 
+int64_t mm_get_signed_varint(mm_reader_t *self) {
+    uint64_t zigzag = mm_get_varint(self);
+    int64_t half = (int64_t)(zigzag >> 1);
+    return (zigzag & 1) != 0 ? -half - 1 : half;
+}
+
 void mm_get_bytes(mm_reader_t *self, void *bytes, size_t bytes_count) {
     if (bytes_count == 0) {
         return;
@@ -178,4 +189,14 @@ size_t mm_varint_bytes(uint64_t value) {
         bytes_count++;
     }
     return bytes_count;
+}
+
+bool mm_bytes_equal_constant_time(const void *left, const void *right, size_t bytes_count) {
+    const uint8_t *left_bytes = left;
+    const uint8_t *right_bytes = right;
+    volatile uint8_t difference = 0; // so that no compiler ends the loop early
+    for (size_t index = 0; index < bytes_count; index++) {
+        difference = (uint8_t)(difference | (left_bytes[index] ^ right_bytes[index]));
+    }
+    return difference == 0;
 }

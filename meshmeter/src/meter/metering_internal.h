@@ -5,7 +5,8 @@
 #include "meshmeter/metering.h"
 
 /// The parts of metering: metering.c (counting, poll, the public rest), metering_time.c (wall time, boundaries),
-/// metering_month.c (pages and closings), metering_store.c (image, cell, transaction), metering_open.c (recovery).
+/// metering_month.c (pages and closings), metering_store.c (image, cell, transaction), metering_open.c (recovery),
+/// metering_commit.c (transactions of the level above).
 
 /// An archived month.
 typedef struct {
@@ -57,7 +58,7 @@ uint8_t mmi_metering_configured_channels(const mm_metering_t *self);
 // metering_store.c
 #define MMI_METERING_IMAGE_BYTES                                                                                       \
     (1 + MM_REGISTERS_BYTES + 12 + 4 * MM_CHANNELS + 16 + 7 + MM_RECORD_PAYLOAD_BYTES_MAX +                            \
-     MM_CHANNELS * (1 + MM_METER_ID_CHARS_MAX + 12))
+     MM_CHANNELS * (1 + MM_METER_ID_CHARS_MAX + 12) + 1 + 8 + 2 + MM_METERING_EXTENSION_BYTES_MAX)
 _Static_assert(MMI_METERING_IMAGE_BYTES <= MM_STORE_IMAGE_BYTES_MAX, "the image does not fit the register store");
 
 /// Fill the fields that are in the image. MM_ERR_CORRUPT or MM_ERR_VERSION: they hold nonsense then.
@@ -71,10 +72,20 @@ void mmi_metering_keep_counts(mm_metering_t *self, mm_us_t now);
 bool mmi_metering_settle(mm_metering_t *self, mm_us_t now);
 /// This entry of the journal is the pending record.
 bool mmi_metering_is_pending(const mm_metering_t *self, const mm_journal_entry_t *entry);
+/// Make this record the pending one, at the position that the journal gives next. None may be pending (asserted).
+/// Returns whether the journal has room for it now.
+mm_err_t mmi_metering_set_pending(mm_metering_t *self, const mm_record_t *record);
+/// Append the pending record, if there is room; it stays pending if the journal refuses (counted, tried again).
+mm_err_t mmi_metering_offer_pending(mm_metering_t *self, mm_err_t room, mm_us_t now);
 /// There is no pending record any more.
 void mmi_metering_drop_pending(mm_metering_t *self);
 /// The transaction: the state as it is now, and this record. None may be pending (asserted). MM_ERR_STORAGE: neither
 /// image nor journal took it; in RAM it is pending all the same.
 mm_err_t mmi_metering_commit(mm_metering_t *self, const mm_record_t *record, mm_us_t now);
+
+// metering_open.c
+/// True if a meter's id is another's as well.
+bool mmi_metering_has_twins(const mm_meter_config_t meters[MM_CHANNELS]);
+bool mmi_metering_is_same_meter(const mm_meter_config_t *left, const mm_meter_config_t *right);
 
 #endif

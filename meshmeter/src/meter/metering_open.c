@@ -14,6 +14,17 @@ typedef struct {
     bool journal_was_known; ///< a journal that begins anew on a virgin node is no news
 } opening_t;
 
+bool mmi_metering_has_twins(const mm_meter_config_t meters[MM_CHANNELS]) {
+    for (uint8_t channel = 1; channel < MM_CHANNELS; channel++) {
+        for (uint8_t other = 0; other < channel && meters[channel].id[0] != '\0'; other++) {
+            if (strcmp(meters[channel].id, meters[other].id) == 0) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 static mm_err_t check_options(const mm_metering_options_t *options, mm_tz_t *tz) {
     if (memchr(options->tz, '\0', sizeof options->tz) == NULL || mm_tz_parse(options->tz, tz) != MM_OK) {
         return MM_ERR_ARG;
@@ -23,13 +34,8 @@ static mm_err_t check_options(const mm_metering_options_t *options, mm_tz_t *tz)
         if (mm_meter_config_check(meter) != MM_OK) {
             return MM_ERR_ARG;
         }
-        for (uint8_t other = 0; other < channel && meter->id[0] != '\0'; other++) {
-            if (strcmp(meter->id, options->meters[other].id) == 0) {
-                return MM_ERR_ARG;
-            }
-        }
     }
-    return MM_OK;
+    return mmi_metering_has_twins(options->meters) ? MM_ERR_ARG : MM_OK;
 }
 
 static void set_virgin(mm_metering_t *self) {
@@ -45,7 +51,22 @@ static void set_virgin(mm_metering_t *self) {
     self->closing_channels = 0;
     self->interval_restarted = false;
     self->hour = MM_HOUR_UNKNOWN;
+    self->commanded_channels = 0;
+    self->extension_bytes = 0;
+    self->replay_after = (mm_position_t){0, 0};
     mmi_metering_drop_pending(self);
+}
+
+// What a command has made of a meter stands above the options.
+static void take_commanded_meters(mm_metering_t *self) {
+    for (uint8_t channel = 0; channel < MM_CHANNELS; channel++) {
+        if ((self->commanded_channels & (1u << channel)) != 0) {
+            self->options.meters[channel] = self->stored_meters[channel];
+        }
+    }
+    if (mmi_metering_has_twins(self->options.meters)) {
+        memcpy(self->options.meters, self->stored_meters, sizeof self->options.meters);
+    }
 }
 
 static void load_image(mm_metering_t *self, const mm_fram_t *fram, const mm_flash_t *flash, opening_t *opening) {
@@ -194,10 +215,15 @@ static void catch_up(mm_metering_t *self, bool image_found) {
     after.seq -= after.seq > 0 ? 1 : 0;
     mm_journal_hint_t hint = {0};
     mm_journal_entry_t entry;
+    bool is_extension_current = self->replay_after.epoch == 0; // as of this image
+    if (is_extension_current) {
+        self->replay_after = after;
+    }
     while (mm_journal_read_after(self->journal, after, &hint, &entry) == MM_OK) {
         after = entry.position;
         if (mmi_metering_is_pending(self, &entry)) {
             mmi_metering_drop_pending(self);
+            self->replay_after = is_extension_current ? after : self->replay_after;
         } else {
             replay(self, &entry, image_found);
         }
@@ -227,7 +253,7 @@ void mmi_metering_reopen_journal(mm_metering_t *self, mm_us_t now) {
     catch_up(self, self->image_exists);
 }
 
-static bool is_same_meter(const mm_meter_config_t *left, const mm_meter_config_t *right) {
+bool mmi_metering_is_same_meter(const mm_meter_config_t *left, const mm_meter_config_t *right) {
     return strcmp(left->id, right->id) == 0 && left->pulse_constant == right->pulse_constant &&
            left->start_wh == right->start_wh;
 }
@@ -236,7 +262,7 @@ static void report_configuration(mm_metering_t *self, mm_us_t now) {
     for (uint8_t channel = 0; channel < MM_CHANNELS; channel++) {
         const mm_meter_config_t *meter = &self->options.meters[channel];
         mm_meter_config_t stored = self->stored_meters[channel];
-        if (is_same_meter(meter, &stored)) {
+        if (mmi_metering_is_same_meter(meter, &stored)) {
             continue;
         }
         const uint64_t values[MM_EVENT_VALUES] = {channel, stored.pulse_constant, meter->pulse_constant,
@@ -287,6 +313,8 @@ mm_err_t mm_metering_open(mm_metering_t *self, const mm_metering_options_t *opti
     if (!opening.image_found && mm_journal_next(self->journal).seq > 1) {
         opening.store_state = MM_STORE_LOST;
     }
+    self->opened_as = opening.store_state;
+    take_commanded_meters(self);
     catch_up(self, opening.image_found);
 
     self->boot_no++;
@@ -294,6 +322,7 @@ mm_err_t mm_metering_open(mm_metering_t *self, const mm_metering_options_t *opti
     self->hour = MM_HOUR_UNKNOWN;
     self->image_stale = true;
     self->boot_at = now;
+    self->prepared_at = MM_US_NEVER;
     self->polled_at = now;
     self->last_read_at = now;
     self->interval_began_at = now;

@@ -3,7 +3,8 @@
 
 #include "metering_internal.h"
 
-#define IMAGE_VERSION 1
+#define IMAGE_VERSION 2
+#define IMAGE_VERSION_WITHOUT_EXTENSION 1
 #define CELL_BYTES (4 + 8 * MM_CHANNELS)
 _Static_assert(CELL_BYTES <= MM_STORE_CELL_BYTES_MAX, "the cell does not fit the register store");
 
@@ -60,11 +61,27 @@ static void encode_image(const mm_metering_t *self, mm_writer_t *writer) {
     for (uint8_t channel = 0; channel < MM_CHANNELS; channel++) {
         put_meter(writer, &self->stored_meters[channel]);
     }
+    mm_put_u8(writer, self->commanded_channels);
+    put_position(writer, self->replay_after);
+    mm_put_u16(writer, self->extension_bytes);
+    mm_put_bytes(writer, self->extension, self->extension_bytes);
+}
+
+static bool get_extension(mm_metering_t *self, mm_reader_t *reader) {
+    self->commanded_channels = mm_get_u8(reader);
+    self->replay_after = get_position(reader);
+    self->extension_bytes = mm_get_u16(reader);
+    if (self->extension_bytes > MM_METERING_EXTENSION_BYTES_MAX) {
+        return false;
+    }
+    mm_get_bytes(reader, self->extension, self->extension_bytes);
+    return true;
 }
 
 mm_err_t mmi_metering_decode_image(mm_metering_t *self, const void *image, size_t image_bytes) {
     mm_reader_t reader = mm_reader(image, image_bytes);
-    if (mm_get_u8(&reader) != IMAGE_VERSION) {
+    uint8_t version = mm_get_u8(&reader);
+    if (version != IMAGE_VERSION && version != IMAGE_VERSION_WITHOUT_EXTENSION) {
         return MM_ERR_VERSION;
     }
     bool sound = mm_registers_decode(&self->registers, &reader) == MM_OK;
@@ -88,6 +105,9 @@ mm_err_t mmi_metering_decode_image(mm_metering_t *self, const void *image, size_
     mm_get_bytes(&reader, self->pending_payload, self->pending_payload_bytes);
     for (uint8_t channel = 0; channel < MM_CHANNELS; channel++) {
         sound = get_meter(&reader, &self->stored_meters[channel]) && sound;
+    }
+    if (version != IMAGE_VERSION_WITHOUT_EXTENSION) {
+        sound = get_extension(self, &reader) && sound;
     }
     sound = sound && self->interval_no != 0 && (self->hour < MM_HOURS_OF_DAY || self->hour == MM_HOUR_UNKNOWN);
     return sound && !reader.failed && mm_reader_left_bytes(&reader) == 0 ? MM_OK : MM_ERR_CORRUPT;
@@ -141,7 +161,7 @@ mm_err_t mmi_metering_save_image(mm_metering_t *self, mm_us_t now) {
         memset(self->cell_pulses, 0, sizeof self->cell_pulses);
         self->image_exists = true;
         self->image_stale = false;
-    } else if (period_s < MM_METERING_RETRY_S) {
+    } else {
         period_s = MM_METERING_RETRY_S;
     }
     self->unsaved = err != MM_OK;
@@ -248,26 +268,33 @@ bool mmi_metering_settle(mm_metering_t *self, mm_us_t now) {
     return err == MM_OK;
 }
 
-mm_err_t mmi_metering_commit(mm_metering_t *self, const mm_record_t *record, mm_us_t now) {
+mm_err_t mmi_metering_set_pending(mm_metering_t *self, const mm_record_t *record) {
     MM_ASSERT(self->pending_type == MM_RECORD_NONE);
     mm_writer_t writer = mm_writer(self->pending_payload, sizeof self->pending_payload);
     mm_record_encode(record, &writer);
     MM_ASSERT(!writer.failed);
-    mm_err_t journal_err = mm_journal_prepare(self->journal);
+    mm_err_t err = mm_journal_prepare(self->journal);
     mm_position_t next = mm_journal_next(self->journal);
     if (next.epoch != 0) {
         self->journal_next = next;
     }
     self->pending_type = record->type;
     self->pending_payload_bytes = (uint8_t)writer.used_bytes;
-    mm_err_t image_err = mmi_metering_save_image(self, now);
-    if (journal_err == MM_OK) {
-        journal_err = append_pending(self);
-    }
-    if (journal_err == MM_OK) {
+    return err;
+}
+
+mm_err_t mmi_metering_offer_pending(mm_metering_t *self, mm_err_t room, mm_us_t now) {
+    if (room == MM_OK && append_pending(self) == MM_OK) {
         return MM_OK;
     }
     mm_counters_add(self->counters, MM_COUNTER_RECORD_REFUSED, 1);
     self->journal_retry_at = now + MM_METERING_RETRY_S * MM_US_PER_S;
-    return image_err == MM_OK ? MM_OK : MM_ERR_STORAGE;
+    return MM_ERR_STORAGE;
+}
+
+mm_err_t mmi_metering_commit(mm_metering_t *self, const mm_record_t *record, mm_us_t now) {
+    mm_err_t room = mmi_metering_set_pending(self, record);
+    mm_err_t image_err = mmi_metering_save_image(self, now);
+    mm_err_t journal_err = mmi_metering_offer_pending(self, room, now);
+    return image_err == MM_OK || journal_err == MM_OK ? MM_OK : MM_ERR_STORAGE;
 }

@@ -15,8 +15,49 @@ static void advance(mm_node_t *self, mm_us_t now) {
     self->now = now;
 }
 
+static void open_control(mm_node_t *self, mm_us_t now) {
+    mm_control_options_t *options = &self->options.control;
+    const mm_timing_t *timing = &self->options.timing;
+    options->mac = self->options.mac;
+    options->slot_count_min = (uint32_t)(timing->round_us / timing->slots.slot_us) + 1;
+    mm_control_open(&self->control, options, &self->metering, self->ports.crypto, self->ports.relay,
+                    self->ports.actions, &self->counters, self->ports.log, now);
+    self->has_control = true;
+    mm_root_set_control(&self->root, &self->control);
+}
+
+static bool can_be_set_up(const mm_node_options_t *options, const mm_flash_t *flash) {
+    return flash == NULL ||
+           (options->control.new_era != 0 && options->config_sector_count >= MM_CONFIGURATION_SECTORS_MIN &&
+            options->config_sector_count <= flash->sector_count);
+}
+
+// The meters of the installation, before metering begins. What cannot be read now changes nothing: setup says so.
+static void take_installed_meters(mm_node_t *self) {
+    mm_configuration_store_t store;
+    mm_configuration_t configuration;
+    if (mm_configuration_store_open(&store, self->ports.config_flash, self->options.config_sector_count,
+                                    &configuration) != MM_OK ||
+        !configuration.has_installation) {
+        return;
+    }
+    for (uint8_t channel = 0; channel < MM_CHANNELS; channel++) {
+        self->options.metering.meters[channel] = configuration.installation.channels[channel].meter;
+    }
+}
+
+static void open_setup(mm_node_t *self, mm_us_t now) {
+    self->options.setup.mac = self->options.mac;
+    mm_setup_open(&self->setup, &self->options.setup, self->ports.config_flash, self->options.config_sector_count,
+                  &self->metering, &self->control, self->ports.crypto, self->ports.entropy, &self->counters,
+                  self->ports.log, now);
+    self->has_setup = true;
+}
+
 mm_err_t mm_node_init(mm_node_t *self, const mm_node_options_t *options, const mm_node_ports_t *ports, mm_us_t now) {
-    if (mm_mac_is_zero(options->mac) || mm_timing_check(&options->timing) != MM_OK) {
+    bool has_control = options->control.new_era != 0;
+    if (mm_mac_is_zero(options->mac) || mm_timing_check(&options->timing) != MM_OK ||
+        (has_control && options->control.token_unit_wh == 0) || !can_be_set_up(options, ports->config_flash)) {
         return MM_ERR_ARG;
     }
     memset(self, 0, sizeof *self);
@@ -30,9 +71,21 @@ mm_err_t mm_node_init(mm_node_t *self, const mm_node_options_t *options, const m
     if (err != MM_OK) {
         return err;
     }
-    return mm_metering_open(&self->metering, &self->options.metering, ports->pulses, &self->store, ports->fram,
-                            ports->register_flash, &self->journal, ports->journal_flash, options->journal_sector_count,
-                            &self->counters, options->reset_reason, now);
+    if (ports->config_flash != NULL) {
+        take_installed_meters(self);
+    }
+    err = mm_metering_open(&self->metering, &self->options.metering, ports->pulses, &self->store, ports->fram,
+                           ports->register_flash, &self->journal, ports->journal_flash, options->journal_sector_count,
+                           &self->counters, options->reset_reason, now);
+    if (err == MM_OK && has_control) {
+        open_control(self, now);
+    }
+    if (err == MM_OK && ports->config_flash != NULL) {
+        open_setup(self, now);
+    } else if (err == MM_OK && has_control) {
+        mm_control_set_commissioned(&self->control, true, now);
+    }
+    return err;
 }
 
 static void set_root(mm_node_t *self, mm_mac_t root_mac, mm_us_t now) {
@@ -117,6 +170,29 @@ static void take_welcome(mm_node_t *self, const mm_frame_t *frame, mm_us_t now) 
     }
 }
 
+// In their order: one that is not taken now must not be passed over by a later one. The root brings them again.
+static void take_commands(mm_node_t *self, const mm_frame_t *frame, mm_us_t now) {
+    mm_ask_commands_t commands;
+    const uint8_t *bytes;
+    size_t bytes_count;
+    mm_err_t err = MM_OK;
+    mm_ask_commands_begin(frame, &commands);
+    while (err != MM_ERR_BUSY && mm_ask_commands_next(&commands, &bytes, &bytes_count)) {
+        err = mm_control_take(&self->control, bytes, bytes_count, now); // what is refused is counted there
+    }
+}
+
+static void take_items(mm_node_t *self, const mm_frame_t *frame, mm_us_t now) {
+    mm_ask_commands_t items;
+    const uint8_t *bytes;
+    size_t bytes_count;
+    mm_err_t err = MM_OK;
+    mm_ask_items_begin(frame, &items);
+    while (err != MM_ERR_BUSY && mm_ask_commands_next(&items, &bytes, &bytes_count)) {
+        err = mm_control_take_legacy(&self->control, (const char *)bytes, bytes_count, now);
+    }
+}
+
 static void take_ask(mm_node_t *self, const mm_frame_t *frame, mm_us_t now) {
     mm_ask_t ask;
     if (mm_frame_read_ask(frame, &ask) != MM_OK) {
@@ -128,8 +204,12 @@ static void take_ask(mm_node_t *self, const mm_frame_t *frame, mm_us_t now) {
         // Refused when HQ speaks of an epoch that this journal has left behind: nothing is released then.
         (void)mm_metering_set_watermark(&self->metering, ask.watermark);
     }
-    size_t size =
-        mm_report_build(&self->metering, self->options.mac, self->layer, &ask, now, self->frame, sizeof self->frame);
+    if (self->has_control) {
+        take_commands(self, frame, now);
+        take_items(self, frame, now);
+    }
+    size_t size = mm_report_build(&self->metering, self->has_control ? &self->control : NULL, self->options.mac,
+                                  self->layer, &ask, now, self->frame, sizeof self->frame);
     if (size == 0) {
         return; // the ask leaves no room for any answer
     }
@@ -190,6 +270,24 @@ void mm_node_hold(mm_node_t *self) {
     mm_metering_hold(&self->metering);
 }
 
+mm_typed_answer_t mm_node_type_token(mm_node_t *self, uint8_t channel, const char *digits, mm_us_t now) {
+    advance(self, now);
+    return self->has_control ? mm_control_type_token(&self->control, channel, digits, now)
+                             : (mm_typed_answer_t){.verdict = MM_TYPED_NO_METER};
+}
+
+mm_err_t mm_node_take_emergency(mm_node_t *self, uint8_t channel, mm_us_t now) {
+    advance(self, now);
+    return self->has_control ? mm_control_take_emergency(&self->control, channel, now) : MM_ERR_STATE;
+}
+
+void mm_node_set_tamper(mm_node_t *self, uint8_t channel, bool tampered, mm_us_t now) {
+    advance(self, now);
+    if (self->has_control) {
+        mm_control_set_tamper(&self->control, channel, tampered, now);
+    }
+}
+
 static void say_hello(mm_node_t *self, mm_us_t now) {
     const mm_hello_t hello = {.boot_no = self->metering.boot_no};
     size_t size = mm_frame_write_hello(self->frame, sizeof self->frame, self->options.mac, &hello);
@@ -200,13 +298,28 @@ static void say_hello(mm_node_t *self, mm_us_t now) {
     self->hello_at = now + self->options.timing.hello_retry_us;
 }
 
+static mm_us_t earlier(mm_us_t left, mm_us_t right) {
+    return left < right ? left : right;
+}
+
+// Behind the root: it may have taken commands of its own.
+static mm_us_t poll_control(mm_node_t *self, mm_us_t now) {
+    mm_us_t deadline = mm_control_poll(&self->control, now);
+    // What control has stored since metering was polled may be due again.
+    bool metering_waits = self->metering.pending_type != MM_RECORD_NONE || self->metering.unsaved;
+    return metering_waits ? earlier(deadline, now + MM_METERING_RETRY_S * MM_US_PER_S) : deadline;
+}
+
 mm_us_t mm_node_poll(mm_node_t *self, mm_us_t now) {
     advance(self, now);
     mm_us_t deadline = mm_metering_poll(&self->metering, now);
     if (now >= self->hello_at) {
         say_hello(self, now);
     }
-    deadline = deadline < self->hello_at ? deadline : self->hello_at;
-    mm_us_t root_deadline = mm_root_poll(&self->root, now);
-    return deadline < root_deadline ? deadline : root_deadline;
+    deadline = earlier(deadline, self->hello_at);
+    deadline = earlier(deadline, mm_root_poll(&self->root, now));
+    if (self->has_control) {
+        deadline = earlier(deadline, poll_control(self, now));
+    }
+    return self->has_setup ? earlier(deadline, mm_setup_poll(&self->setup, now)) : deadline;
 }

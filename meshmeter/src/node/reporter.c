@@ -15,8 +15,8 @@ static void put_records(const mm_metering_t *metering, mm_position_t after, mm_r
     }
 }
 
-size_t mm_report_build(const mm_metering_t *metering, mm_mac_t source, uint8_t layer, const mm_ask_t *ask, mm_us_t now,
-                       void *bytes, size_t capacity_bytes) {
+size_t mm_report_build(const mm_metering_t *metering, const mm_control_t *control, mm_mac_t source, uint8_t layer,
+                       const mm_ask_t *ask, mm_us_t now, void *bytes, size_t capacity_bytes) {
     if (capacity_bytes > ask->report_bytes_max) {
         capacity_bytes = ask->report_bytes_max;
     }
@@ -27,6 +27,11 @@ size_t mm_report_build(const mm_metering_t *metering, mm_mac_t source, uint8_t l
         mm_metering_snapshot(metering, now, &snapshot);
         snapshot.layer = layer;
         (void)mm_report_put_snapshot(&report, &snapshot); // left out when it does not fit, see the header
+    }
+    if (ask->with_snapshot && control != NULL) {
+        mm_control_report_t state;
+        mm_control_report(control, now, &state);
+        (void)mm_report_put_control(&report, &state); // likewise
     }
     mm_position_t after = ask->after.epoch == 0 ? metering->watermark : ask->after;
     put_records(metering, after, &report);

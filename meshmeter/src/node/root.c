@@ -5,9 +5,12 @@
 
 #include "meshmeter/frame.h"
 #include "meshmeter/reporter.h"
+#include "node/root_commands.h"
 
 // Drain rounds of one session that may bring nothing before the session stops asking.
 #define IDLE_DRAINS_MAX 2
+// A SUBACK up to this grants the subscription.
+#define QOS_MAX 2
 
 static void log_info(const mm_root_t *self, const char *message, const char *first_name, int64_t first,
                      const char *second_name, int64_t second) {
@@ -33,6 +36,8 @@ static void forget_session(mm_root_t *self) {
     self->phase = MM_ROOT_IDLE;
     self->session_at = MM_US_NEVER;
     self->round_at = MM_US_NEVER;
+    self->urgent = false;
+    mmi_root_commands_end_session(&self->commands, false);
 }
 
 // Where to continue with a node: behind what is committed, confirmed, or collected in this session and under way.
@@ -92,6 +97,8 @@ static mm_err_t examine_report(const mm_frame_t *frame, report_content_t *conten
             }
             content->through = record.position;
             break;
+        case MM_REPORT_CONTROL:
+            break; // HQ's business
         case MM_REPORT_END:
             return MM_OK;
         case MM_REPORT_CORRUPT:
@@ -132,7 +139,47 @@ static void take_report(mm_root_t *self, const mm_frame_t *frame, const void *by
     }
 }
 
-static void ask_node(mm_root_t *self, mm_mac_t mac, mm_us_t now) {
+// In their order: one that is not taken now must not be passed over by a later one. The next round brings them again;
+// what is refused is counted there.
+static void take_own_commands(mm_root_t *self, const mm_command_batch_t *commands, mm_us_t now) {
+    if (commands == NULL || self->control == NULL) {
+        return;
+    }
+    mm_err_t err = MM_OK;
+    for (uint8_t i = 0; i < commands->count && err != MM_ERR_BUSY; i++) {
+        if (mm_mac_equal(commands->commands[i].node, self->mac)) {
+            bool on_trial = mm_control_is_on_trial(self->control);
+            err = mm_control_take(self->control, commands->commands[i].bytes, commands->commands[i].bytes_count, now);
+            // The session that is open, or opening, still uses the configuration before.
+            self->trial_session =
+                !on_trial && mm_control_is_on_trial(self->control) ? self->uplink.session : self->trial_session;
+        }
+    }
+}
+
+// The original's form goes to every node: only there is known whose meters they are.
+static void take_own_items(mm_root_t *self, mm_us_t now) {
+    mm_ask_item_t items[MM_LEGACY_ITEMS_MAX];
+    uint8_t count = mmi_root_commands_items(&self->commands, 0, items);
+    mm_err_t err = MM_OK;
+    for (uint8_t i = 0; i < count && err != MM_ERR_BUSY; i++) {
+        bool on_trial = mm_control_is_on_trial(self->control);
+        err = mm_control_take_legacy(self->control, items[i].text, items[i].text_bytes, now);
+        self->trial_session =
+            !on_trial && mm_control_is_on_trial(self->control) ? self->uplink.session : self->trial_session;
+    }
+}
+
+static size_t write_ask(mm_root_t *self, mm_mac_t mac, const mm_ask_t *ask, const mm_command_batch_t *commands) {
+    mm_ask_item_t items[MM_LEGACY_ITEMS_MAX];
+    uint8_t item_count = mmi_root_commands_items(&self->commands, self->round.round_id, items);
+    if (item_count > 0) {
+        return mm_frame_write_ask_with_items(self->frame, sizeof self->frame, self->mac, ask, items, item_count);
+    }
+    return mm_frame_write_ask_with_commands(self->frame, sizeof self->frame, self->mac, ask, commands, mac);
+}
+
+static void ask_node(mm_root_t *self, mm_mac_t mac, const mm_command_batch_t *commands, mm_us_t now) {
     const mm_cursor_t *cursor = mm_cursor_find(&self->cursors, mac);
     if (cursor == NULL) {
         return; // forgotten while the round was open
@@ -140,32 +187,40 @@ static void ask_node(mm_root_t *self, mm_mac_t mac, mm_us_t now) {
     mm_ask_t ask = {
         .round_id = self->round.round_id,
         .time = mm_metering_time(self->metering, now),
-        .with_snapshot = self->round.kind == MM_BATCH_LIVE,
+        // After commands it says what they changed, and how far the journal goes now.
+        .with_snapshot = self->round.kind == MM_BATCH_LIVE || self->phase == MM_ROOT_COMMAND_ROUND,
         .has_watermark = cursor->has_watermark,
         .watermark = cursor->watermark,
         .after = collected_through(self, cursor),
         .report_bytes_max = MM_MESH_FRAME_BYTES_MAX,
     };
     if (mm_mac_equal(mac, self->mac)) {
-        size_t size = mm_report_build(self->metering, self->mac, 1, &ask, now, self->report, sizeof self->report);
+        take_own_commands(self, commands, now);
+        take_own_items(self, now);
+        size_t size =
+            mm_report_build(self->metering, self->control, self->mac, 1, &ask, now, self->frame, sizeof self->frame);
         mm_frame_t frame;
-        MM_ASSERT(mm_frame_open(self->report, size, &frame) == MM_OK);
-        take_report(self, &frame, self->report, size, now);
+        MM_ASSERT(mm_frame_open(self->frame, size, &frame) == MM_OK);
+        take_report(self, &frame, self->frame, size, now);
         return;
     }
-    uint8_t bytes[128];
-    size_t size = mm_frame_write_ask(bytes, sizeof bytes, self->mac, &ask);
+    size_t size = write_ask(self, mac, &ask, commands);
     MM_ASSERT(size > 0);
-    if (self->mesh->send(self->mesh->context, mac, bytes, size) != MM_OK) {
+    if (self->mesh->send(self->mesh->context, mac, self->frame, size) != MM_OK) {
         mm_counters_add(self->counters, MM_COUNTER_MESH_SEND_FAILED, 1); // the round asks again
     }
 }
 
 static void send_due_asks(mm_root_t *self, mm_us_t now) {
     mm_mac_t mac;
-    while (mm_round_next_ask(&self->round, now, &mac)) {
-        ask_node(self, mac, now);
+    if (!mm_round_next_ask(&self->round, now, &mac)) {
+        return;
     }
+    mm_command_batch_t batch;
+    const mm_command_batch_t *commands = mmi_root_commands_read(&self->commands, &batch) ? &batch : NULL;
+    do {
+        ask_node(self, mac, commands, now);
+    } while (mm_round_next_ask(&self->round, now, &mac));
 }
 
 static void begin_round(mm_root_t *self, uint8_t kind, const mm_mac_t *nodes, uint8_t node_count, mm_us_t now) {
@@ -210,7 +265,31 @@ static uint8_t select_for_drain(mm_root_t *self, mm_mac_t nodes[MM_BATCH_NODES_M
     return count;
 }
 
-static void continue_drain(mm_root_t *self, mm_us_t now) {
+// New commands go before the backlog: a person waits for them.
+static bool begin_command_round(mm_root_t *self, uint8_t messages_left, mm_us_t now) {
+    uint32_t batches = self->batch_capacity < messages_left ? self->batch_capacity : messages_left;
+    uint32_t capacity = batches * MM_BATCH_NODES_MAX;
+    mm_mac_t nodes[MM_COMMAND_BATCH_MAX];
+    uint8_t node_count =
+        mmi_root_commands_select_news(&self->commands, &self->cursors, nodes,
+                                      (uint8_t)(capacity < MM_COMMAND_BATCH_MAX ? capacity : MM_COMMAND_BATCH_MAX));
+    if (node_count == 0) {
+        return false;
+    }
+    for (uint8_t i = 0; i < node_count; i++) {
+        // What it had nothing more to say to before, it has now.
+        const mm_cursor_t *cursor = mm_cursor_find(&self->cursors, nodes[i]);
+        self->drained_session[cursor - self->cursors.cursors] = 0;
+    }
+    self->phase = MM_ROOT_COMMAND_ROUND;
+    begin_round(self, MM_BATCH_BACKLOG, nodes, node_count, now);
+    return true;
+}
+
+static void continue_drain(mm_root_t *self, uint8_t messages_left, mm_us_t now) {
+    if (begin_command_round(self, messages_left, now)) {
+        return;
+    }
     mm_mac_t nodes[MM_BATCH_NODES_MAX];
     uint8_t node_count = self->idle_drains < IDLE_DRAINS_MAX ? select_for_drain(self, nodes) : 0;
     if (node_count == 0) {
@@ -228,6 +307,26 @@ static bool batch_has_receipts(const mm_root_t *self, uint32_t token) {
         }
     }
     return false;
+}
+
+// A round in a session is over: is there anything to offer?
+static mm_root_phase_t phase_after_round(mm_root_t *self) {
+    switch (self->phase) {
+    case MM_ROOT_DRAIN_ROUND:
+        if (!batch_has_receipts(self, batch_token(self, 0))) {
+            self->idle_drains++;
+            return MM_ROOT_DRAIN_PAUSE;
+        }
+        return MM_ROOT_READY;
+    case MM_ROOT_COMMAND_ROUND:
+        if (self->round.batch_count == 0) {
+            return MM_ROOT_DRAIN_PAUSE;
+        }
+        self->idle_drains = 0; // answers may be behind what this round had room for
+        return MM_ROOT_READY;
+    default:
+        return MM_ROOT_READY;
+    }
 }
 
 static void offer_batch(mm_root_t *self, mm_us_t now, const uint8_t **bytes, size_t *bytes_count, uint32_t *token) {
@@ -252,23 +351,19 @@ static void offer_batch(mm_root_t *self, mm_us_t now, const uint8_t **bytes, siz
 static mm_uplink_offer_t source_next(void *context, uint8_t messages_left, mm_us_t now, const uint8_t **bytes,
                                      size_t *bytes_count, uint32_t *token, mm_us_t *deadline) {
     mm_root_t *self = context;
-    (void)messages_left;
     // Each turn moves the phase on or returns; a drain round in which nobody has to be waited for is over at once, and
-    // there are at most IDLE_DRAINS_MAX of them without a message.
+    // there are at most IDLE_DRAINS_MAX of them without a message. Command rounds end when each node with news was
+    // asked.
     for (;;) {
         switch (self->phase) {
         case MM_ROOT_COLLECTING:
         case MM_ROOT_DRAIN_ROUND:
+        case MM_ROOT_COMMAND_ROUND:
             if (!mm_round_poll(&self->round, now)) {
                 *deadline = mm_round_next_deadline(&self->round);
                 return MM_UPLINK_SOURCE_WAIT;
             }
-            if (self->phase == MM_ROOT_DRAIN_ROUND && !batch_has_receipts(self, batch_token(self, 0))) {
-                self->idle_drains++;
-                self->phase = MM_ROOT_DRAIN_PAUSE;
-                break;
-            }
-            self->phase = MM_ROOT_READY;
+            self->phase = phase_after_round(self);
             break;
         case MM_ROOT_READY:
             if (self->next_batch < self->round.batch_count) {
@@ -278,7 +373,7 @@ static mm_uplink_offer_t source_next(void *context, uint8_t messages_left, mm_us
             self->phase = MM_ROOT_DRAIN_PAUSE;
             break;
         case MM_ROOT_DRAIN_PAUSE:
-            continue_drain(self, now);
+            continue_drain(self, messages_left, now);
             break;
         case MM_ROOT_IDLE:
         case MM_ROOT_DRAINED:
@@ -308,9 +403,12 @@ static void source_confirmed(void *context, uint32_t token, mm_us_t now) {
 
 static void source_closed(void *context, bool clean, mm_us_t now) {
     mm_root_t *self = context;
-    (void)now;
+    mmi_root_commands_end_session(&self->commands, clean);
     forget_session(self);
     self->sessions_clean += clean ? 1 : 0;
+    if (self->control != NULL) {
+        mm_control_on_session(self->control, clean && self->uplink.session != self->trial_session, now);
+    }
     log_info(self, "session closed", "clean", clean, "messages", self->uplink.messages_sent);
 }
 
@@ -349,6 +447,10 @@ mm_err_t mm_root_init(mm_root_t *self, mm_mac_t mac, const char *site, const mm_
     return MM_OK;
 }
 
+void mm_root_set_control(mm_root_t *self, mm_control_t *control) {
+    self->control = control;
+}
+
 void mm_root_start(mm_root_t *self, bool router_up, mm_us_t now) {
     if (self->active) {
         return;
@@ -356,6 +458,7 @@ void mm_root_start(mm_root_t *self, bool router_up, mm_us_t now) {
     self->active = true;
     self->router_up = router_up;
     forget_session(self);
+    mmi_root_commands_forget(&self->commands);
     memset(self->drained_session, 0, sizeof self->drained_session);
     mm_cursor_table_init(&self->cursors, self->timing->hold_us, self->timing->hold_max_us, self->timing->forget_us,
                          self->counters);
@@ -373,6 +476,7 @@ void mm_root_stop(mm_root_t *self, mm_us_t now) {
     self->active = false;
     mm_uplink_stop(&self->uplink, now);
     forget_session(self);
+    mmi_root_commands_forget(&self->commands);
     const uint64_t values[MM_EVENT_VALUES] = {self->router_up};
     (void)mm_metering_event(self->metering, MM_EVENT_ROOT_LOST, values, now);
     log_info(self, "root role lost", "router_up", self->router_up, NULL, 0);
@@ -458,30 +562,70 @@ static void take_ack(mm_root_t *self, const mm_mqtt_event_t *event, mm_us_t now)
     }
 }
 
+static void take_commands(mm_root_t *self, const mm_mqtt_event_t *event, mm_us_t now) {
+    if (event->bytes != NULL && mm_legacy_message_is_one(event->bytes, event->bytes_count)) {
+        if (mmi_root_commands_take_legacy(&self->commands, event, self->control, self->counters)) {
+            log_info(self, "commands in the original's form", "bytes", (int64_t)event->bytes_count, NULL, 0);
+        }
+        return; // the next live round brings them to everybody, the root too
+    }
+    if (!mmi_root_commands_take(&self->commands, event, self->counters)) {
+        return;
+    }
+    log_info(self, "commands", "bytes", (int64_t)event->bytes_count, "revision", (int64_t)self->commands.revision);
+    // Elsewhere the drain comes to them by itself; a session that is closing leaves them to the next live round.
+    if (self->phase == MM_ROOT_DRAINED && mm_uplink_resume(&self->uplink, now)) {
+        self->phase = MM_ROOT_DRAIN_PAUSE;
+    }
+}
+
+static bool is_command_suback(const mm_root_t *self, const mm_mqtt_event_t *event) {
+    return event->kind == MM_MQTT_SUBSCRIBED && event->packet_id != 0 && event->reason <= QOS_MAX &&
+           event->packet_id == self->uplink.command_packet_id && mm_uplink_is_current(&self->uplink, event->session);
+}
+
 void mm_root_on_mqtt(mm_root_t *self, const mm_mqtt_event_t *event, mm_us_t now) {
     if (event->kind != MM_MQTT_DATA) {
+        if (is_command_suback(self, event)) {
+            mmi_root_commands_subscribed(&self->commands);
+        }
         mm_uplink_on_mqtt(&self->uplink, event, now);
         return;
     }
-    if (!self->active || !mm_uplink_is_current(&self->uplink, event->session) || event->bytes_count == 0) {
-        return; // of an earlier session, or the blank that clears a retained message
+    if (!self->active || !mm_uplink_is_current(&self->uplink, event->session)) {
+        return; // of an earlier session
     }
-    if (strcmp(event->topic, self->topics.ack_topic) == 0) {
+    if (strcmp(event->topic, self->topics.command_topic) == 0) {
+        take_commands(self, event, now);
+    } else if (event->bytes_count == 0) {
+        return; // the blank that clears a retained message
+    } else if (strcmp(event->topic, self->topics.ack_topic) == 0) {
         take_ack(self, event, now);
     } else {
-        mm_counters_add(self->counters, MM_COUNTER_FRAME_UNKNOWN, 1); // no commands in this version
+        mm_counters_add(self->counters, MM_COUNTER_FRAME_UNKNOWN, 1);
     }
+}
+
+// HQ's plan if it ordered one that this timing can keep, else the configured one.
+static mm_slot_plan_t slot_plan(const mm_root_t *self) {
+    mm_timing_t timing = *self->timing;
+    if (self->control != NULL && self->control->slots.slot_count != 0) {
+        timing.slots.slot_count = self->control->slots.slot_count;
+        timing.slots.slot = self->control->slots.slot;
+    }
+    return mm_timing_check(&timing) == MM_OK ? timing.slots : self->timing->slots;
 }
 
 // Session in the next slot that leaves time for a round before it.
 static void plan_session(mm_root_t *self, mm_us_t now) {
     mm_time_t time = mm_metering_time(self->metering, now);
+    mm_slot_plan_t slots = slot_plan(self);
     // wait: the next slot of this site | until cycle_us and round_us at most, without wall time cycle_us from now |
     // then the session begins
-    mm_us_t session_at = now + mm_slot_cycle_us(&self->timing->slots);
+    mm_us_t session_at = now + mm_slot_cycle_us(&slots);
     if (time.trust != MM_TRUST_UNSET) {
         mm_utc_t earliest = {time.utc.us + self->timing->round_us};
-        session_at = now + (mm_slot_next(&self->timing->slots, earliest).us - time.utc.us);
+        session_at = now + (mm_slot_next(&slots, earliest).us - time.utc.us);
     }
     bool planned = mm_uplink_plan_session(&self->uplink, session_at);
     MM_ASSERT(planned); // it wants a plan
@@ -489,32 +633,83 @@ static void plan_session(mm_root_t *self, mm_us_t now) {
     self->round_at = session_at - self->timing->round_us;
 }
 
+// A session that was planned, and whose round has not begun.
+static bool is_planned(const mm_root_t *self) {
+    return self->phase == MM_ROOT_IDLE && self->session_at != MM_US_NEVER &&
+           self->uplink.state == MM_UPLINK_WAITING_FOR_SLOT;
+}
+
+static void follow_control(mm_root_t *self, mm_us_t now) {
+    if (self->control->plan_changed) {
+        self->control->plan_changed = false;
+        if (is_planned(self)) {
+            plan_session(self, now);
+        }
+    }
+    // Between sessions only: one that is being prepared or under way collected before the wish, and ends soon.
+    if (!self->control->send_now || !is_planned(self) || now < self->urgent_at) {
+        return;
+    }
+    self->control->send_now = false;
+    // wait: the live round before a session outside of the slot | until round_us | then the session begins without
+    // those who did not answer
+    mm_us_t session_at = now + self->timing->round_us;
+    if (session_at >= self->session_at) {
+        return; // the slot is as near, and costs nothing
+    }
+    bool planned = mm_uplink_plan_session(&self->uplink, session_at);
+    MM_ASSERT(planned); // its slot is not here yet
+    self->session_at = session_at;
+    self->round_at = now;
+    self->urgent = true;
+    self->urgent_at = now + self->timing->urgent_us;
+}
+
 static mm_us_t earlier(mm_us_t left, mm_us_t right) {
     return left < right ? left : right;
 }
 
-mm_us_t mm_root_poll(mm_root_t *self, mm_us_t now) {
-    if (!self->active) {
-        return mm_uplink_poll(&self->uplink, now);
-    }
-    mm_cursor_poll(&self->cursors, now);
-    if (self->phase == MM_ROOT_COLLECTING || self->phase == MM_ROOT_DRAIN_ROUND) {
+static void poll_round(mm_root_t *self, mm_us_t now) {
+    if (self->phase == MM_ROOT_COLLECTING || self->phase == MM_ROOT_DRAIN_ROUND ||
+        self->phase == MM_ROOT_COMMAND_ROUND) {
         send_due_asks(self, now);
     }
     if (self->phase == MM_ROOT_COLLECTING && mm_round_poll(&self->round, now)) {
         self->phase = MM_ROOT_READY;
         log_info(self, "round over", "answered", self->round.answered_count, "asked", self->round.node_count);
+        if (self->urgent) {
+            (void)mm_uplink_plan_session(&self->uplink, now); // refused if it has come due just now
+        }
     }
     if (self->phase == MM_ROOT_IDLE && now >= self->round_at) {
         self->round_at = MM_US_NEVER;
         begin_live_round(self, now);
     }
+}
+
+mm_us_t mm_root_poll(mm_root_t *self, mm_us_t now) {
+    if (!self->active) {
+        if (self->control != NULL) {
+            self->control->send_now = false;
+            self->control->plan_changed = false;
+        }
+        return mm_uplink_poll(&self->uplink, now);
+    }
+    mm_cursor_poll(&self->cursors, now);
     if (mm_uplink_wants_plan(&self->uplink)) {
         plan_session(self, now);
     }
+    if (self->control != NULL) {
+        follow_control(self, now);
+    }
+    poll_round(self, now);
     mm_us_t deadline = mm_uplink_poll(&self->uplink, now);
-    if (mm_uplink_wants_plan(&self->uplink)) {
-        deadline = now; // it has just become free: plan in the next call
+    bool round_is_over = self->phase == MM_ROOT_COLLECTING && !self->round.open;
+    if (mm_uplink_wants_plan(&self->uplink) || (self->urgent && round_is_over)) {
+        deadline = now; // it has just become free, or the round needed nobody else: go on in the next call
+    }
+    if (self->control != NULL && self->control->send_now && now < self->urgent_at) {
+        deadline = earlier(deadline, self->urgent_at);
     }
     deadline = earlier(deadline, self->round_at);
     return earlier(deadline, mm_round_next_deadline(&self->round));

@@ -17,6 +17,7 @@ mm_timing_t mm_timing_default(mm_mac_t mac) {
         .hold_us = MM_US_PER_S * 1000,
         .hold_max_us = MM_US_PER_S * 4 * 3600,
         .forget_us = 86400 * MM_US_PER_S,
+        .urgent_us = 60 * MM_US_PER_S,
         .uplink = {.connect_us = 10 * MM_US_PER_S,
                    .subscribe_us = 5 * MM_US_PER_S,
                    .publish_us = 10 * MM_US_PER_S,
@@ -30,23 +31,12 @@ mm_timing_t mm_timing_default(mm_mac_t mac) {
 
 mm_err_t mm_timing_check(const mm_timing_t *timing) {
     const mm_us_t durations[] = {
-        timing->slots.slot_us,
-        timing->round_us,
-        timing->round_retry_us,
-        timing->drain_us,
-        timing->drain_retry_us,
-        timing->hello_retry_us,
-        timing->hold_us,
-        timing->hold_max_us,
-        timing->forget_us,
-        timing->uplink.connect_us,
-        timing->uplink.subscribe_us,
-        timing->uplink.publish_us,
-        timing->uplink.dwell_us,
-        timing->uplink.close_us,
-        timing->uplink.session_us,
-        timing->uplink.back_off_us,
-        timing->uplink.back_off_max_us,
+        timing->slots.slot_us,     timing->round_us,           timing->round_retry_us,
+        timing->drain_us,          timing->drain_retry_us,     timing->hello_retry_us,
+        timing->hold_us,           timing->hold_max_us,        timing->forget_us,
+        timing->urgent_us,         timing->uplink.connect_us,  timing->uplink.subscribe_us,
+        timing->uplink.publish_us, timing->uplink.dwell_us,    timing->uplink.close_us,
+        timing->uplink.session_us, timing->uplink.back_off_us, timing->uplink.back_off_max_us,
     };
     for (size_t i = 0; i < sizeof durations / sizeof durations[0]; i++) {
         if (durations[i] <= 0) {
@@ -75,6 +65,7 @@ mm_timing_t mm_timing_for_speed(mm_mac_t mac, uint32_t speed, mm_us_t cycle_real
     timing.hold_us = 2 * cycle_us;
     timing.hold_max_us = 16 * cycle_us;
     timing.forget_us = 600 * MM_US_PER_S * factor;
+    timing.urgent_us = cycle_us;
     timing.uplink.connect_us *= factor;
     timing.uplink.subscribe_us *= factor;
     timing.uplink.publish_us *= factor;

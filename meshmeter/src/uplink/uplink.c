@@ -27,7 +27,7 @@ static const uint16_t legal_next[MM_UPLINK_STATE_COUNT] = {
     [MM_UPLINK_CONNECTING] = TO(SUBSCRIBING) | TO(CLOSING) | TO(ROUTER_DOWN) | TO(STOPPED),
     [MM_UPLINK_SUBSCRIBING] = TO(DRAINING) | TO(CLOSING) | TO(ROUTER_DOWN) | TO(STOPPED),
     [MM_UPLINK_DRAINING] = TO(DWELLING) | TO(CLOSING) | TO(ROUTER_DOWN) | TO(STOPPED),
-    [MM_UPLINK_DWELLING] = TO(CLOSING) | TO(ROUTER_DOWN) | TO(STOPPED),
+    [MM_UPLINK_DWELLING] = TO(DRAINING) | TO(CLOSING) | TO(ROUTER_DOWN) | TO(STOPPED),
     [MM_UPLINK_CLOSING] = TO(WAITING_FOR_SLOT) | TO(BACKING_OFF) | TO(ROUTER_DOWN) | TO(STOPPED),
     [MM_UPLINK_BACKING_OFF] = TO(WAITING_FOR_SLOT) | TO(ROUTER_DOWN) | TO(STOPPED),
 };
@@ -512,6 +512,20 @@ bool mm_uplink_plan_session(mm_uplink_t *self, mm_us_t at) {
     }
     self->slot_at = at;
     self->deadline = at;
+    return true;
+}
+
+bool mm_uplink_resume(mm_uplink_t *self, mm_us_t now) {
+    bool may_send = self->state == MM_UPLINK_DRAINING || self->state == MM_UPLINK_DWELLING;
+    if (!may_send || self->messages_sent == MM_SESSION_MESSAGES_MAX || now >= self->session_deadline) {
+        return false;
+    }
+    // Also without a message in the end: who brought the news may have more to say.
+    self->quiet_since = now;
+    self->source_empty = false;
+    if (self->state == MM_UPLINK_DWELLING) {
+        enter(self, MM_UPLINK_DRAINING, self->session_deadline);
+    }
     return true;
 }
 

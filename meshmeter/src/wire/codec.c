@@ -130,6 +130,32 @@ uint32_t mmi_get_month(mm_reader_t *reader, bool is_sum, uint32_t hours_pulses[M
     return month_pulses;
 }
 
+bool mmi_is_printable(char character) {
+    return character >= 0x20 && character <= 0x7E;
+}
+
+size_t mmi_id_chars(const char id[MM_METER_ID_CHARS_MAX + 1]) {
+    size_t chars = 0;
+    while (chars < MM_METER_ID_CHARS_MAX && id[chars] != '\0') {
+        MM_ASSERT(mmi_is_printable(id[chars]));
+        chars++;
+    }
+    MM_ASSERT(id[chars] == '\0');
+    return chars;
+}
+
+void mmi_get_id(mm_reader_t *reader, size_t chars, char id[MM_METER_ID_CHARS_MAX + 1]) {
+    MM_ASSERT(chars <= MM_METER_ID_CHARS_MAX);
+    mm_get_bytes(reader, id, chars);
+    for (size_t index = 0; index < chars; index++) {
+        reader->failed = reader->failed || !mmi_is_printable(id[index]);
+    }
+}
+
+uint64_t mmi_bounded(uint64_t value) {
+    return value < MMI_VALUE_MAX ? value : MMI_VALUE_MAX;
+}
+
 bool mmi_next_section(mm_reader_t *reader, uint8_t *type, mm_reader_t *content) {
     if (reader->failed || mm_reader_left_bytes(reader) == 0) {
         return false;

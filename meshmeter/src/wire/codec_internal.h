@@ -22,6 +22,9 @@ typedef enum {
     MMI_SECTION_NONE = 0,
     MMI_SECTION_SNAPSHOT = 1,
     MMI_SECTION_RUN = 2,
+    MMI_SECTION_COMMANDS = 3,
+    MMI_SECTION_CONTROL = 4,
+    MMI_SECTION_ITEMS = 5,
 } mmi_section_t;
 
 /// Wall time (1.4). put asserts utc >= 0 and a trust that exists; get returns zero with the reader failed otherwise.
@@ -42,6 +45,13 @@ void mmi_put_month(mm_writer_t *writer, uint32_t month_pulses, const uint32_t ho
 /// is_sum: as the flag of the message says. Fails where the flag says otherwise than the numbers.
 uint32_t mmi_get_month(mm_reader_t *reader, bool is_sum, uint32_t hours_pulses[MM_HOURS_OF_DAY]);
 
+/// Characters of a meter id. put asserts an id that a node can have; get refuses others.
+bool mmi_is_printable(char character);
+size_t mmi_id_chars(const char id[MM_METER_ID_CHARS_MAX + 1]);
+void mmi_get_id(mm_reader_t *reader, size_t chars, char id[MM_METER_ID_CHARS_MAX + 1]);
+/// What the wire carries of a quantity with more bits (1.8).
+uint64_t mmi_bounded(uint64_t value);
+
 /// Next section of a body (2.4): false at the end or, with the reader failed, on bytes that are none.
 bool mmi_next_section(mm_reader_t *reader, uint8_t *type, mm_reader_t *content);
 /// Read past sections that this version does not use; fails on bytes that are none.
@@ -61,7 +71,14 @@ void mmi_envelope_put(mm_writer_t *writer, uint8_t magic, uint8_t type);
 mm_writer_t mmi_frame_begin(void *bytes, size_t capacity_bytes, uint8_t type, mm_mac_t source);
 size_t mmi_frame_seal(const mm_writer_t *writer);
 
-/// Content of a snapshot section (4). put asserts ids and pulse constants that a node can have. get: false on
+/// Fixed part of an ASK (3.5). get fails the reader on impossible values.
+void mmi_put_ask(mm_writer_t *writer, const mm_ask_t *ask);
+void mmi_get_ask(mm_reader_t *reader, mm_ask_t *ask);
+/// Sections of an ASK: those of commands are checked, others skipped; fails the reader on bytes that are none.
+void mmi_check_ask_sections(mm_reader_t *reader);
+
+/// Content of a snapshot section (4). put asserts ids and pulse constants that a node can have, and leaves out counters
+/// that do not fit. get: false on
 /// bounds, left-over bytes or impossible values; *snapshot is then partly filled.
 void mmi_put_snapshot(mm_writer_t *writer, const mm_snapshot_t *snapshot);
 bool mmi_get_snapshot(mm_reader_t *reader, mm_snapshot_t *snapshot);
@@ -70,5 +87,6 @@ bool mmi_get_snapshot(mm_reader_t *reader, mm_snapshot_t *snapshot);
 #define MMI_MAGIC_FRAME 0x4E
 #define MMI_MAGIC_BATCH 0x42
 #define MMI_MAGIC_ACK 0x41
+#define MMI_MAGIC_COMMANDS 0x43
 
 #endif

@@ -84,18 +84,22 @@ static mm_position_t get_position(mm_reader_t *reader) {
     return position;
 }
 
-size_t mm_frame_write_ask(void *bytes, size_t capacity_bytes, mm_mac_t source, const mm_ask_t *ask) {
+void mmi_put_ask(mm_writer_t *writer, const mm_ask_t *ask) {
     MM_ASSERT(ask->report_bytes_max <= MM_MESH_FRAME_BYTES_MAX);
-    mm_writer_t writer = mmi_frame_begin(bytes, capacity_bytes, MM_FRAME_ASK, source);
-    mm_put_u32(&writer, ask->round_id);
-    mmi_put_time(&writer, ask->time);
-    mm_put_u8(&writer,
+    mm_put_u32(writer, ask->round_id);
+    mmi_put_time(writer, ask->time);
+    mm_put_u8(writer,
               (uint8_t)((ask->with_snapshot ? ASK_WITH_SNAPSHOT : 0u) | (ask->has_watermark ? ASK_HAS_WATERMARK : 0u)));
     if (ask->has_watermark) {
-        put_position(&writer, ask->watermark);
+        put_position(writer, ask->watermark);
     }
-    put_position(&writer, ask->after);
-    mm_put_u16(&writer, ask->report_bytes_max);
+    put_position(writer, ask->after);
+    mm_put_u16(writer, ask->report_bytes_max);
+}
+
+size_t mm_frame_write_ask(void *bytes, size_t capacity_bytes, mm_mac_t source, const mm_ask_t *ask) {
+    mm_writer_t writer = mmi_frame_begin(bytes, capacity_bytes, MM_FRAME_ASK, source);
+    mmi_put_ask(&writer, ask);
     return mmi_frame_seal(&writer);
 }
 
@@ -119,22 +123,27 @@ mm_err_t mm_frame_read_welcome(const mm_frame_t *frame, mm_welcome_t *welcome) {
     return finish_body(&reader);
 }
 
-mm_err_t mm_frame_read_ask(const mm_frame_t *frame, mm_ask_t *ask) {
-    MM_ASSERT(frame->type == MM_FRAME_ASK);
-    mm_reader_t reader = mm_reader(frame->body, frame->body_bytes);
-    ask->round_id = mm_get_u32(&reader);
-    ask->time = mmi_get_time(&reader);
-    uint8_t flags = mm_get_u8(&reader);
+void mmi_get_ask(mm_reader_t *reader, mm_ask_t *ask) {
+    ask->round_id = mm_get_u32(reader);
+    ask->time = mmi_get_time(reader);
+    uint8_t flags = mm_get_u8(reader);
     if ((flags & ~ASK_FLAGS_KNOWN) != 0) {
-        return MM_ERR_CORRUPT;
+        reader->failed = true;
     }
     ask->with_snapshot = (flags & ASK_WITH_SNAPSHOT) != 0;
     ask->has_watermark = (flags & ASK_HAS_WATERMARK) != 0;
-    ask->watermark = ask->has_watermark ? get_position(&reader) : (mm_position_t){0};
-    ask->after = get_position(&reader);
-    ask->report_bytes_max = mm_get_u16(&reader);
+    ask->watermark = ask->has_watermark ? get_position(reader) : (mm_position_t){0};
+    ask->after = get_position(reader);
+    ask->report_bytes_max = mm_get_u16(reader);
     if (ask->report_bytes_max > MM_MESH_FRAME_BYTES_MAX) {
-        return MM_ERR_CORRUPT;
+        reader->failed = true;
     }
-    return finish_body(&reader);
+}
+
+mm_err_t mm_frame_read_ask(const mm_frame_t *frame, mm_ask_t *ask) {
+    MM_ASSERT(frame->type == MM_FRAME_ASK);
+    mm_reader_t reader = mm_reader(frame->body, frame->body_bytes);
+    mmi_get_ask(&reader, ask);
+    mmi_check_ask_sections(&reader);
+    return mmi_is_complete(&reader) ? MM_OK : MM_ERR_CORRUPT;
 }

@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "codec_internal.h"
+#include "meshmeter/command.h"
+#include "meshmeter/text.h"
 
 // Flags of an interval record (6.2); bits 0 and 1 are the trust.
 #define INTERVAL_TRUST_MASK 0x03
@@ -108,7 +110,7 @@ static void put_month_closing(mm_writer_t *writer, const mm_month_closing_record
     mm_put_u8(writer, is_sum ? 0 : CLOSING_HAS_MONTH);
     mm_put_u16(writer, closing->year_month);
     mm_put_u16(writer, (uint16_t)closing->pulse_constant);
-    mm_put_varint(writer, closing->life_pulses < MMI_VALUE_MAX ? closing->life_pulses : MMI_VALUE_MAX);
+    mm_put_varint(writer, mmi_bounded(closing->life_pulses));
     mmi_put_label(writer, closing->closed);
     mmi_put_month(writer, closing->month_pulses, closing->hours_pulses);
 }
@@ -171,8 +173,169 @@ static void get_gap(mm_reader_t *reader, mm_gap_record_t *gap) {
     get_seq_range(reader, &gap->first_seq, &gap->last_seq);
 }
 
+// The detail is the rest of the payload; so it needs no length of its own (6.7).
+static void put_result(mm_writer_t *writer, const mm_result_record_t *result) {
+    MM_ASSERT(result->era >= 1);
+    MM_ASSERT(result->command_id <= MMI_VALUE_MAX);
+    MM_ASSERT(result->kind != 0);
+    MM_ASSERT(result->channel < MM_CHANNELS || result->channel == MM_COMMAND_WHOLE_NODE);
+    MM_ASSERT(result->detail_bytes <= MM_RESULT_DETAIL_BYTES_MAX);
+    mm_put_u32(writer, result->era);
+    mm_put_varint(writer, result->counter);
+    mm_put_varint(writer, result->command_id);
+    mm_put_u8(writer, result->kind);
+    mm_put_u8(writer, result->channel);
+    mm_put_u8(writer, result->status);
+    mmi_put_label(writer, result->at);
+    mm_put_bytes(writer, result->detail, result->detail_bytes);
+}
+
+static void get_result(mm_reader_t *reader, mm_result_record_t *result) {
+    result->era = mm_get_u32(reader);
+    result->counter = (uint32_t)mm_get_varint_max(reader, UINT32_MAX);
+    result->command_id = mm_get_varint_max(reader, MMI_VALUE_MAX);
+    result->kind = mm_get_u8(reader);
+    result->channel = mm_get_u8(reader);
+    result->status = mm_get_u8(reader);
+    result->at = mmi_get_label(reader);
+    size_t detail_bytes = mm_reader_left_bytes(reader);
+    if (result->era == 0 || result->kind == 0 ||
+        (result->channel >= MM_CHANNELS && result->channel != MM_COMMAND_WHOLE_NODE) ||
+        detail_bytes > MM_RESULT_DETAIL_BYTES_MAX) {
+        reader->failed = true;
+        return;
+    }
+    result->detail_bytes = (uint8_t)detail_bytes;
+    mm_get_bytes(reader, result->detail, detail_bytes);
+}
+
+static void put_credit(mm_writer_t *writer, const mm_credit_record_t *credit) {
+    MM_ASSERT(credit->channel < MM_CHANNELS);
+    MM_ASSERT(credit->movement != MM_MOVEMENT_NONE);
+    MM_ASSERT(credit->era >= 1);
+    MM_ASSERT(credit->command_id <= MMI_VALUE_MAX && credit->purchase_id <= MMI_VALUE_MAX);
+    mm_put_u8(writer, credit->channel);
+    mm_put_u8(writer, credit->movement);
+    mm_put_u32(writer, credit->era);
+    mm_put_varint(writer, credit->counter);
+    mm_put_varint(writer, credit->command_id);
+    mm_put_varint(writer, credit->purchase_id);
+    mm_put_varint(writer, credit->count);
+    mm_put_signed_varint(writer, credit->amount_wh);
+    mm_put_signed_varint(writer, credit->balance_wh);
+    mm_put_signed_varint(writer, credit->applied_wh);
+    mm_put_varint(writer, mmi_bounded(credit->life_pulses));
+    mmi_put_label(writer, credit->at);
+}
+
+static void get_credit(mm_reader_t *reader, mm_credit_record_t *credit) {
+    credit->channel = mm_get_u8(reader);
+    credit->movement = mm_get_u8(reader);
+    credit->era = mm_get_u32(reader);
+    if (credit->channel >= MM_CHANNELS || credit->movement == MM_MOVEMENT_NONE || credit->era == 0) {
+        reader->failed = true;
+        return;
+    }
+    credit->counter = (uint32_t)mm_get_varint_max(reader, UINT32_MAX);
+    credit->command_id = mm_get_varint_max(reader, MMI_VALUE_MAX);
+    credit->purchase_id = mm_get_varint_max(reader, MMI_VALUE_MAX);
+    credit->count = (uint32_t)mm_get_varint_max(reader, UINT32_MAX);
+    credit->amount_wh = mm_get_signed_varint(reader);
+    credit->balance_wh = mm_get_signed_varint(reader);
+    credit->applied_wh = mm_get_signed_varint(reader);
+    credit->life_pulses = mm_get_varint_max(reader, MMI_VALUE_MAX);
+    credit->at = mmi_get_label(reader);
+}
+
+// Flags of an installation (6.9).
+#define INSTALLATION_REPEATED 0x01
+
+static void put_installed_meters(mm_writer_t *writer, const mm_installation_record_t *installation) {
+    uint8_t present = 0;
+    uint8_t prepaid = 0;
+    for (uint8_t channel = 0; channel < MM_CHANNELS; channel++) {
+        bool is_present = installation->channels[channel].id[0] != '\0';
+        MM_ASSERT(is_present || !installation->channels[channel].prepaid);
+        present = (uint8_t)(present | (is_present ? 1u << channel : 0u));
+        prepaid = (uint8_t)(prepaid | (installation->channels[channel].prepaid ? 1u << channel : 0u));
+    }
+    mm_put_u8(writer, present);
+    mm_put_u8(writer, prepaid);
+    for (uint8_t channel = 0; channel < MM_CHANNELS; channel++) {
+        if ((present >> channel & 1) == 0) {
+            continue;
+        }
+        uint32_t pulse_constant = installation->channels[channel].pulse_constant;
+        MM_ASSERT(pulse_constant >= 1 && pulse_constant <= UINT16_MAX);
+        MM_ASSERT(installation->channels[channel].start_wh <= MM_INSTALLATION_START_WH_MAX);
+        size_t id_chars = mmi_id_chars(installation->channels[channel].id);
+        mm_put_u8(writer, (uint8_t)id_chars);
+        mm_put_bytes(writer, installation->channels[channel].id, id_chars);
+        mm_put_u16(writer, (uint16_t)pulse_constant);
+        mm_put_varint(writer, installation->channels[channel].start_wh);
+    }
+}
+
+static void put_installation(mm_writer_t *writer, const mm_installation_record_t *installation) {
+    MM_ASSERT(installation->revision >= 1);
+    MM_ASSERT(mm_text_is_plain_string(installation->installer, sizeof installation->installer));
+    size_t installer_bytes = strlen(installation->installer);
+    mm_put_varint(writer, installation->revision);
+    mm_put_u8(writer, installation->repeated ? INSTALLATION_REPEATED : 0);
+    mm_put_varint(writer, installation->node_no);
+    mm_put_varint(writer, installation->province);
+    mm_put_varint(writer, installation->canton);
+    mm_put_varint(writer, installation->parish);
+    mm_put_varint(writer, installation->postal_code);
+    mm_put_u8(writer, (uint8_t)installer_bytes);
+    mm_put_bytes(writer, installation->installer, installer_bytes);
+    mmi_put_label(writer, installation->at);
+    put_installed_meters(writer, installation);
+}
+
+static void get_installed_meters(mm_reader_t *reader, mm_installation_record_t *installation) {
+    uint8_t present = mm_get_u8(reader);
+    uint8_t prepaid = mm_get_u8(reader);
+    reader->failed = reader->failed || (prepaid & ~present) != 0;
+    for (uint8_t channel = 0; channel < MM_CHANNELS && !reader->failed; channel++) {
+        if ((present >> channel & 1) == 0) {
+            continue;
+        }
+        uint8_t id_chars = mm_get_u8(reader);
+        if (id_chars == 0 || id_chars > MM_METER_ID_CHARS_MAX) {
+            reader->failed = true;
+            return;
+        }
+        mmi_get_id(reader, id_chars, installation->channels[channel].id);
+        installation->channels[channel].pulse_constant = mm_get_u16(reader);
+        installation->channels[channel].start_wh = mm_get_varint_max(reader, MM_INSTALLATION_START_WH_MAX);
+        installation->channels[channel].prepaid = (prepaid >> channel & 1) != 0;
+        reader->failed = reader->failed || installation->channels[channel].pulse_constant == 0;
+    }
+}
+
+static void get_installation(mm_reader_t *reader, mm_installation_record_t *installation) {
+    installation->revision = get_ordinal(reader);
+    uint8_t flags = mm_get_u8(reader);
+    installation->repeated = flags == INSTALLATION_REPEATED;
+    installation->node_no = (uint32_t)mm_get_varint_max(reader, UINT32_MAX);
+    installation->province = (uint16_t)mm_get_varint_max(reader, UINT16_MAX);
+    installation->canton = (uint16_t)mm_get_varint_max(reader, UINT16_MAX);
+    installation->parish = (uint16_t)mm_get_varint_max(reader, UINT16_MAX);
+    installation->postal_code = (uint32_t)mm_get_varint_max(reader, UINT32_MAX);
+    uint8_t installer_bytes = mm_get_u8(reader);
+    if (flags > INSTALLATION_REPEATED || installer_bytes > MM_INSTALLATION_TEXT_CHARS_MAX) {
+        reader->failed = true;
+        return;
+    }
+    mm_get_bytes(reader, installation->installer, installer_bytes);
+    reader->failed = reader->failed || !mm_text_is_plain(installation->installer, installer_bytes);
+    installation->at = mmi_get_label(reader);
+    get_installed_meters(reader, installation);
+}
+
 void mm_record_encode(const mm_record_t *record, mm_writer_t *writer) {
-    MM_ASSERT(record->type >= MM_RECORD_INTERVAL && record->type <= MM_RECORD_GAP);
+    MM_ASSERT(record->type >= MM_RECORD_INTERVAL && record->type <= MM_RECORD_INSTALLATION);
     switch (record->type) {
     case MM_RECORD_INTERVAL:
         put_interval(writer, &record->interval);
@@ -183,8 +346,17 @@ void mm_record_encode(const mm_record_t *record, mm_writer_t *writer) {
     case MM_RECORD_EVENT:
         put_event(writer, &record->event);
         break;
-    default:
+    case MM_RECORD_GAP:
         put_gap(writer, &record->gap);
+        break;
+    case MM_RECORD_RESULT:
+        put_result(writer, &record->result);
+        break;
+    case MM_RECORD_CREDIT:
+        put_credit(writer, &record->credit);
+        break;
+    default:
+        put_installation(writer, &record->installation);
         break;
     }
 }
@@ -211,6 +383,15 @@ mm_err_t mm_record_decode(uint8_t type, const void *payload, size_t payload_byte
     case MM_RECORD_GAP:
         get_gap(&reader, &record->gap);
         break;
+    case MM_RECORD_RESULT:
+        get_result(&reader, &record->result);
+        break;
+    case MM_RECORD_CREDIT:
+        get_credit(&reader, &record->credit);
+        break;
+    case MM_RECORD_INSTALLATION:
+        get_installation(&reader, &record->installation);
+        break;
     default:
         return MM_ERR_NOT_FOUND;
     }
@@ -218,15 +399,32 @@ mm_err_t mm_record_decode(uint8_t type, const void *payload, size_t payload_byte
 }
 
 const char *mm_record_type_name(uint8_t type) {
-    static const char *const names[] = {"none", "interval", "month_closing", "event", "gap"};
+    static const char *const names[] = {"none", "interval", "month_closing", "event",
+                                        "gap",  "result",   "credit",        "installation"};
     return type < sizeof names / sizeof names[0] ? names[type] : "unknown";
 }
 
 const char *mm_event_name(uint16_t code) {
     static const char *const names[] = {
-        "none",      "boot",          "time_synced",       "time_stepped",      "root_taken",
-        "root_lost", "configuration", "journal_restarted", "counter_restarted", "registers_recovered",
+        "none",
+        "boot",
+        "time_synced",
+        "time_stepped",
+        "root_taken",
+        "root_lost",
+        "configuration",
+        "journal_restarted",
+        "counter_restarted",
+        "registers_recovered",
         "hold",
+        "supply_cut",
+        "supply_restored",
+        "relay_reasons",
+        "credit_low",
+        "emergency_taken",
+        "tamper",
+        "token_lock_out",
+        "credit_era",
     };
     return code < sizeof names / sizeof names[0] ? names[code] : "unknown";
 }
@@ -234,6 +432,13 @@ const char *mm_event_name(uint16_t code) {
 const char *mm_gap_reason_name(uint8_t reason) {
     static const char *const names[] = {"none", "thinned", "full", "damaged"};
     return reason < sizeof names / sizeof names[0] ? names[reason] : "unknown";
+}
+
+const char *mm_movement_name(uint8_t movement) {
+    static const char *const names[] = {
+        "none", "network", "token_add", "token_set", "adjust", "void", "prepaid", "postpaid", "token_sync",
+    };
+    return movement < sizeof names / sizeof names[0] ? names[movement] : "unknown";
 }
 
 const char *mm_trust_name(mm_trust_t trust) {

@@ -2,6 +2,7 @@
 #include "meshmeter/frame.h"
 
 #include "codec_internal.h"
+#include "meshmeter/command.h"
 
 // Where things stand in a section of records (5.1), from the section's first byte.
 #define RUN_COUNT_OFFSET MMI_SECTION_HEADER_BYTES
@@ -120,12 +121,22 @@ static bool open_run(mm_report_reader_t *self, mm_reader_t content) {
 }
 
 static bool get_snapshot(mm_report_reader_t *self, mm_reader_t content, mm_snapshot_t *snapshot) {
-    if (self->snapshot_seen || self->run_next.epoch != 0) {
+    if (self->snapshot_seen || self->control_seen || self->run_next.epoch != 0) {
         return false;
     }
     self->snapshot_seen = true;
     mm_snapshot_t unwanted; // is checked all the same
     return mmi_get_snapshot(&content, snapshot != NULL ? snapshot : &unwanted);
+}
+
+static bool get_control(mm_report_reader_t *self, mm_reader_t content) {
+    if (self->control_seen || self->run_next.epoch != 0) {
+        return false;
+    }
+    self->control_seen = true;
+    self->control = content;
+    mm_control_report_t unwanted; // is checked all the same
+    return mm_control_report_read(&content, &unwanted) == MM_OK;
 }
 
 mm_report_item_t mm_report_next(mm_report_reader_t *self, mm_snapshot_t *snapshot, mm_record_view_t *record) {
@@ -138,6 +149,11 @@ mm_report_item_t mm_report_next(mm_report_reader_t *self, mm_snapshot_t *snapsho
         if (type == MMI_SECTION_SNAPSHOT) {
             if (get_snapshot(self, content, snapshot)) {
                 return MM_REPORT_SNAPSHOT;
+            }
+            self->reader.failed = true;
+        } else if (type == MMI_SECTION_CONTROL) {
+            if (get_control(self, content)) {
+                return MM_REPORT_CONTROL;
             }
             self->reader.failed = true;
         } else if (type == MMI_SECTION_RUN && !open_run(self, content)) {

@@ -13,28 +13,9 @@
 _Static_assert(MM_COUNTER_COUNT <= UINT8_MAX, "counter ids and their number are one byte on the wire");
 _Static_assert(MM_METER_ID_CHARS_MAX <= METER_ID_CHARS_MASK, "the length of an id has four bits");
 
-static bool is_printable(char character) {
-    return character >= 0x20 && character <= 0x7E;
-}
-
-// Length of an id that a node can have.
-static size_t id_chars(const char id[MM_METER_ID_CHARS_MAX + 1]) {
-    size_t chars = 0;
-    while (chars < MM_METER_ID_CHARS_MAX && id[chars] != '\0') {
-        MM_ASSERT(is_printable(id[chars]));
-        chars++;
-    }
-    MM_ASSERT(id[chars] == '\0');
-    return chars;
-}
-
-static uint64_t bounded(uint64_t value) {
-    return value < MMI_VALUE_MAX ? value : MMI_VALUE_MAX;
-}
-
 // *constant is that of the configured meter before, 0 = none yet; most nodes have eight meters of one kind.
 static void put_meter(mm_writer_t *writer, const mm_meter_snapshot_t *meter, uint32_t *constant) {
-    size_t chars = id_chars(meter->id);
+    size_t chars = mmi_id_chars(meter->id);
     bool is_sum = mmi_month_is_sum(meter->month_pulses, meter->hours_pulses);
     bool same_constant = chars > 0 && meter->pulse_constant == *constant;
     mm_put_u8(writer, (uint8_t)(chars | (meter->start_wh != 0 ? METER_HAS_START : 0u) |
@@ -48,12 +29,12 @@ static void put_meter(mm_writer_t *writer, const mm_meter_snapshot_t *meter, uin
             mm_put_u16(writer, (uint16_t)meter->pulse_constant);
         }
     }
-    mm_put_varint(writer, bounded(meter->life_pulses));
+    mm_put_varint(writer, mmi_bounded(meter->life_pulses));
     if (meter->start_wh != 0) {
-        mm_put_varint(writer, bounded(meter->start_wh));
+        mm_put_varint(writer, mmi_bounded(meter->start_wh));
     }
     if (meter->pending_pulses != 0) {
-        mm_put_varint(writer, bounded(meter->pending_pulses));
+        mm_put_varint(writer, mmi_bounded(meter->pending_pulses));
     }
     mmi_put_month(writer, meter->month_pulses, meter->hours_pulses);
 }
@@ -68,13 +49,6 @@ static uint64_t get_optional(mm_reader_t *reader, bool is_present) {
         reader->failed = true;
     }
     return value;
-}
-
-static void get_id(mm_reader_t *reader, size_t chars, char id[MM_METER_ID_CHARS_MAX + 1]) {
-    mm_get_bytes(reader, id, chars);
-    for (size_t index = 0; index < chars; index++) {
-        reader->failed = reader->failed || !is_printable(id[index]);
-    }
 }
 
 // A meter without an id has no constant, neither a new one nor that of the meter before.
@@ -99,7 +73,7 @@ static void get_meter(mm_reader_t *reader, mm_meter_snapshot_t *meter, uint32_t 
         reader->failed = true;
         return;
     }
-    get_id(reader, chars, meter->id);
+    mmi_get_id(reader, chars, meter->id);
     meter->pulse_constant = get_constant(reader, chars > 0, (flags & METER_SAME_CONSTANT) != 0, constant);
     meter->life_pulses = mm_get_varint_max(reader, MMI_VALUE_MAX);
     meter->start_wh = get_optional(reader, (flags & METER_HAS_START) != 0);
@@ -107,13 +81,23 @@ static void get_meter(mm_reader_t *reader, mm_meter_snapshot_t *meter, uint32_t 
     meter->month_pulses = mmi_get_month(reader, (flags & METER_HAS_MONTH) == 0, meter->hours_pulses);
 }
 
+// What does not fit is left out, from the highest id on: no number of counters may keep the registers from HQ (4.4).
 static void put_counters(mm_writer_t *writer, const mm_counters_t *counters) {
+    size_t left_bytes = writer->failed ? 0 : writer->capacity_bytes - writer->used_bytes;
+    size_t used_bytes = 1;
+    size_t id_end = 0;
     uint8_t count = 0;
-    for (size_t id = 0; id < MM_COUNTER_COUNT; id++) {
-        count = (uint8_t)(count + (counters->values[id] != 0 ? 1 : 0));
+    for (; id_end < MM_COUNTER_COUNT; id_end++) {
+        if (counters->values[id_end] != 0) {
+            used_bytes += 1 + mm_varint_bytes(counters->values[id_end]);
+            if (used_bytes > left_bytes) {
+                break;
+            }
+            count++;
+        }
     }
     mm_put_u8(writer, count);
-    for (size_t id = 0; id < MM_COUNTER_COUNT; id++) {
+    for (size_t id = 0; id < id_end; id++) {
         if (counters->values[id] != 0) {
             mm_put_u8(writer, (uint8_t)id);
             mm_put_varint(writer, counters->values[id]);
@@ -144,7 +128,7 @@ static uint32_t get_varint_u32(mm_reader_t *reader) {
 
 void mmi_put_snapshot(mm_writer_t *writer, const mm_snapshot_t *snapshot) {
     mm_put_varint(writer, snapshot->boot_no);
-    mm_put_varint(writer, bounded(snapshot->uptime_ms));
+    mm_put_varint(writer, mmi_bounded(snapshot->uptime_ms));
     mmi_put_time(writer, snapshot->time);
     mm_put_u8(writer, snapshot->layer);
     mm_put_u16(writer, snapshot->year_month);

@@ -1,0 +1,315 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "node_setup.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "app.h"
+#include "linux/linux_clock.h"
+#include "linux/linux_crypto.h"
+#include "linux/linux_entropy.h"
+#include "linux/linux_log.h"
+#include "linux/linux_mqtt.h"
+#include "meshmeter/form.h"
+
+// Two would do; more are worn less.
+#define SECTOR_COUNT 4
+#define PARKED_SITE "parked"
+#define NO_BROKER "mqtt://127.0.0.1:1883"
+
+// --- start ---------------------------------------------------------------------------------------------------------
+
+// A mesh of its own, of which nobody else has the key, and no way out.
+static void use_no_network(node_config_t *config) {
+    snprintf(config->site, sizeof config->site, PARKED_SITE);
+    snprintf(config->mesh_id, sizeof config->mesh_id, PARKED_SITE);
+    config->mesh_peers[0] = '\0';
+    config->mesh_group[0] = '\0';
+    config->router_up = false;
+    if (config->broker[0] == '\0') {
+        snprintf(config->broker, sizeof config->broker, NO_BROKER); // never asked: there is no way out
+    }
+    mm_linux_entropy(config->mesh_key, sizeof config->mesh_key);
+    config->has_mesh_key = true;
+}
+
+static void use_network(node_config_t *config, const mm_network_t *network) {
+    snprintf(config->site, sizeof config->site, "%s", network->site);
+    if (config->mesh_id[0] == '\0') {
+        snprintf(config->mesh_id, sizeof config->mesh_id, "%s", network->site);
+    }
+    // A network may have come through the mesh, from a node that takes other addresses: this one must start all the
+    // same.
+    bool good = mm_linux_mqtt_url_is_good(network->broker_url);
+    if (!good) {
+        mm_linux_log(MM_LOG_ERROR, "the broker of the network is no address that this system takes");
+    }
+    if (config->broker[0] == '\0') {
+        snprintf(config->broker, sizeof config->broker, "%s", good ? network->broker_url : NO_BROKER);
+    }
+    snprintf(config->broker_user, sizeof config->broker_user, "%s", network->broker_user);
+    snprintf(config->broker_password, sizeof config->broker_password, "%s", network->broker_password);
+    memcpy(config->mesh_key, network->mesh_key, sizeof config->mesh_key);
+    config->has_mesh_key = true;
+}
+
+mm_err_t node_setup_prepare(node_setup_t *self, node_config_t *config, mm_linux_message_t *message) {
+    char path[NODE_PATH_BYTES];
+    self->config = config;
+    if (!config->commissioning) {
+        return MM_OK;
+    }
+    if (!app_path(path, sizeof path, config->state_directory, "config.bin")) {
+        mm_linux_message_set(message, "%s: the path is too long", config->state_directory);
+        return MM_ERR_ARG;
+    }
+    if (!node_pop_read(&self->pop, config->pop_file, message) ||
+        (config->challenge_legacy &&
+         mm_linux_secret_read(config->legacy_secret_file, self->secret, sizeof self->secret, message) != MM_OK)) {
+        return MM_ERR_ARG;
+    }
+    mm_err_t err = mm_linux_flash_open(&self->flash, path, SECTOR_COUNT,
+                                       config->storage_sync ? MM_LINUX_SYNC_DATA : MM_LINUX_SYNC_NONE, message);
+    if (err != MM_OK) {
+        return err;
+    }
+    mm_configuration_store_t store;
+    mm_err_t found = mm_configuration_store_open(&store, &self->flash.flash, SECTOR_COUNT, &self->configuration);
+    if (found != MM_OK && found != MM_ERR_NOT_FOUND) {
+        mm_linux_log(MM_LOG_ERROR, "%s: no configuration can be read: %s", path, mm_err_name(found));
+    }
+    if (found == MM_OK && self->configuration.has_network) {
+        use_network(config, &self->configuration.network);
+    } else {
+        use_no_network(config);
+    }
+    return MM_OK;
+}
+
+static void answer_request(void *context, const mm_http_request_t *request, mm_http_answer_t *answer) {
+    node_setup_t *self = context;
+    mm_configurator_answer(&self->setup, request, *self->now, answer);
+}
+
+static mm_err_t open_page(node_setup_t *self, mm_linux_loop_t *loop, mm_linux_message_t *message) {
+    if (self->config->configurator[0] == '\0') {
+        return MM_OK;
+    }
+    const mm_linux_configurator_options_t options = {
+        .address = self->config->configurator, .answer = answer_request, .context = self};
+    mm_err_t err = mm_linux_configurator_open(&self->page, loop, &options, message);
+    if (err == MM_OK) {
+        snprintf(self->page_url, sizeof self->page_url, "http://%s/", mm_linux_configurator_address(&self->page));
+        mm_linux_log(MM_LOG_INFO, "the page of this node is at %s", self->page_url);
+    }
+    return err;
+}
+
+mm_err_t node_setup_open(node_setup_t *self, mm_node_t *node, const mm_crypto_t *crypto, mm_linux_loop_t *loop,
+                         const mm_us_t *now, mm_linux_message_t *message) {
+    if (!self->config->commissioning) {
+        return MM_OK;
+    }
+    const mm_setup_options_t options = {.mac = self->config->mac,
+                                        .method =
+                                            self->config->challenge_legacy ? MM_CHALLENGE_LEGACY : MM_CHALLENGE_DEVICE,
+                                        .legacy_secret = self->config->challenge_legacy ? self->secret : NULL};
+    self->node = node;
+    self->now = now;
+    self->entropy = mm_linux_entropy_port();
+    self->log = mm_linux_log_port();
+    mm_setup_open(&self->setup, &options, &self->flash.flash, SECTOR_COUNT, &node->metering, &node->control, crypto,
+                  &self->entropy, &node->counters, &self->log, *now);
+    self->is_open = true;
+    mm_linux_log(MM_LOG_INFO, "commissioning: %s", mm_life_state_name(self->setup.configuration.phase.state));
+    return open_page(self, loop, message);
+}
+
+mm_us_t node_setup_poll(node_setup_t *self, mm_us_t now) {
+    if (!self->is_open) {
+        return MM_US_NEVER;
+    }
+    mm_us_t deadline = mm_setup_poll(&self->setup, now);
+    const mm_configuration_t *present = &self->setup.configuration;
+    // However it came or went: what is open now belongs to the network of the start.
+    bool changed = present->has_network != self->configuration.has_network ||
+                   (present->has_network && present->network.revision != self->configuration.network.revision);
+    // An installer at work is not thrown out for it.
+    if (changed && !self->setup.session && !self->restart_due) {
+        self->restart_due = true;
+        mm_linux_log(MM_LOG_INFO, "another network: the node starts again in it");
+    }
+    return deadline;
+}
+
+int64_t node_setup_serve(node_setup_t *self, int64_t real_us) {
+    return self->is_open ? mm_linux_configurator_poll(&self->page, real_us) : MM_US_NEVER;
+}
+
+void node_setup_close(node_setup_t *self) {
+    mm_linux_configurator_close(&self->page);
+    if (self->config != NULL && self->config->commissioning) {
+        mm_linux_flash_close(&self->flash);
+    }
+    explicit_bzero(self->secret, sizeof self->secret);
+    self->is_open = false;
+}
+
+// --- display -------------------------------------------------------------------------------------------------------
+
+static void show_number(void *context) {
+    node_setup_t *self = context;
+    self->number_until = *self->now + MM_CHALLENGE_LIFE_S * MM_US_PER_S;
+}
+
+static uint32_t seconds_until(mm_us_t instant, mm_us_t now) {
+    return instant > now ? (uint32_t)((instant - now + MM_US_PER_S - 1) / MM_US_PER_S) : 0;
+}
+
+node_panel_life_t node_setup_life(node_setup_t *self, mm_us_t now) {
+    if (!self->is_open) {
+        return (node_panel_life_t){.state = MM_LIFE_RUNNING};
+    }
+    mm_challenge_t *challenge = &self->setup.challenge;
+    mm_life_state_t state = self->setup.configuration.phase.state;
+    node_panel_life_t life = {.state = state,
+                              .wait_s = seconds_until(challenge->locked_until, now),
+                              .address = self->page_url[0] != '\0' ? self->page_url : NULL,
+                              .configure = show_number,
+                              .context = self};
+    // Somebody who was installed long ago does not want to see it, unless it is asked for.
+    bool wanted = state == MM_LIFE_PROVISIONED ||
+                  ((state == MM_LIFE_AWAITING || state == MM_LIFE_RUNNING) && now < self->number_until);
+    life.has_number = wanted && mm_setup_number(&self->setup, now, &life.number);
+    life.number_left_s = life.has_number ? seconds_until(challenge->expires_at, now) : 0;
+    return life;
+}
+
+// --- control socket ------------------------------------------------------------------------------------------------
+
+static void print_state(node_setup_t *self, mm_us_t now, mm_linux_answer_t *answer) {
+    uint32_t number = 0;
+    mm_life_state_t state = self->setup.configuration.phase.state;
+    mm_linux_answer_print(answer, "{\"phase\":\"%s\"", mm_life_state_name(state));
+    if (mm_setup_number(&self->setup, now, &number)) {
+        mm_linux_answer_print(answer, ",\"number\":\"%u\"", (unsigned)number);
+    }
+    if (self->page_url[0] != '\0') {
+        mm_linux_answer_print(answer, ",\"page\":\"%s\"", self->page_url);
+    }
+    mm_linux_answer_print(answer, ",\"revision\":%u}\n", (unsigned)self->setup.configuration.installation.revision);
+}
+
+static bool read_key(const char *text, uint8_t key[32]) {
+    for (size_t i = 0; i < 32; i++) {
+        unsigned byte = 0;
+        if (!isxdigit((unsigned char)text[2 * i]) || !isxdigit((unsigned char)text[2 * i + 1]) ||
+            sscanf(text + 2 * i, "%2x", &byte) != 1) {
+            return false;
+        }
+        key[i] = (uint8_t)byte;
+    }
+    return text[64] == '\0';
+}
+
+// The name of the first field that is wrong, or NULL.
+static const char *read_network(const mm_form_t *form, mm_network_t *network) {
+    const struct {
+        const char *name;
+        char *text;
+        size_t bytes;
+        bool may_be_absent;
+    } texts[] = {
+        {"site", network->site, sizeof network->site, false},
+        {"broker_url", network->broker_url, sizeof network->broker_url, false},
+        {"broker_user", network->broker_user, sizeof network->broker_user, true},
+        {"broker_password", network->broker_password, sizeof network->broker_password, true},
+        {"router_name", network->router_name, sizeof network->router_name, true},
+        {"router_password", network->router_password, sizeof network->router_password, true},
+    };
+    memset(network, 0, sizeof *network);
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        mm_err_t err = mm_form_text(form, texts[i].name, texts[i].text, texts[i].bytes);
+        if (err != MM_OK && !(err == MM_ERR_NOT_FOUND && texts[i].may_be_absent)) {
+            return texts[i].name;
+        }
+    }
+    uint64_t revision = 0;
+    if (mm_form_number(form, "revision", UINT32_MAX, &revision) != MM_OK || revision == 0) {
+        return "revision";
+    }
+    network->revision = (uint32_t)revision;
+    char key[65];
+    bool good = mm_form_text(form, "mesh_key", key, sizeof key) == MM_OK && read_key(key, network->mesh_key);
+    explicit_bzero(key, sizeof key);
+    return good ? NULL : "mesh_key";
+}
+
+static bool is_proved(node_setup_t *self, const mm_form_t *form, mm_linux_answer_t *answer) {
+    char text[NODE_POP_CHARS_MAX + 2];
+    uint32_t wait_s = 0;
+    (void)mm_form_text(form, "pop", text, sizeof text); // "" if it is not there: that is wrong as well
+    node_pop_verdict_t verdict = node_pop_judge(&self->pop, text, mm_linux_real_us(), &wait_s);
+    explicit_bzero(text, sizeof text);
+    switch (verdict) {
+    case NODE_POP_GOOD:
+        return true;
+    case NODE_POP_NONE:
+        mm_linux_answer_print(answer, "error: this node has no label (pop_file): no network can be handed over here\n");
+        return false;
+    case NODE_POP_LOCKED_OUT:
+        mm_linux_answer_print(answer, "error: too many wrong codes; the next try is in %u s\n", (unsigned)wait_s);
+        return false;
+    case NODE_POP_WRONG:
+    default:
+        mm_linux_answer_print(answer, "error: this is not the code on the label");
+        mm_linux_answer_print(answer, wait_s > 0 ? "; the next try is in %u s\n" : "\n", (unsigned)wait_s);
+        return false;
+    }
+}
+
+static void take_network(node_setup_t *self, const mm_form_t *form, mm_us_t now, mm_linux_answer_t *answer) {
+    mm_network_t network;
+    const char *wrong = read_network(form, &network);
+    if (wrong == NULL && !mm_linux_mqtt_url_is_good(network.broker_url)) {
+        wrong = "broker_url";
+    }
+    mm_err_t err = wrong == NULL ? mm_setup_take_network(&self->setup, &network, now) : MM_ERR_ARG;
+    if (err == MM_OK) {
+        mm_linux_answer_print(answer, "ok the node has the network of site %s and starts again\n", network.site);
+    } else if (wrong != NULL) {
+        mm_linux_answer_print(answer, "error: %s is missing or wrong\n", wrong);
+    } else {
+        mm_linux_answer_print(answer, "error: %s\n",
+                              err == MM_ERR_STATE ? "the node has a network of this or a later revision"
+                              : err == MM_ERR_ARG ? "this cannot be a network: check site, broker and router"
+                                                  : "the node's memory refused; nothing was changed");
+    }
+    explicit_bzero(&network, sizeof network);
+}
+
+bool node_setup_handle(node_setup_t *self, char *line, mm_us_t now, mm_linux_answer_t *answer) {
+    static const char provision[] = "provision ";
+    bool is_provision = strncmp(line, provision, sizeof provision - 1) == 0;
+    if (!is_provision && strcmp(line, "setup") != 0) {
+        return false;
+    }
+    if (!self->is_open) {
+        mm_linux_answer_print(answer, "error: this node is not commissioned (commissioning = yes is not set)\n");
+        return true;
+    }
+    if (!is_provision) {
+        print_state(self, now, answer);
+        return true;
+    }
+    mm_form_t form;
+    char *bytes = line + sizeof provision - 1;
+    if (mm_form_open(&form, bytes, strlen(bytes)) != MM_OK) {
+        mm_linux_answer_print(answer, "error: this is not a form\n");
+    } else if (is_proved(self, &form, answer)) {
+        take_network(self, &form, now, answer);
+    }
+    explicit_bzero(line, strlen(line));
+    return true;
+}

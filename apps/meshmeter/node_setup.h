@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef MM_NODE_SETUP_H
+#define MM_NODE_SETUP_H
+
+#include "linux/linux_configurator.h"
+#include "linux/linux_control.h"
+#include "linux/linux_flash.h"
+#include "meshmeter/node.h"
+#include "meshmeter/setup.h"
+#include "node_config.h"
+#include "node_panel.h"
+#include "node_pop.h"
+
+/// Commissioning of a node process (commissioning = yes): its configuration in flash, the network that is handed over
+/// to it, its own page. A node without a network runs all the same, so that it counts, in a mesh of its own that nobody
+/// can enter; when it has got one, the process starts again: everything is then opened once, with the right values,
+/// exactly as after a power cut.
+
+typedef struct {
+    node_config_t *config;
+    mm_linux_flash_t flash;
+    mm_configuration_t configuration; ///< as found at the start
+    mm_entropy_t entropy;
+    mm_log_t log;
+    char secret[MM_CHALLENGE_SECRET_CHARS_MAX + 1];
+    node_pop_t pop;
+    mm_node_t *node;
+    const mm_us_t *now; ///< of the node's last call
+    bool is_open;
+    mm_setup_t setup; ///< valid if is_open
+    mm_linux_configurator_t page;
+    char page_url[80];
+    // wait: an installer reads the number that was asked for at the button | until MM_CHALLENGE_LIFE_S | then the
+    // display shows the meters again
+    mm_us_t number_until;
+    bool restart_due; ///< there is another network
+} node_setup_t;
+
+/// Open the flash and take the network, if there is one, into config. Nothing to do without commissioning. MM_ERR_ARG:
+/// the configuration is wrong. Others: this machine.
+mm_err_t node_setup_prepare(node_setup_t *self, node_config_t *config, mm_linux_message_t *message);
+/// After mm_node_init: begin, and serve the page. *self must stay where it is.
+mm_err_t node_setup_open(node_setup_t *self, mm_node_t *node, const mm_crypto_t *crypto, mm_linux_loop_t *loop,
+                         const mm_us_t *now, mm_linux_message_t *message);
+/// Do what is due; after mm_node_poll. Returns the next deadline of the core.
+mm_us_t node_setup_poll(node_setup_t *self, mm_us_t now);
+/// Serve the page. Returns the next deadline in real time.
+int64_t node_setup_serve(node_setup_t *self, int64_t real_us);
+/// What the display needs. A node of a configuration file has been installed by whoever wrote it.
+node_panel_life_t node_setup_life(node_setup_t *self, mm_us_t now);
+/// Lines of the control socket: `setup`, `provision FORM`. False: not one of them.
+bool node_setup_handle(node_setup_t *self, char *line, mm_us_t now, mm_linux_answer_t *answer);
+/// Also after a failed open.
+void node_setup_close(node_setup_t *self);
+
+#endif

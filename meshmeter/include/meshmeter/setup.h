@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef MM_SETUP_H
+#define MM_SETUP_H
+
+#include "meshmeter/base.h"
+#include "meshmeter/challenge.h"
+#include "meshmeter/configuration.h"
+#include "meshmeter/control.h"
+#include "meshmeter/counters.h"
+#include "meshmeter/life_cycle.h"
+#include "meshmeter/metering.h"
+#include "meshmeter/port/log.h"
+
+/// Commissioning of one node: life cycle, installer's session, and what follows from an installation.
+///
+/// Order of storing. The configuration (with the phase) is stored first; then each meter that differs is changed, one
+/// transaction each (mm_metering_commit), and the INSTALLATION record is journalled; a restart anywhere in between goes
+/// on where it was, and does nothing twice. HQ's confirmation is a command (MM_COMMAND_CONFIRM) with the revision that
+/// it confirms.
+///
+/// A meter that has consumed keeps its id, pulse constant and start register: such a change is a problem beside the
+/// field (HQ's UPDATE command is the way, with its archive).
+
+/// A meter with credit in its books stays prepaid, for an installer: the credit would be lost.
+///
+/// Network. What a provisioner gives is stored at once. What an installer types for the router is tried first, as the
+/// command NETWORK is (control.h): it falls back by itself.
+///
+/// While there is no installation supply is left as it was journalled last: neither a new node nor one whose
+/// configuration was lost cuts a customer off.
+
+#define MM_SETUP_SESSION_S 600
+#define MM_SETUP_NONCE_BYTES 16
+#define MM_SETUP_RETRY_S 10
+
+typedef struct {
+    mm_mac_t mac;
+    mm_challenge_method_t method;
+    const char *legacy_secret; ///< or NULL
+} mm_setup_options_t;
+
+typedef struct {
+    mm_setup_options_t options;
+    const mm_flash_t *flash;
+    uint32_t sector_count;
+    const mm_crypto_t *crypto;
+    mm_commissioning_t commissioning; ///< what control calls
+    mm_configuration_store_t store;
+    mm_configuration_t configuration;
+    mm_challenge_t challenge;
+    mm_metering_t *metering;
+    mm_control_t *control;
+    const mm_entropy_t *entropy;
+    mm_counters_t *counters;
+    const mm_log_t *log;
+    bool session; ///< an installer is at work
+    uint8_t nonce[MM_SETUP_NONCE_BYTES];
+    // wait: the installer's next request | until MM_SETUP_SESSION_S | then the session is over and nothing has changed
+    mm_us_t session_until;
+    // wait: storage that refused a meter's change or the record works again, or the configuration's memory answers |
+    // until MM_SETUP_RETRY_S | then it is tried again
+    mm_us_t retry_at;
+} mm_setup_t;
+
+/// After mm_control_open. flash: of the configuration. Never fails: memory out of order is the state FAULT.
+void mm_setup_open(mm_setup_t *self, const mm_setup_options_t *options, const mm_flash_t *flash, uint32_t sector_count,
+                   mm_metering_t *metering, mm_control_t *control, const mm_crypto_t *crypto,
+                   const mm_entropy_t *entropy, mm_counters_t *counters, const mm_log_t *log, mm_us_t now);
+
+/// Network from a provisioner (phone, cable) or from the mesh. Taken if its revision is higher than the present one.
+/// MM_ERR_ARG: not a possible network. MM_ERR_STATE: older. MM_ERR_STORAGE.
+mm_err_t mm_setup_take_network(mm_setup_t *self, const mm_network_t *network, mm_us_t now);
+
+/// The number to show for the installer. False: none can be made, or no code is judged in this state.
+bool mm_setup_number(mm_setup_t *self, mm_us_t now, uint32_t *number);
+/// Judge a code and begin a session. BUSY (as LOCKED_OUT with wait_s): another installer is at work. STATE: parked, or
+/// in fault.
+mm_code_verdict_t mm_setup_enter(mm_setup_t *self, const char *code, mm_us_t now, uint32_t *wait_s);
+/// True if this is the nonce of the session in progress; it is used up (another one is made).
+bool mm_setup_use_nonce(mm_setup_t *self, const uint8_t nonce[MM_SETUP_NONCE_BYTES], mm_us_t now);
+void mm_setup_leave(mm_setup_t *self, mm_us_t now);
+/// True if this channel's identity cannot be changed by an installer: it has consumed, or has credit in its books.
+bool mm_setup_is_fixed(const mm_setup_t *self, uint8_t channel);
+/// Store an installation within a session. 0: stored; it is being applied, the session is over. Otherwise the number of
+/// problems, nothing was stored. *err MM_ERR_STORAGE: no problem of the fields, but memory refused. MM_ERR_STATE: no
+/// session. The installation's revision is given here.
+size_t mm_setup_install(mm_setup_t *self, const mm_installation_t *installation, mm_field_problem_t *problems,
+                        size_t capacity, mm_err_t *err, mm_us_t now);
+/// HQ's commands (called by control before it commits their answer; idempotent).
+mm_result_status_t mm_setup_confirm(mm_setup_t *self, uint32_t revision, mm_us_t now);
+mm_result_status_t mm_setup_reinstall(mm_setup_t *self, mm_us_t now);
+/// At the device, with the code: back to parked. Readings, credit and journal stay.
+/// STORAGE: the code was good, but nothing was changed.
+mm_code_verdict_t mm_setup_reset(mm_setup_t *self, const char *code, mm_us_t now, uint32_t *wait_s);
+
+/// What was installed is not carried out, or not journalled yet.
+bool mm_setup_is_applying(const mm_setup_t *self);
+/// After mm_control_poll. Carries out at most one installation; returns the deadline.
+mm_us_t mm_setup_poll(mm_setup_t *self, mm_us_t now);
+
+#endif

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "meshmeter/text.h"
+
+#include <string.h>
+
+static bool is_continuation(char byte) {
+    return ((unsigned char)byte & 0xC0) == 0x80;
+}
+
+// Bytes of the character that begins with this one; 0: none does.
+static size_t character_bytes(unsigned char first) {
+    if (first < 0x80) {
+        return 1;
+    }
+    if (first >= 0xC2 && first <= 0xDF) {
+        return 2;
+    }
+    if (first >= 0xE0 && first <= 0xEF) {
+        return 3;
+    }
+    return first >= 0xF0 && first <= 0xF4 ? 4 : 0;
+}
+
+static bool is_plain_character(uint32_t code, size_t bytes_count) {
+    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+    bool is_control = code < 0x20 || (code >= 0x7F && code <= 0x9F);
+    bool is_surrogate = code >= 0xD800 && code <= 0xDFFF;
+    bool turns = (code >= 0x2028 && code <= 0x202E) || (code >= 0x2066 && code <= 0x2069);
+    return code >= least[bytes_count] && code <= 0x10FFFF && !is_control && !is_surrogate && !turns;
+}
+
+bool mm_text_is_plain(const char *text, size_t bytes_count) {
+    size_t position = 0;
+    while (position < bytes_count) {
+        unsigned char first = (unsigned char)text[position];
+        size_t size = character_bytes(first);
+        if (size == 0 || size > bytes_count - position) {
+            return false;
+        }
+        uint32_t code = size == 1 ? first : first & (0x7Fu >> size);
+        for (size_t index = 1; index < size; index++) {
+            if (!is_continuation(text[position + index])) {
+                return false;
+            }
+            code = code << 6 | ((unsigned char)text[position + index] & 0x3F);
+        }
+        if (!is_plain_character(code, size)) {
+            return false;
+        }
+        position += size;
+    }
+    return true;
+}
+
+bool mm_text_is_plain_string(const char *text, size_t capacity_bytes) {
+    const char *end = memchr(text, '\0', capacity_bytes);
+    return end != NULL && mm_text_is_plain(text, (size_t)(end - text));
+}
+
+size_t mm_text_characters(const char *text, size_t bytes_count) {
+    size_t characters = 0;
+    for (size_t position = 0; position < bytes_count; position++) {
+        characters += is_continuation(text[position]) ? 0 : 1;
+    }
+    return characters;
+}

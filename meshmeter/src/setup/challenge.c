@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "meshmeter/challenge.h"
+
+#include <string.h>
+
+#include "meshmeter/bytes.h"
+
+#define LABEL "meshmeter installer 1"
+#define LABEL_BYTES (sizeof LABEL - 1)
+#define NUMBER_DIGITS 8
+#define LEGACY_DIGITS 16
+#define CODE_BYTES (MM_CHALLENGE_CODE_CHARS / 2)
+// Every number equally likely: what is above the last whole multiple is drawn again.
+#define NUMBERS (MM_CHALLENGE_NUMBER_MAX + UINT32_C(1))
+#define DRAWN_MAX (UINT32_MAX / NUMBERS * NUMBERS)
+#define DRAWS_MAX 32
+
+_Static_assert(MM_AES256_KEY_BYTES == 2 * LEGACY_DIGITS, "the number is written twice");
+
+static void put_digits(uint32_t number, char *digits, size_t digits_count) {
+    for (size_t place = digits_count; place > 0; place--) {
+        digits[place - 1] = (char)('0' + number % 10);
+        number /= 10;
+    }
+}
+
+static mm_err_t device_code(const mm_challenge_options_t *options, const mm_crypto_t *crypto, uint32_t number,
+                            uint8_t code[CODE_BYTES]) {
+    uint8_t bytes[LABEL_BYTES + 6 + NUMBER_DIGITS];
+    char digits[NUMBER_DIGITS];
+    put_digits(number, digits, sizeof digits);
+    mm_writer_t writer = mm_writer(bytes, sizeof bytes);
+    mm_put_bytes(&writer, LABEL, LABEL_BYTES);
+    mm_put_mac(&writer, options->mac);
+    mm_put_bytes(&writer, digits, sizeof digits);
+    uint8_t mac[MM_HMAC_BYTES];
+    if (crypto->device_hmac(crypto->context, bytes, writer.used_bytes, mac) != MM_OK) {
+        return MM_ERR_UNAVAILABLE;
+    }
+    memcpy(code, mac, CODE_BYTES);
+    return MM_OK;
+}
+
+static mm_err_t legacy_code(const mm_challenge_options_t *options, const mm_crypto_t *crypto, uint32_t number,
+                            uint8_t code[CODE_BYTES]) {
+    if (options->secret == NULL || options->secret[0] == '\0') {
+        return MM_ERR_ARG;
+    }
+    char key[MM_AES256_KEY_BYTES];
+    put_digits(number, key, LEGACY_DIGITS);
+    memcpy(key + LEGACY_DIGITS, key, LEGACY_DIGITS);
+    uint8_t block[MM_AES_BLOCK_BYTES] = {0};
+    for (size_t index = 0; index < sizeof block && options->secret[index] != '\0'; index++) {
+        block[index] = (uint8_t)options->secret[index];
+    }
+    uint8_t encrypted[MM_AES_BLOCK_BYTES];
+    if (crypto->aes256_encrypt(crypto->context, (const uint8_t *)key, block, encrypted) != MM_OK) {
+        return MM_ERR_UNAVAILABLE;
+    }
+    memcpy(code, encrypted, CODE_BYTES);
+    return MM_OK;
+}
+
+mm_err_t mm_challenge_code(const mm_challenge_options_t *options, const mm_crypto_t *crypto, uint32_t number,
+                           char text[MM_CHALLENGE_CODE_CHARS + 1]) {
+    static const char hex[] = "0123456789abcdef";
+    uint8_t code[CODE_BYTES];
+    memset(text, 0, MM_CHALLENGE_CODE_CHARS + 1);
+    if (number > MM_CHALLENGE_NUMBER_MAX) {
+        return MM_ERR_ARG;
+    }
+    if (crypto == NULL) {
+        return MM_ERR_UNAVAILABLE;
+    }
+    mm_err_t err = options->method == MM_CHALLENGE_LEGACY ? legacy_code(options, crypto, number, code)
+                                                          : device_code(options, crypto, number, code);
+    for (size_t index = 0; index < CODE_BYTES && err == MM_OK; index++) {
+        text[2 * index] = hex[code[index] >> 4];
+        text[2 * index + 1] = hex[code[index] & 0x0F];
+    }
+    return err;
+}
+
+const char *mm_code_verdict_name(mm_code_verdict_t verdict) {
+    switch (verdict) {
+    case MM_CODE_GOOD:
+        return "good";
+    case MM_CODE_WRONG:
+        return "wrong";
+    case MM_CODE_NO_FORM:
+        return "no_form";
+    case MM_CODE_EXPIRED:
+        return "expired";
+    case MM_CODE_LOCKED_OUT:
+        return "locked_out";
+    case MM_CODE_NO_KEY:
+        return "no_key";
+    case MM_CODE_STATE:
+        return "state";
+    case MM_CODE_STORAGE:
+        return "storage";
+    default:
+        return "unknown";
+    }
+}
+
+static mm_us_t lock_out_us(uint8_t lock_outs) {
+    uint32_t seconds = lock_outs == 0 ? 0 : MM_CHALLENGE_LOCK_OUT_S;
+    for (uint8_t i = 1; i < lock_outs && seconds < MM_CHALLENGE_LOCK_OUT_MAX_S; i++) {
+        seconds *= 2;
+    }
+    return seconds * MM_US_PER_S;
+}
+
+void mm_challenge_init(mm_challenge_t *self, const mm_challenge_options_t *options, const mm_crypto_t *crypto,
+                       const mm_entropy_t *entropy, uint8_t lock_outs, mm_us_t now) {
+    memset(self, 0, sizeof *self);
+    self->options = *options;
+    self->crypto = crypto;
+    self->entropy = entropy;
+    self->lock_outs = lock_outs;
+    self->locked_until = now + lock_out_us(lock_outs);
+    self->expires_at = now;
+}
+
+static bool draw(const mm_entropy_t *entropy, uint32_t *number) {
+    for (int i = 0; i < DRAWS_MAX && entropy != NULL; i++) {
+        uint8_t bytes[4];
+        if (entropy->random(entropy->context, bytes, sizeof bytes) != MM_OK) {
+            return false;
+        }
+        mm_reader_t reader = mm_reader(bytes, sizeof bytes);
+        uint32_t drawn = mm_get_u32(&reader);
+        if (drawn < DRAWN_MAX) {
+            *number = drawn % NUMBERS;
+            return true;
+        }
+    }
+    return false; // a source that always says the same is none
+}
+
+bool mm_challenge_number(mm_challenge_t *self, mm_us_t now, uint32_t *number) {
+    if (!self->has_number || now >= self->expires_at) {
+        self->has_number = draw(self->entropy, &self->number);
+        self->expires_at = now + MM_CHALLENGE_LIFE_S * MM_US_PER_S;
+        self->wrong = 0;
+    }
+    *number = self->has_number ? self->number : 0;
+    return self->has_number;
+}
+
+// Without the blanks around it and in lower case; false: not 8 hex digits.
+static bool read_code(const char *text, char code[MM_CHALLENGE_CODE_CHARS]) {
+    while (*text == ' ') {
+        text++;
+    }
+    for (size_t index = 0; index < MM_CHALLENGE_CODE_CHARS; index++) {
+        char character = text[index];
+        if (character >= 'A' && character <= 'F') {
+            character = (char)(character - 'A' + 'a');
+        }
+        if ((character < '0' || character > '9') && (character < 'a' || character > 'f')) {
+            return false;
+        }
+        code[index] = character;
+    }
+    text += MM_CHALLENGE_CODE_CHARS;
+    while (*text == ' ') {
+        text++;
+    }
+    return *text == '\0';
+}
+
+static uint32_t seconds_until(mm_us_t instant, mm_us_t now) {
+    return instant > now ? (uint32_t)((instant - now + MM_US_PER_S - 1) / MM_US_PER_S) : 0;
+}
+
+static void count_wrong(mm_challenge_t *self, mm_us_t now) {
+    self->wrong++;
+    if (self->wrong == MM_CHALLENGE_TRIES) {
+        self->lock_outs = (uint8_t)(self->lock_outs + (self->lock_outs < UINT8_MAX ? 1 : 0));
+        self->locked_until = now + lock_out_us(self->lock_outs);
+        self->has_number = false;
+    }
+}
+
+mm_code_verdict_t mm_challenge_judge(mm_challenge_t *self, const char *text, mm_us_t now, uint32_t *wait_s) {
+    *wait_s = seconds_until(self->locked_until, now);
+    if (*wait_s > 0) {
+        return MM_CODE_LOCKED_OUT;
+    }
+    char typed[MM_CHALLENGE_CODE_CHARS];
+    if (!read_code(text, typed)) {
+        return MM_CODE_NO_FORM;
+    }
+    bool is_over = !self->has_number || now >= self->expires_at;
+    uint32_t number;
+    char code[MM_CHALLENGE_CODE_CHARS + 1];
+    if (!mm_challenge_number(self, now, &number) ||
+        mm_challenge_code(&self->options, self->crypto, number, code) != MM_OK) {
+        return MM_CODE_NO_KEY;
+    }
+    if (is_over) {
+        return MM_CODE_EXPIRED;
+    }
+    if (!mm_bytes_equal_constant_time(typed, code, sizeof typed)) {
+        count_wrong(self, now);
+        *wait_s = seconds_until(self->locked_until, now);
+        return MM_CODE_WRONG;
+    }
+    self->has_number = false;
+    self->lock_outs = 0;
+    return MM_CODE_GOOD;
+}

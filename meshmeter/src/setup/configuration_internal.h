@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef MM_SETUP_CONFIGURATION_INTERNAL_H
+#define MM_SETUP_CONFIGURATION_INTERNAL_H
+
+#include "meshmeter/configuration.h"
+
+/// First byte of an encoded configuration.
+#define MMI_CONFIGURATION_VERSION 1
+
+/// A list of problems that is not longer than it may be.
+typedef struct {
+    mm_field_problem_t *problems;
+    size_t capacity;
+    size_t count;
+} mmi_problems_t;
+
+void mmi_problem(mmi_problems_t *self, mm_field_t field, uint8_t channel, const char *what);
+/// Of a text that is bounded and plain.
+bool mmi_router_password_is_good(const char *password);
+
+#endif

@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "meshmeter/configurator.h"
+
+#include <string.h>
+
+#include "meshmeter/form.h"
+#include "setup/configurator_internal.h"
+
+typedef enum {
+    RIGHT_NONE, ///< everybody
+    RIGHT_NONCE_IN_HEADER,
+    RIGHT_NONCE_IN_FORM,
+} right_t;
+
+typedef struct {
+    mm_http_method_t method;
+    const char *path;
+    right_t right;
+    void (*run)(mmi_exchange_t *exchange);
+} route_t;
+
+static void refuse(mmi_exchange_t *exchange, uint16_t status, const char *error) {
+    exchange->answer->status = status;
+    mmi_json_string(&exchange->json, "error", error);
+}
+
+static uint32_t seconds_until(mm_us_t instant, mm_us_t now) {
+    return instant > now ? (uint32_t)((instant - now + MM_US_PER_S - 1) / MM_US_PER_S) : 0;
+}
+
+// What the next request of the session needs.
+static void put_session(mmi_exchange_t *exchange) {
+    const mm_setup_t *setup = exchange->setup;
+    if (setup->session) {
+        mmi_json_hex(&exchange->json, "nonce", setup->nonce, sizeof setup->nonce);
+        mmi_json_number(&exchange->json, "session_left_s", seconds_until(setup->session_until, exchange->now));
+    }
+}
+
+static void get_page(mmi_exchange_t *exchange) {
+    exchange->answer->is_page = true;
+}
+
+static void put_mac(mmi_json_t *json, mm_mac_t mac) {
+    static const char hex[] = "0123456789abcdef";
+    char text[18];
+    for (size_t index = 0; index < sizeof mac.bytes; index++) {
+        text[3 * index] = hex[mac.bytes[index] >> 4];
+        text[3 * index + 1] = hex[mac.bytes[index] & 0x0F];
+        text[3 * index + 2] = index + 1 < sizeof mac.bytes ? ':' : '\0';
+    }
+    mmi_json_string(json, "mac", text);
+}
+
+static void get_state(mmi_exchange_t *exchange) {
+    mm_setup_t *setup = exchange->setup;
+    mmi_json_t *json = &exchange->json;
+    uint32_t number;
+    bool has_number = mm_setup_number(setup, exchange->now, &number); // ends a session whose time is over
+    mmi_json_string(json, "phase", mm_life_state_name(setup->configuration.phase.state));
+    put_mac(json, setup->options.mac);
+    if (setup->configuration.has_network) {
+        mmi_json_string(json, "site", setup->configuration.network.site);
+    }
+    if (has_number) {
+        mmi_json_number(json, "number", number);
+        mmi_json_number(json, "number_left_s", seconds_until(setup->challenge.expires_at, exchange->now));
+    }
+    mmi_json_number(json, "wait_s", seconds_until(setup->challenge.locked_until, exchange->now));
+    mmi_json_bool(json, "session", setup->session);
+    if (setup->session) {
+        mmi_json_number(json, "session_left_s", seconds_until(setup->session_until, exchange->now));
+    }
+    mmi_json_bool(json, "applying", mm_setup_is_applying(setup));
+    if (setup->configuration.has_installation) {
+        mmi_json_number(json, "revision", setup->configuration.installation.revision);
+    }
+}
+
+static uint16_t status_of(mm_code_verdict_t verdict) {
+    switch (verdict) {
+    case MM_CODE_GOOD:
+        return 200;
+    case MM_CODE_NO_FORM:
+        return 400;
+    case MM_CODE_LOCKED_OUT:
+        return 429;
+    case MM_CODE_STATE:
+        return 409;
+    case MM_CODE_NO_KEY:
+        return 503;
+    default:
+        return 403; // wrong, expired
+    }
+}
+
+static void post_code(mmi_exchange_t *exchange) {
+    mm_setup_t *setup = exchange->setup;
+    char code[MM_CHALLENGE_CODE_CHARS + 8];
+    if (mm_form_text(&exchange->form, "code", code, sizeof code) != MM_OK) {
+        code[0] = '\0'; // of no form, whatever it was
+    }
+    bool is_busy = setup->session;
+    uint32_t wait_s;
+    mm_code_verdict_t verdict = mm_setup_enter(setup, code, exchange->now, &wait_s);
+    exchange->answer->status = status_of(verdict);
+    if (verdict == MM_CODE_LOCKED_OUT && is_busy && setup->session) {
+        exchange->answer->status = 409;
+        mmi_json_string(&exchange->json, "verdict", "busy");
+    } else {
+        mmi_json_string(&exchange->json, "verdict", mm_code_verdict_name(verdict));
+    }
+    mmi_json_number(&exchange->json, "wait_s", wait_s);
+    if (verdict == MM_CODE_GOOD) {
+        put_session(exchange);
+    }
+}
+
+static void get_configuration(mmi_exchange_t *exchange) {
+    mmi_configurator_put_values(exchange->setup, &exchange->json);
+    put_session(exchange);
+}
+
+static void post_configuration(mmi_exchange_t *exchange) {
+    mmi_configurator_store(exchange);
+    put_session(exchange);
+}
+
+static void post_cancel(mmi_exchange_t *exchange) {
+    mm_setup_leave(exchange->setup, exchange->now);
+    mmi_json_bool(&exchange->json, "cancelled", true);
+}
+
+static const route_t routes[] = {
+    {MM_HTTP_GET, "/", RIGHT_NONE, get_page},
+    {MM_HTTP_GET, "/api/state", RIGHT_NONE, get_state},
+    {MM_HTTP_POST, "/api/code", RIGHT_NONE, post_code},
+    {MM_HTTP_GET, "/api/configuration", RIGHT_NONCE_IN_HEADER, get_configuration},
+    {MM_HTTP_POST, "/api/configuration", RIGHT_NONCE_IN_FORM, post_configuration},
+    {MM_HTTP_POST, "/api/cancel", RIGHT_NONCE_IN_FORM, post_cancel},
+};
+#define ROUTE_COUNT (sizeof routes / sizeof routes[0])
+
+// A page elsewhere reaches this node under a name that its owner makes point here. An address is no such name.
+static bool is_address(const char *host) {
+    static const char local[] = "localhost";
+    size_t length = 0;
+    if (strncmp(host, local, sizeof local - 1) == 0) {
+        length = sizeof local - 1;
+    } else if (host[0] == '[') {
+        length = strspn(host + 1, "0123456789abcdefABCDEF:.") + 1;
+        length = length > 1 && host[length] == ']' ? length + 1 : 0;
+    } else {
+        length = strspn(host, "0123456789.");
+    }
+    if (length == 0) {
+        return false;
+    }
+    const char *rest = host + length;
+    return rest[0] == '\0' || (rest[0] == ':' && rest[1] != '\0' && rest[1 + strspn(rest + 1, "0123456789")] == '\0');
+}
+
+// NULL: none, and *status says why.
+static const route_t *find_route(const mm_http_request_t *request, uint16_t *status) {
+    *status = 404;
+    for (size_t index = 0; index < ROUTE_COUNT; index++) {
+        if (strcmp(routes[index].path, request->path) != 0) {
+            continue;
+        }
+        if (routes[index].method == request->method) {
+            return &routes[index];
+        }
+        *status = 405;
+    }
+    return NULL;
+}
+
+static int hex_digit(char character) {
+    if (character >= '0' && character <= '9') {
+        return character - '0';
+    }
+    return character >= 'a' && character <= 'f' ? character - 'a' + 10 : -1;
+}
+
+static bool read_nonce(const char *text, uint8_t nonce[MM_SETUP_NONCE_BYTES]) {
+    for (size_t index = 0; index < MM_SETUP_NONCE_BYTES; index++) {
+        int high = hex_digit(text[2 * index]);
+        int low = high < 0 ? -1 : hex_digit(text[2 * index + 1]);
+        if (low < 0) {
+            return false;
+        }
+        nonce[index] = (uint8_t)(high * 16 + low);
+    }
+    return text[2 * MM_SETUP_NONCE_BYTES] == '\0';
+}
+
+static bool has_right(mmi_exchange_t *exchange, right_t right) {
+    char typed[2 * MM_SETUP_NONCE_BYTES + 1] = "";
+    const char *text = typed;
+    if (right == RIGHT_NONE) {
+        return true;
+    }
+    if (right == RIGHT_NONCE_IN_HEADER) {
+        text = exchange->request->nonce != NULL ? exchange->request->nonce : "";
+    } else if (mm_form_text(&exchange->form, "nonce", typed, sizeof typed) != MM_OK) {
+        return false;
+    }
+    uint8_t nonce[MM_SETUP_NONCE_BYTES];
+    return read_nonce(text, nonce) && mm_setup_use_nonce(exchange->setup, nonce, exchange->now);
+}
+
+static void answer(mmi_exchange_t *exchange) {
+    const mm_http_request_t *request = exchange->request;
+    if (request->host == NULL || !is_address(request->host)) {
+        refuse(exchange, 421, "this is not the address of the node");
+        return;
+    }
+    uint16_t status;
+    const route_t *route = find_route(request, &status);
+    if (route == NULL) {
+        refuse(exchange, status, status == 404 ? "there is nothing here" : "not in this way");
+        return;
+    }
+    if (route->method == MM_HTTP_POST) {
+        mm_err_t err = mm_form_open(&exchange->form, request->body, request->body_bytes);
+        if (err != MM_OK) {
+            refuse(exchange, err == MM_ERR_FULL ? 413 : 400, err == MM_ERR_FULL ? "too large" : "not a form");
+            return;
+        }
+    }
+    if (!has_right(exchange, route->right)) {
+        refuse(exchange, 403, "no session, or this request was made before");
+        return;
+    }
+    exchange->answer->status = 200;
+    route->run(exchange);
+}
+
+void mm_configurator_answer(mm_setup_t *setup, const mm_http_request_t *request, mm_us_t now,
+                            mm_http_answer_t *answered) {
+    memset(answered, 0, sizeof *answered);
+    mmi_exchange_t exchange = {.setup = setup, .request = request, .now = now, .answer = answered};
+    exchange.json = mmi_json(answered->body, sizeof answered->body);
+    mmi_json_open(&exchange.json, NULL, '{');
+    answer(&exchange);
+    mmi_json_close(&exchange.json, '}');
+    MM_ASSERT(!exchange.json.failed);
+    if (answered->is_page) {
+        answered->body[0] = '\0';
+    }
+}

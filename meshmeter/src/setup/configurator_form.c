@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <string.h>
+
+#include "meshmeter/text.h"
+#include "setup/configuration_internal.h"
+#include "setup/configurator_internal.h"
+
+static const char not_a_number[] = "a whole number is wanted";
+static const char not_a_text[] = "too long, or with characters that cannot be used";
+
+void mmi_configurator_put_values(const mm_setup_t *setup, mmi_json_t *json) {
+    const mm_installation_t *installation = &setup->configuration.installation;
+    const struct {
+        const char *name;
+        uint32_t value;
+    } numbers[] = {{"revision", installation->revision}, {"node_no", installation->node_no},
+                   {"province", installation->province}, {"canton", installation->canton},
+                   {"parish", installation->parish},     {"postal_code", installation->postal_code}};
+    for (size_t index = 0; index < sizeof numbers / sizeof numbers[0]; index++) {
+        if (numbers[index].value != 0) {
+            mmi_json_number(json, numbers[index].name, numbers[index].value);
+        }
+    }
+    mmi_json_string(json, "address", installation->address);
+    mmi_json_string(json, "installer", installation->installer);
+    mmi_json_string(json, "router_name", setup->configuration.network.router_name);
+    mmi_json_open(json, "channels", '[');
+    for (uint8_t channel = 0; channel < MM_CHANNELS; channel++) {
+        const mm_meter_config_t *meter = &setup->metering->options.meters[channel];
+        const mm_credit_t *credit = &setup->control->credits[channel];
+        mmi_json_open(json, NULL, '{');
+        mmi_json_string(json, "meter_id", meter->id);
+        mmi_json_number(json, "pulse_constant", meter->pulse_constant);
+        mmi_json_number(json, "start_wh", meter->start_wh);
+        mmi_json_bool(json, "prepaid", credit->prepaid);
+        mmi_json_number(json, "warning_wh", credit->limits.warning_wh);
+        mmi_json_number(json, "emergency_wh", credit->limits.emergency_wh);
+        mmi_json_bool(json, "fixed", mm_setup_is_fixed(setup, channel));
+        mmi_json_close(json, '}');
+    }
+    mmi_json_close(json, ']');
+}
+
+typedef struct {
+    const mm_form_t *form;
+    mmi_problems_t problems;
+} reading_t;
+
+// Absent or empty is 0. Larger than the field can hold is the largest, which the checks refuse.
+static uint64_t read_number(reading_t *self, mm_field_t field, uint8_t channel, const char *name, uint64_t largest) {
+    char text[2];
+    uint64_t number = 0;
+    if (mm_form_text(self->form, name, text, sizeof text) != MM_ERR_ARG && text[0] == '\0') {
+        return 0;
+    }
+    if (mm_form_number(self->form, name, UINT64_MAX, &number) != MM_OK) {
+        mmi_problem(&self->problems, field, channel, not_a_number);
+    }
+    return number < largest ? number : largest;
+}
+
+static void read_text(reading_t *self, mm_field_t field, uint8_t channel, const char *name, char *text,
+                      size_t capacity_bytes) {
+    if (mm_form_text(self->form, name, text, capacity_bytes) == MM_ERR_ARG) {
+        mmi_problem(&self->problems, field, channel, not_a_text);
+    }
+}
+
+// "meter_id_1" … "emergency_wh_8".
+static const char *meter_field_name(mm_field_t field, uint8_t channel, char name[MM_FORM_NAME_CHARS_MAX + 1]) {
+    size_t length = strlen(mm_field_name(field));
+    MM_ASSERT(length + 2 <= MM_FORM_NAME_CHARS_MAX);
+    memcpy(name, mm_field_name(field), length);
+    name[length] = '_';
+    name[length + 1] = (char)('1' + channel);
+    name[length + 2] = '\0';
+    return name;
+}
+
+static uint64_t read_meter_number(reading_t *self, mm_field_t field, uint8_t channel, uint64_t largest) {
+    char name[MM_FORM_NAME_CHARS_MAX + 1];
+    return read_number(self, field, channel, meter_field_name(field, channel, name), largest);
+}
+
+static void read_channel(reading_t *self, const mm_setup_t *setup, uint8_t channel, mm_channel_setup_t *wanted) {
+    char name[MM_FORM_NAME_CHARS_MAX + 1];
+    read_text(self, MM_FIELD_METER_ID, channel, meter_field_name(MM_FIELD_METER_ID, channel, name), wanted->meter.id,
+              sizeof wanted->meter.id);
+    wanted->meter.pulse_constant = (uint32_t)read_meter_number(self, MM_FIELD_PULSE_CONSTANT, channel, UINT32_MAX);
+    wanted->meter.start_wh = read_meter_number(self, MM_FIELD_START_WH, channel, UINT64_MAX);
+    uint64_t prepaid = read_meter_number(self, MM_FIELD_PREPAID, channel, 2);
+    if (prepaid > 1) {
+        mmi_problem(&self->problems, MM_FIELD_PREPAID, channel, "0 or 1 is wanted");
+    }
+    wanted->prepaid = prepaid == 1;
+    wanted->limits.warning_wh = (uint32_t)read_meter_number(self, MM_FIELD_WARNING_WH, channel, UINT32_MAX);
+    wanted->limits.emergency_wh = (uint32_t)read_meter_number(self, MM_FIELD_EMERGENCY_WH, channel, UINT32_MAX);
+    if (wanted->meter.id[0] != '\0') { // of these the page knows nothing
+        wanted->limits.quiet_hours = setup->control->credits[channel].limits.quiet_hours;
+        wanted->limits.quiet_days = setup->control->credits[channel].limits.quiet_days;
+    }
+}
+
+static void read_installation(reading_t *self, const mm_setup_t *setup, mm_installation_t *installation) {
+    memset(installation, 0, sizeof *installation);
+    installation->node_no = (uint32_t)read_number(self, MM_FIELD_NODE_NO, 0, "node_no", UINT32_MAX);
+    installation->province = (uint16_t)read_number(self, MM_FIELD_PROVINCE, 0, "province", UINT16_MAX);
+    installation->canton = (uint16_t)read_number(self, MM_FIELD_CANTON, 0, "canton", UINT16_MAX);
+    installation->parish = (uint16_t)read_number(self, MM_FIELD_PARISH, 0, "parish", UINT16_MAX);
+    installation->postal_code = (uint32_t)read_number(self, MM_FIELD_POSTAL_CODE, 0, "postal_code", UINT32_MAX);
+    read_text(self, MM_FIELD_ADDRESS, 0, "address", installation->address, sizeof installation->address);
+    read_text(self, MM_FIELD_INSTALLER, 0, "installer", installation->installer, sizeof installation->installer);
+    for (uint8_t channel = 0; channel < MM_CHANNELS; channel++) {
+        read_channel(self, setup, channel, &installation->channels[channel]);
+    }
+}
+
+// True if another router is wanted.
+static bool read_router(reading_t *self, const mm_setup_t *setup, mm_network_body_t *router) {
+    const mm_network_t *present = &setup->configuration.network;
+    read_text(self, MM_FIELD_ROUTER_NAME, 0, "router_name", router->ssid, sizeof router->ssid);
+    read_text(self, MM_FIELD_ROUTER_PASSWORD, 0, "router_password", router->password, sizeof router->password);
+    if (!mmi_router_password_is_good(router->password)) {
+        mmi_problem(&self->problems, MM_FIELD_ROUTER_PASSWORD, 0, "8 to 63 bytes, or nothing for an open network");
+    }
+    if (router->ssid[0] == '\0') {
+        if (router->password[0] != '\0') {
+            mmi_problem(&self->problems, MM_FIELD_ROUTER_NAME, 0, "the name of the network is wanted, too");
+        }
+        return false;
+    }
+    bool stays = strcmp(router->ssid, present->router_name) == 0 &&
+                 (router->password[0] == '\0' || strcmp(router->password, present->router_password) == 0);
+    return !stays;
+}
+
+static bool is_named(const mmi_problems_t *problems, const mm_field_problem_t *problem) {
+    for (size_t index = 0; index < problems->count; index++) {
+        if (problems->problems[index].field == problem->field &&
+            problems->problems[index].channel == problem->channel) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// What cannot be read is said first; what is out of range, of the other fields.
+static void add_checks(mmi_problems_t *problems, const mm_installation_t *installation) {
+    mm_field_problem_t found[MM_FIELD_PROBLEMS_MAX];
+    size_t count = mm_installation_check(installation, found, MM_FIELD_PROBLEMS_MAX);
+    for (size_t index = 0; index < count; index++) {
+        if (!is_named(problems, &found[index])) {
+            mmi_problem(problems, found[index].field, found[index].channel, found[index].what);
+        }
+    }
+}
+
+static void put_problems(mmi_exchange_t *exchange, const mmi_problems_t *problems) {
+    mmi_json_t *json = &exchange->json;
+    exchange->answer->status = 422;
+    mmi_json_open(json, "problems", '[');
+    for (size_t index = 0; index < problems->count; index++) {
+        const mm_field_problem_t *problem = &problems->problems[index];
+        mmi_json_open(json, NULL, '{');
+        mmi_json_string(json, "field", mm_field_name(problem->field));
+        if (mm_field_is_of_meter(problem->field)) {
+            mmi_json_number(json, "channel", problem->channel);
+        }
+        mmi_json_string(json, "what", problem->what);
+        mmi_json_close(json, '}');
+    }
+    mmi_json_close(json, ']');
+}
+
+// Tried, as if HQ had ordered it: a router that does not work is left again.
+static const char *try_router(mm_setup_t *setup, const mm_network_body_t *router, mm_us_t now) {
+    const mm_command_body_t body = {.network = *router};
+    return mm_control_install(setup->control, MM_COMMAND_NETWORK, MM_COMMAND_WHOLE_NODE, &body, now) == MM_OK
+               ? "trying"
+               : "refused";
+}
+
+void mmi_configurator_store(mmi_exchange_t *exchange) {
+    mm_setup_t *setup = exchange->setup;
+    mm_field_problem_t list[MM_FIELD_PROBLEMS_MAX];
+    reading_t reading = {&exchange->form, {list, MM_FIELD_PROBLEMS_MAX, 0}};
+    mm_installation_t installation;
+    mm_network_body_t router = {.ssid = ""};
+    read_installation(&reading, setup, &installation);
+    bool has_router = read_router(&reading, setup, &router);
+    mm_err_t err = MM_ERR_ARG;
+    if (reading.problems.count > 0) {
+        add_checks(&reading.problems, &installation);
+    } else {
+        reading.problems.count =
+            mm_setup_install(setup, &installation, list, MM_FIELD_PROBLEMS_MAX, &err, exchange->now);
+    }
+    if (reading.problems.count > 0) {
+        put_problems(exchange, &reading.problems);
+        return;
+    }
+    if (err != MM_OK) {
+        exchange->answer->status = 503;
+        mmi_json_string(&exchange->json, "error", "the memory of the node refused; nothing was changed");
+        return;
+    }
+    mmi_json_number(&exchange->json, "revision", setup->configuration.installation.revision);
+    if (has_router) {
+        mmi_json_string(&exchange->json, "router", try_router(setup, &router, exchange->now));
+    }
+}

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "setup/json_writer.h"
+
+static const char hex[] = "0123456789abcdef";
+
+mmi_json_t mmi_json(char *text, size_t capacity_bytes) {
+    MM_ASSERT(capacity_bytes > 0);
+    text[0] = '\0';
+    return (mmi_json_t){.text = text, .capacity_bytes = capacity_bytes, .is_first = true};
+}
+
+static void put(mmi_json_t *self, char character) {
+    if (self->capacity_bytes - self->used_bytes < 2) {
+        self->failed = true;
+        return;
+    }
+    self->text[self->used_bytes++] = character;
+    self->text[self->used_bytes] = '\0';
+}
+
+static void put_text(mmi_json_t *self, const char *text) {
+    for (; *text != '\0'; text++) {
+        put(self, *text);
+    }
+}
+
+static void begin(mmi_json_t *self, const char *name) {
+    if (!self->is_first) {
+        put(self, ',');
+    }
+    self->is_first = false;
+    if (name != NULL) {
+        put(self, '"');
+        put_text(self, name);
+        put_text(self, "\":");
+    }
+}
+
+void mmi_json_open(mmi_json_t *self, const char *name, char bracket) {
+    begin(self, name);
+    put(self, bracket);
+    self->is_first = true;
+}
+
+void mmi_json_close(mmi_json_t *self, char bracket) {
+    put(self, bracket);
+    self->is_first = false;
+}
+
+static bool needs_escape(char character) {
+    return (unsigned char)character < 0x20 || character == '"' || character == '\\' || character == '<' ||
+           character == '>' || character == '&' || character == '\'';
+}
+
+void mmi_json_string(mmi_json_t *self, const char *name, const char *value) {
+    begin(self, name);
+    put(self, '"');
+    for (; *value != '\0'; value++) {
+        if (!needs_escape(*value)) {
+            put(self, *value);
+            continue;
+        }
+        put_text(self, "\\u00");
+        put(self, hex[(unsigned char)*value >> 4]);
+        put(self, hex[*value & 0x0F]);
+    }
+    put(self, '"');
+}
+
+void mmi_json_number(mmi_json_t *self, const char *name, uint64_t value) {
+    char digits[21];
+    size_t place = sizeof digits - 1;
+    digits[place] = '\0';
+    do {
+        digits[--place] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value != 0);
+    begin(self, name);
+    put_text(self, digits + place);
+}
+
+void mmi_json_bool(mmi_json_t *self, const char *name, bool value) {
+    begin(self, name);
+    put_text(self, value ? "true" : "false");
+}
+
+void mmi_json_hex(mmi_json_t *self, const char *name, const uint8_t *bytes, size_t bytes_count) {
+    begin(self, name);
+    put(self, '"');
+    for (size_t index = 0; index < bytes_count; index++) {
+        put(self, hex[bytes[index] >> 4]);
+        put(self, hex[bytes[index] & 0x0F]);
+    }
+    put(self, '"');
+}

@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "meshmeter/setup.h"
+
+#include <string.h>
+
+#include "setup/setup_internal.h"
+
+static void say(const mm_setup_t *self, mm_log_level_t level, const char *message, const char *name, int64_t value) {
+    if (self->log != NULL) {
+        self->log->write(self->log->context, level, message, name, value, NULL, 0);
+    }
+}
+
+mm_life_state_t mmi_setup_lasting_state(const mm_setup_t *self) {
+    const mm_life_cycle_t *phase = &self->configuration.phase;
+    return phase->state == MM_LIFE_CONFIGURING ? phase->before : phase->state;
+}
+
+mm_err_t mmi_setup_save(mm_setup_t *self, const mm_configuration_t *draft) {
+    if (mm_configuration_store_save(&self->store, draft) != MM_OK) {
+        mm_counters_add(self->counters, MM_COUNTER_FLASH_ERROR, 1);
+        say(self, MM_LOG_ERROR, "the configuration could not be stored", NULL, 0);
+        return MM_ERR_STORAGE;
+    }
+    self->configuration = *draft;
+    return MM_OK;
+}
+
+// Memory that does not answer decides nothing: fault, until it does.
+static void open_store(mm_setup_t *self, mm_us_t now) {
+    mm_err_t err = mm_configuration_store_open(&self->store, self->flash, self->sector_count, &self->configuration);
+    if (err == MM_ERR_STORAGE || err == MM_ERR_VERSION) {
+        mm_counters_add(self->counters, MM_COUNTER_FLASH_ERROR, err == MM_ERR_STORAGE ? 1 : 0);
+        say(self, MM_LOG_ERROR, "the configuration cannot be read", "error", err);
+        (void)mm_life_cycle_take(&self->configuration.phase, MM_LIFE_MEMORY_FAILED);
+        self->retry_at = now + MM_SETUP_RETRY_S * MM_US_PER_S;
+    } else if (err == MM_ERR_CORRUPT) {
+        say(self, MM_LOG_ERROR, "the configuration is lost; the node is parked", NULL, 0);
+    }
+    const mm_challenge_options_t options = {
+        .method = self->options.method, .mac = self->options.mac, .secret = self->options.legacy_secret};
+    mm_challenge_init(&self->challenge, &options, self->crypto, self->entropy, self->configuration.challenge_lock_outs,
+                      now);
+}
+
+static mm_result_status_t confirm(void *context, uint32_t revision, mm_us_t now) {
+    return mm_setup_confirm(context, revision, now);
+}
+
+static mm_result_status_t reinstall(void *context, mm_us_t now) {
+    return mm_setup_reinstall(context, now);
+}
+
+void mm_setup_open(mm_setup_t *self, const mm_setup_options_t *options, const mm_flash_t *flash, uint32_t sector_count,
+                   mm_metering_t *metering, mm_control_t *control, const mm_crypto_t *crypto,
+                   const mm_entropy_t *entropy, mm_counters_t *counters, const mm_log_t *log, mm_us_t now) {
+    memset(self, 0, sizeof *self);
+    self->options = *options;
+    self->flash = flash;
+    self->sector_count = sector_count;
+    self->metering = metering;
+    self->control = control;
+    self->crypto = crypto;
+    self->entropy = entropy;
+    self->counters = counters;
+    self->log = log;
+    self->retry_at = now;
+    self->commissioning = (mm_commissioning_t){confirm, reinstall, self};
+    mm_control_set_commissioning(control, &self->commissioning);
+    open_store(self, now);
+}
+
+mm_err_t mm_setup_take_network(mm_setup_t *self, const mm_network_t *network, mm_us_t now) {
+    (void)now;
+    if (mm_network_check(network) != MM_OK) {
+        return MM_ERR_ARG;
+    }
+    if (self->configuration.phase.state == MM_LIFE_FAULT) {
+        return MM_ERR_STORAGE;
+    }
+    if (self->configuration.has_network && network->revision <= self->configuration.network.revision) {
+        return MM_ERR_STATE;
+    }
+    mm_configuration_t draft = self->configuration;
+    draft.network = *network;
+    draft.has_network = true;
+    mm_err_t err = mm_life_cycle_take(&draft.phase, MM_LIFE_NETWORK_GIVEN);
+    MM_ASSERT(err == MM_OK); // only a fault refuses it
+    return mmi_setup_save(self, &draft);
+}
+
+// The installer's session.
+
+static void end_session(mm_setup_t *self) {
+    self->session = false;
+    memset(self->nonce, 0, sizeof self->nonce);
+}
+
+void mm_setup_leave(mm_setup_t *self, mm_us_t now) {
+    (void)now;
+    if (self->session) {
+        end_session(self);
+        (void)mm_life_cycle_take(&self->configuration.phase, MM_LIFE_SESSION_ENDED);
+    }
+}
+
+static void expire_session(mm_setup_t *self, mm_us_t now) {
+    if (self->session && now >= self->session_until) {
+        mm_setup_leave(self, now);
+    }
+}
+
+static bool renew_nonce(mm_setup_t *self, mm_us_t now) {
+    self->session_until = now + MM_SETUP_SESSION_S * MM_US_PER_S;
+    return self->entropy != NULL &&
+           self->entropy->random(self->entropy->context, self->nonce, sizeof self->nonce) == MM_OK;
+}
+
+bool mm_setup_number(mm_setup_t *self, mm_us_t now, uint32_t *number) {
+    expire_session(self, now);
+    mm_life_cycle_t trial = self->configuration.phase;
+    *number = 0;
+    return mm_life_cycle_take(&trial, MM_LIFE_CODE_ACCEPTED) == MM_OK &&
+           mm_challenge_number(&self->challenge, now, number);
+}
+
+// Whether the event is legal now and the code good. *draft is then the configuration with the event in it.
+static mm_code_verdict_t judge(mm_setup_t *self, const char *code, mm_life_event_t event, mm_configuration_t *draft,
+                               mm_us_t now, uint32_t *wait_s) {
+    *wait_s = 0;
+    expire_session(self, now);
+    if (self->session) {
+        *wait_s = (uint32_t)((self->session_until - now + MM_US_PER_S - 1) / MM_US_PER_S);
+        return MM_CODE_LOCKED_OUT;
+    }
+    *draft = self->configuration;
+    if (mm_life_cycle_take(&draft->phase, event) != MM_OK) {
+        return MM_CODE_STATE;
+    }
+    mm_code_verdict_t verdict = mm_challenge_judge(&self->challenge, code, now, wait_s);
+    if (self->challenge.lock_outs != self->configuration.challenge_lock_outs) {
+        mm_configuration_t counted = self->configuration;
+        counted.challenge_lock_outs = self->challenge.lock_outs;
+        (void)mmi_setup_save(self, &counted); // in RAM it counts all the same
+        draft->challenge_lock_outs = self->challenge.lock_outs;
+    }
+    return verdict;
+}
+
+mm_code_verdict_t mm_setup_enter(mm_setup_t *self, const char *code, mm_us_t now, uint32_t *wait_s) {
+    mm_configuration_t draft;
+    mm_code_verdict_t verdict = judge(self, code, MM_LIFE_CODE_ACCEPTED, &draft, now, wait_s);
+    if (verdict != MM_CODE_GOOD) {
+        return verdict;
+    }
+    if (!renew_nonce(self, now)) {
+        end_session(self);
+        return MM_CODE_NO_KEY;
+    }
+    self->session = true;
+    self->configuration.phase = draft.phase; // ends with a restart: nothing to store
+    return MM_CODE_GOOD;
+}
+
+bool mm_setup_use_nonce(mm_setup_t *self, const uint8_t nonce[MM_SETUP_NONCE_BYTES], mm_us_t now) {
+    expire_session(self, now);
+    if (!self->session || !mm_bytes_equal_constant_time(self->nonce, nonce, sizeof self->nonce)) {
+        return false;
+    }
+    if (!renew_nonce(self, now)) {
+        mm_setup_leave(self, now); // without another nonce nothing can follow
+        return false;
+    }
+    return true;
+}
+
+mm_code_verdict_t mm_setup_reset(mm_setup_t *self, const char *code, mm_us_t now, uint32_t *wait_s) {
+    mm_configuration_t draft;
+    mm_code_verdict_t verdict = judge(self, code, MM_LIFE_RESET, &draft, now, wait_s);
+    if (verdict != MM_CODE_GOOD) {
+        return verdict;
+    }
+    draft.has_network = false;
+    memset(&draft.network, 0, sizeof draft.network);
+    return mmi_setup_save(self, &draft) == MM_OK ? MM_CODE_GOOD : MM_CODE_STORAGE;
+}
+
+// HQ's commands.
+
+mm_result_status_t mm_setup_confirm(mm_setup_t *self, uint32_t revision, mm_us_t now) {
+    (void)now;
+    // What was not told cannot be what HQ has seen.
+    if (!self->configuration.has_installation || revision != self->configuration.installation.revision ||
+        revision != self->control->installation_told) {
+        return MM_RESULT_STATE;
+    }
+    mm_configuration_t draft = self->configuration;
+    if (mm_life_cycle_take(&draft.phase, MM_LIFE_CONFIRMED) != MM_OK) {
+        return MM_RESULT_STATE;
+    }
+    if (mmi_setup_lasting_state(self) == MM_LIFE_RUNNING) {
+        return MM_RESULT_DONE;
+    }
+    return mmi_setup_save(self, &draft) == MM_OK ? MM_RESULT_DONE : MM_RESULT_FAILED;
+}
+
+mm_result_status_t mm_setup_reinstall(mm_setup_t *self, mm_us_t now) {
+    (void)now;
+    mm_configuration_t draft = self->configuration;
+    if (mm_life_cycle_take(&draft.phase, MM_LIFE_REINSTALL_ORDERED) != MM_OK) {
+        return MM_RESULT_STATE;
+    }
+    if (mmi_setup_lasting_state(self) == MM_LIFE_AWAITING) {
+        return MM_RESULT_DONE;
+    }
+    return mmi_setup_save(self, &draft) == MM_OK ? MM_RESULT_DONE : MM_RESULT_FAILED;
+}
+
+// Poll.
+
+static mm_us_t earlier(mm_us_t left, mm_us_t right) {
+    return left < right ? left : right;
+}
+
+mm_us_t mm_setup_poll(mm_setup_t *self, mm_us_t now) {
+    if (self->configuration.phase.state == MM_LIFE_FAULT && now >= self->retry_at) {
+        open_store(self, now);
+    }
+    expire_session(self, now);
+    if (self->configuration.phase.state == MM_LIFE_FAULT) {
+        return self->retry_at; // supply stays as it is
+    }
+    if (self->configuration.has_installation) {
+        mm_control_set_commissioned(self->control, mm_life_is_commissioned(&self->configuration.phase), now);
+    }
+    mm_us_t deadline = self->session ? self->session_until : MM_US_NEVER;
+    if (!mm_setup_is_applying(self)) {
+        return deadline;
+    }
+    if (now >= self->retry_at) {
+        if (mmi_setup_apply(self, now) == MM_OK) {
+            return now; // the relays of new meters follow
+        }
+        self->retry_at = now + MM_SETUP_RETRY_S * MM_US_PER_S;
+    }
+    return earlier(deadline, self->retry_at);
+}

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef MM_SETUP_SETUP_INTERNAL_H
+#define MM_SETUP_SETUP_INTERNAL_H
+
+#include "meshmeter/setup.h"
+
+/// The parts of setup: setup.c (life cycle, session, HQ's commands, poll), setup_install.c (an installation, from the
+/// fields to the record).
+
+/// Without the installer's session.
+mm_life_state_t mmi_setup_lasting_state(const mm_setup_t *self);
+/// Store the draft, and then it is the configuration. MM_ERR_STORAGE: nothing happened.
+mm_err_t mmi_setup_save(mm_setup_t *self, const mm_configuration_t *draft);
+/// Carry out what is left of the installation, and journal it. MM_ERR_BUSY, MM_ERR_ARG: not all of it now.
+mm_err_t mmi_setup_apply(mm_setup_t *self, mm_us_t now);
+
+#endif

@@ -1,0 +1,162 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""What HQ's people do for installers, by the commands: keys for a series of devices, codes, and installations. HQ runs;
+its broker is absent, which none of this needs. Codes are worked out here a second time with Python's hmac and with
+OpenSSL's command line."""
+
+import csv
+import hashlib
+import hmac
+import io
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+# pylint: disable=wrong-import-position
+import harness
+from harness import expect, run_program, start_process, wait_until
+
+OK, USAGE, ENVIRONMENT, NO_ANSWER = 0, 2, 3, 4
+SECRET = "mi mama me mima mucho"
+SERIES = ["--count", "3", "--oui", "02:4d:4d", "--from", "0010fe"]
+
+
+def run(code, *arguments, says=""):
+    got, out, err = run_program(*arguments)
+    text = " ".join(arguments)
+    expect(got == code, f"`{text}`: exit code {got}, expected {code}: {err.strip()!r}")
+    expect(says in err, f"`{text}` says {err.strip()!r}, expected {says!r} in it")
+    return out
+
+
+def device_code(key, mac, number):
+    text = b"meshmeter installer 1" + bytes.fromhex(mac.replace(":", "")) + b"%08d" % number
+    return hmac.new(bytes.fromhex(key), text, hashlib.sha256).hexdigest()[:8]
+
+
+class Hq:
+    """HQ without a broker, an operator, and 3 devices of which HQ has the keys."""
+
+    def __init__(self):
+        folder = harness.temporary_directory()
+        self.database = os.path.join(folder, "hq.db")
+        log = os.path.join(folder, "hq.log")
+        with open(log, "wb") as file:
+            start_process(
+                [harness.program(), "hq", "--db", self.database, "--broker", "mqtt://127.0.0.1:1", "--http", "127.0.0.1:0"],
+                stdout=file,
+                stderr=file,
+            )
+        self.log = log
+        wait_until("HQ answers", self.find_url, 60)
+        token = os.path.join(folder, "operator.token")
+        with open(token, "w", encoding="utf-8") as file:
+            file.write(run(OK, "operator", "add", "ana", "--database", self.database))
+        self.options = ["--hq", self.url, "--token-file", token]
+        table = run(OK, "keys", "new", *SERIES, "--import", "--database", self.database)
+        self.keys = dict(csv.reader(io.StringIO(table)))
+
+    def find_url(self):
+        with open(self.log, encoding="utf-8", errors="replace") as file:
+            self.text = file.read()
+        found = re.search(r"http://127\.0\.0\.1:[1-9]\d*", self.text)
+        self.url = found.group(0) if found else None
+        return found
+
+
+def keys_for_a_series():
+    table = run(OK, "keys", "new", *SERIES)
+    rows = list(csv.reader(io.StringIO(table)))
+    expect([mac for mac, _ in rows] == ["02:4d:4d:00:10:fe", "02:4d:4d:00:10:ff", "02:4d:4d:00:11:00"], f"{rows}")
+    keys = {key for _, key in rows}
+    expect(len(keys) == 3 and all(re.fullmatch(r"[0-9a-f]{64}", key) for key in keys), "keys are not 3 times 64 digits")
+    expect(run(OK, "keys", "new", *SERIES) != table, "the same keys twice")
+    run(USAGE, "keys", "new", "--count", "0", *SERIES[2:], says="--count")
+    run(USAGE, "keys", "new", *SERIES[:2], *SERIES[4:], says="--oui")
+    run(USAGE, "keys", "new", *SERIES[:2], "--oui", "03:4d:4d", *SERIES[4:], says="even")
+    run(USAGE, "keys", "new", *SERIES[:2], "--oui", "2:4d:4d", *SERIES[4:], says="--oui")
+    run(USAGE, "keys", "new", *SERIES[:4], "--from", "10fe", says="--from")
+    run(USAGE, "keys", "new", *SERIES[:4], "--from", "fffffe", says="do not go so far")
+    run(USAGE, "keys", "new", *SERIES, "--import", says="--database")
+    run(USAGE, "keys", "new", *SERIES, "--database", "/nowhere", says="--import")
+    run(USAGE, "keys", "list", *SERIES, "--import", says="`keys new` alone")
+    run(ENVIRONMENT, "keys", "new", *SERIES, "--import", "--database", "/nowhere", says="not imported")
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run([harness.program(), "keys", "new", *SERIES], stdout=full, stderr=subprocess.PIPE, check=False)
+    expect(done.returncode == ENVIRONMENT and b"none was imported" in done.stderr, f"a full disk: {done.stderr!r}")
+
+
+def legacy_codes():
+    folder = harness.temporary_directory()
+    path = os.path.join(folder, "secret")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(SECRET + "\n")
+    os.chmod(path, 0o600)
+    # The customer's examples.
+    expect(run(OK, "code", "5546600", "--legacy", "--secret-file", path) == "462b1e82\n", "5546600")
+    expect(run(OK, "code", "53659506", "--legacy", "--secret-file", path) == "4c787e62\n", "53659506")
+    if shutil.which("openssl"):
+        for number in (0, 7, 99999999, 1234567):
+            key = (b"%016d" % number * 2).hex()
+            block = SECRET.encode()[:16]
+            encrypted = subprocess.run(["openssl", "enc", "-aes-256-ecb", "-nopad", "-K", key], input=block,
+                                       capture_output=True, check=True).stdout
+            got = run(OK, "code", str(number), "--legacy", "--secret-file", path).strip()
+            expect(got == encrypted[:4].hex(), f"{number}: {got}, OpenSSL says {encrypted[:4].hex()}")
+    answer = json.loads(run(OK, "code", "5546600", "--legacy", "--secret-file", path, "--json"))
+    expect(answer == {"code": "462b1e82"}, f"{answer}")
+    os.chmod(path, 0o640)
+    run(ENVIRONMENT, "code", "1", "--legacy", "--secret-file", path, says="chmod 600")
+    os.chmod(path, 0o600)
+    for wrong in ("", "\n", "a\nb\n", "x" * 64):
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(wrong)
+        run(ENVIRONMENT, "code", "1", "--legacy", "--secret-file", path, says="one line of 1 to 63")
+    run(ENVIRONMENT, "code", "1", "--legacy", "--secret-file", path + "-absent", says="No such file")
+    run(USAGE, "code", "1", "--legacy", says="--secret-file")
+    run(USAGE, "code", "1", "--legacy", "--secret-file", path, "--mac", "000001", says="no --mac")
+    run(USAGE, "code", "1", "--secret-file", path, says="--legacy")
+    run(USAGE, "code", "1", "--mac", "000001", says="--caller")
+    for number in ("-1", "100000000", "x", ""):
+        run(USAGE, "code", "--legacy", "--secret-file", path, "--", number, says="number on the node's display")
+
+
+def codes_and_installations():
+    hq = Hq()
+    mac, key = "02:4d:4d:00:10:ff", hq.keys["02:4d:4d:00:10:ff"]
+    out = run(OK, "code", "5546600", "--mac", mac, "--caller", "Inés, house 4", *hq.options)
+    code = device_code(key, mac, 5546600)
+    expect(out.splitlines()[0] == f"{code[:4]} {code[4:]}", f"{out!r}, expected {code}")
+    expect(f"for node {mac}, good for at most " in out, f"{out!r}")
+    arguments = ["code", "7", "--mac", "0010ff", "--caller", "B", "--request", "r1", "--json", *hq.options]
+    answer = json.loads(run(OK, *arguments))
+    expect(answer["code"] == device_code(key, mac, 7) and answer["node"] == mac, f"{answer}")
+    run(OK, *arguments)
+    run(USAGE, "code", "8", *arguments[2:], says="used for another code")
+    run(USAGE, "code", "7", "--mac", "ffffff", "--caller", "B", *hq.options, says="no key")
+    for count in range(28):
+        run(OK, "code", str(count), "--mac", mac, "--caller", "C", *hq.options)
+    run(ENVIRONMENT, "code", "1", "--mac", mac, "--caller", "C", *hq.options, says="the next one at")
+    expect("installations" not in run(OK, "installations", *hq.options), "there is an installation")
+    answer = json.loads(run(OK, "installations", "--json", *hq.options))
+    expect(answer == {"installations": [], "auto_confirm": []}, f"{answer}")
+    run(USAGE, "installations", "--only", "open", *hq.options, says="state must be")
+    run(USAGE, "confirm", "1", *hq.options, says="none of this number")
+    run(USAGE, "refuse", "1", "--reason", "no", *hq.options, says="none of this number")
+    run(USAGE, "refuse", "1", *hq.options, says="--reason")
+    run(USAGE, "confirm", "1", "--reason", "x", *hq.options, says="no such option here")
+    run(USAGE, "confirm", "x", *hq.options, says="number of one installation")
+    run(USAGE, "reinstall", mac, *hq.options, says="has not heard")
+    run(USAGE, "reinstall", "../status", *hq.options, says="address")
+    run(NO_ANSWER, "installations", "--hq", "http://127.0.0.1:1", *hq.options[2:])
+    # Neither a code nor a key in the log.
+    hq.find_url()
+    expect(code not in hq.text and key not in hq.text, "HQ's log has a code or a key in it")
+
+
+harness.main(keys_for_a_series, legacy_codes, codes_and_installations)

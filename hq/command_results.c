@@ -109,11 +109,16 @@ static bool take_answer(mm_store_t *store, int64_t node_id, const answer_t *answ
         known = kind_fits(answer, kind) && mmi_sql_integer(&find, 1) == answer->channel;
         known_state = mmi_sql_integer(&find, 2);
         // What HQ has ended by itself an answer still overrides.
-        answered = known_state >= MM_COMMAND_STATE_DONE && mmi_sql_integer(&find, 3) >= 0;
+        int64_t status = mmi_sql_integer(&find, 3);
+        answered = known_state >= MM_COMMAND_STATE_DONE && status >= 0 && status != MM_RESULT_TRYING;
         order_id = mmi_sql_integer(&find, 4);
     }
     if (!mmi_sql_end(&find)) {
         return false;
+    }
+    // A meter's step of FORMAT: the answer to all of it comes.
+    if (kind == MM_COMMAND_FORMAT && kind == answer->kind && answer->channel < MM_CHANNELS) {
+        return true;
     }
     if (!known) {
         return take_stranger(store, node_id, answer);

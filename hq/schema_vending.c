@@ -91,8 +91,11 @@ const char mmi_hq_schema_books[] =
     "CREATE TABLE meter_change ("
     "  node INTEGER NOT NULL, epoch INTEGER NOT NULL, seq INTEGER NOT NULL, channel INTEGER NOT NULL,"
     "  command_id INTEGER NOT NULL, constant_before INTEGER NOT NULL, life_before INTEGER NOT NULL,"
-    "  constant_after INTEGER NOT NULL, life_after INTEGER NOT NULL,"
-    "  PRIMARY KEY (node, epoch, seq), UNIQUE (node, command_id)"
+    "  constant_after INTEGER NOT NULL, life_after INTEGER NOT NULL, trust INTEGER NOT NULL, seconds INTEGER NOT NULL,"
+    // Not by the command alone: an installer's changes and the original's have none, FORMAT has one for all meters. A
+    // record that a full journal carried over says the same.
+    "  PRIMARY KEY (node, epoch, seq),"
+    "  UNIQUE (node, channel, command_id, constant_before, life_before, constant_after, life_after, trust, seconds)"
     ") WITHOUT ROWID;"
     "CREATE TABLE books_day ("
     "  day INTEGER NOT NULL, node INTEGER NOT NULL, channel INTEGER NOT NULL, meter TEXT NOT NULL,"

@@ -385,14 +385,17 @@ bool mmi_hq_vending_take_result(mm_store_t *store, int64_t node_id, mm_position_
     if (is_credit && result->status != MM_RESULT_DONE && result->status != MM_RESULT_ALREADY) {
         return note_failure(store, note_refusal(store->db, node_id, result, received_us));
     }
-    if (result->status != MM_RESULT_DONE || result->channel >= MM_CHANNELS ||
-        (result->kind != MM_COMMAND_UPDATE && result->kind != MM_COMMAND_ERASE) ||
+    // FORMAT tells of each meter while it is under way.
+    bool is_change =
+        (result->status == MM_RESULT_DONE && (result->kind == MM_COMMAND_UPDATE || result->kind == MM_COMMAND_ERASE)) ||
+        (result->status == MM_RESULT_TRYING && result->kind == MM_COMMAND_FORMAT);
+    if (!is_change || result->channel >= MM_CHANNELS ||
         mm_archive_detail_read(result->detail, result->detail_bytes, &archive) != MM_OK) {
         return true;
     }
     mmi_sql_t add = mmi_sql_begin(store->db, "INSERT OR IGNORE INTO meter_change (node, epoch, seq, channel,"
-                                             " command_id, constant_before, life_before, constant_after, life_after)"
-                                             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)");
+                                             " command_id, constant_before, life_before, constant_after, life_after,"
+                                             " trust, seconds) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
     mmi_sql_put_integer(&add, node_id);
     mmi_sql_put_integer(&add, position.epoch);
     mmi_sql_put_integer(&add, position.seq);
@@ -402,6 +405,8 @@ bool mmi_hq_vending_take_result(mm_store_t *store, int64_t node_id, mm_position_
     mmi_sql_put_integer(&add, (int64_t)archive.before.life_pulses);
     mmi_sql_put_integer(&add, archive.after.pulse_constant);
     mmi_sql_put_integer(&add, (int64_t)archive.after.life_pulses);
+    mmi_sql_put_integer(&add, result->at.trust);
+    mmi_sql_put_integer(&add, (int64_t)result->at.seconds);
     return note_failure(store, mmi_sql_run(&add));
 }
 

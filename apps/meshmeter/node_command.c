@@ -260,6 +260,7 @@ static bool open_node(node_process_t *self) {
                                  .control = {.token_unit_wh = config->token_unit_wh,
                                              .new_era = new_era(),
                                              .legacy_commands = config->legacy_commands},
+                                 .setup_elsewhere = config->commissioning,
                                  .timing = timing_of(config),
                                  .journal_sector_count = config->journal_sectors,
                                  .random_seed = mm_linux_entropy_u64()};

@@ -133,8 +133,10 @@ mm_us_t node_setup_poll(node_setup_t *self, mm_us_t now) {
     mm_us_t deadline = mm_setup_poll(&self->setup, now);
     const mm_configuration_t *present = &self->setup.configuration;
     // However it came or went: what is open now belongs to the network of the start.
-    bool changed = present->has_network != self->configuration.has_network ||
-                   (present->has_network && present->network.revision != self->configuration.network.revision);
+    // Memory that does not answer says nothing.
+    bool changed = present->phase.state != MM_LIFE_FAULT &&
+                   (present->has_network != self->configuration.has_network ||
+                    (present->has_network && present->network.revision != self->configuration.network.revision));
     // An installer at work is not thrown out for it.
     if (changed && !self->setup.session && !self->restart_due) {
         self->restart_due = true;

@@ -181,19 +181,64 @@ static void test_books_follow_a_register_that_is_set(void **state) {
     assert_int_equal(vending_integer(self, "SELECT quarantined FROM total"), 1);
 }
 
-static void send_update(vending_t *self, uint64_t command_id, const mm_archive_detail_t *archive) {
+static void send_change(vending_t *self, uint64_t command_id, uint8_t kind, uint8_t status,
+                        const mm_archive_detail_t *archive) {
     static hq_batch_t batch;
     mm_record_t record = {.type = MM_RECORD_RESULT};
     record.result = (mm_result_record_t){.era = VENDING_ERA,
                                          .counter = 9,
                                          .command_id = command_id,
-                                         .kind = MM_COMMAND_UPDATE,
+                                         .kind = kind,
+                                         .status = status,
                                          .at = {HQ_UTC_S, MM_TRUST_SYNCED}};
     mm_writer_t writer = mm_writer(record.result.detail, sizeof record.result.detail);
     mm_archive_detail_put(archive, &writer);
     record.result.detail_bytes = (uint8_t)writer.used_bytes;
     hq_batch_record(&batch, hq_mac(1), 1, ++self->seq, &record);
     hq_commit(self->store, &batch);
+}
+
+static void send_update(vending_t *self, uint64_t command_id, const mm_archive_detail_t *archive) {
+    send_change(self, command_id, MM_COMMAND_UPDATE, MM_RESULT_DONE, archive);
+}
+
+// An installer's changes are no commands of HQ: all of them count, not only the first.
+static void test_books_follow_every_change_of_an_installer(void **state) {
+    vending_t *self = *state;
+    mm_sale_t sale = vending_sell(self, "r1", 5000);
+    vending_take(self, MM_MOVEMENT_NETWORK, &sale);
+    use(self, 1000);
+    const mm_archive_detail_t first = {.before = {.id = "M-1", .pulse_constant = 1000, .life_pulses = 1100},
+                                       .after = {.id = "M-1", .pulse_constant = 2000, .life_pulses = 1100}};
+    const mm_archive_detail_t second = {.before = {.id = "M-1", .pulse_constant = 2000, .life_pulses = 1100},
+                                        .after = {.id = "M-1", .pulse_constant = 500, .life_pulses = 7}};
+    send_update(self, 0, &first);
+    send_update(self, 0, &second);
+    self->meter.life_pulses = 7;
+    self->meter.pulse_constant = 500;
+    use(self, 100); // 200 Wh
+    vending_report(self);
+    mm_books_line_t line = vending_assert_balanced(self);
+    assert_int_equal(line.consumed_wh, 1200);
+    assert_int_equal(line.balance_wh, 3800);
+}
+
+// FORMAT tells of each meter while it is under way: the registers behind it are taken, and the books follow.
+static void test_books_follow_a_format(void **state) {
+    vending_t *self = *state;
+    mm_sale_t sale = vending_sell(self, "r1", 5000);
+    vending_take(self, MM_MOVEMENT_NETWORK, &sale);
+    use(self, 1000);
+    const mm_archive_detail_t erased = {.before = {.id = "M-1", .pulse_constant = 1000, .life_pulses = 1100},
+                                        .after = {.id = "M-1", .pulse_constant = 1000, .life_pulses = 0}};
+    send_change(self, 5, MM_COMMAND_FORMAT, MM_RESULT_TRYING, &erased);
+    self->meter.life_pulses = 0;
+    use(self, 300);
+    vending_report(self);
+    assert_int_equal(vending_integer(self, "SELECT quarantined FROM total"), 0);
+    mm_books_line_t line = vending_assert_balanced(self);
+    assert_int_equal(line.consumed_wh, 1300);
+    assert_int_equal(line.balance_wh, 3700);
 }
 
 // A meter that is taken out of use keeps its balance; it comes back with another constant and another register.
@@ -375,6 +420,8 @@ int main(void) {
         TEST(test_books_follow_another_pulse_constant),
         TEST(test_books_follow_a_register_that_is_set),
         TEST(test_books_register_behind_what_was_set),
+        TEST(test_books_follow_every_change_of_an_installer),
+        TEST(test_books_follow_a_format),
         TEST(test_books_follow_a_meter_that_was_out_of_use),
         TEST(test_books_era_that_is_lost),
         TEST(test_books_record_of_a_lost_era_comes_late),

@@ -183,8 +183,46 @@ static void test_node_setup_is_left_out(void **state) {
     assert_true(desk.relay_closed[5]);
 }
 
+// An owner that opens the setup itself: what was journalled last stays until it has spoken.
+static void test_node_setup_of_an_owner(void **state) {
+    (void)state;
+    assert_int_equal(start(), MM_OK);
+    run_s(2);
+    install_on_node(1);
+    run_s(3);
+    assert_int_equal(node.control.credits[5].relay_reasons, MM_RELAY_NOT_COMMISSIONED);
+    ports.config_flash = NULL;
+    options.setup_elsewhere = true;
+    assert_int_equal(start(), MM_OK);
+    run_s(2);
+    assert_int_equal(node.control.credits[5].relay_reasons, MM_RELAY_NOT_COMMISSIONED);
+    assert_false(desk.relay_closed[5]);
+}
+
+// A channel that lost its meter while it waited for a confirmation says nothing about the others at the next start.
+static void test_node_setup_channel_without_meter(void **state) {
+    (void)state;
+    assert_int_equal(start(), MM_OK);
+    run_s(2);
+    install_on_node(1);
+    run_s(2);
+    confirm_by_ask(1);
+    run_s(2);
+    assert_true(desk.relay_closed[5]);
+    // As an installation that never ran has left it.
+    assert_string_equal(node.metering.options.meters[3].id, "");
+    node.control.credits[3].relay_reasons = MM_RELAY_NOT_COMMISSIONED;
+    confirm_by_ask(1); // stores the state
+    run_s(1);
+    assert_int_equal(start(), MM_OK);
+    assert_false(node.control.not_commissioned);
+    assert_true(desk.relay_closed[5]);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(test_node_setup_of_an_owner, setup),
+        cmocka_unit_test_setup(test_node_setup_channel_without_meter, setup),
         cmocka_unit_test_setup(test_node_setup_from_parked_to_running, setup),
         cmocka_unit_test_setup(test_node_setup_needs_its_parts, setup),
         cmocka_unit_test_setup(test_node_setup_is_left_out, setup),

@@ -31,6 +31,8 @@ typedef struct {
     /// mac is filled in by init. Used if there is ports.config_flash.
     mm_setup_options_t setup;
     uint32_t config_sector_count;
+    /// The owner opens mm_setup_t itself, behind init: whether the node is commissioned is not decided here.
+    bool setup_elsewhere;
     mm_timing_t timing;
     uint32_t journal_sector_count;
     uint64_t random_seed; ///< for jitter; different in each device

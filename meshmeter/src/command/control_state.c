@@ -288,9 +288,12 @@ static bool replay(mm_control_t *self, mm_us_t now) {
         } else if (record.type == MM_RECORD_CREDIT && record.credit.era == self->era) {
             changed = replay_credit(self, &record.credit) || changed;
         } else if (record.type == MM_RECORD_INSTALLATION) {
-            changed = true;
-            self->installation_told = record.installation.revision;
-            self->installation_due = false;
+            // A full journal carries older ones over behind newer ones.
+            if (record.installation.revision >= self->installation_told) {
+                changed = true;
+                self->installation_told = record.installation.revision;
+                self->installation_due = false;
+            }
         } else if (record.type == MM_RECORD_EVENT) {
             changed = replay_event(self, &record.event) || changed;
         }
@@ -357,9 +360,10 @@ void mmi_control_restore(mm_control_t *self, mm_us_t now) {
     self->not_commissioned = false;
     for (uint8_t channel = 0; channel < MM_CHANNELS; channel++) {
         uint8_t bit = (uint8_t)(1u << channel);
-        self->not_commissioned =
-            self->not_commissioned || (self->credits[channel].relay_reasons & MM_RELAY_NOT_COMMISSIONED) != 0;
-        self->tampered |= (self->credits[channel].relay_reasons & MM_RELAY_TAMPER) != 0 ? bit : 0;
+        // What a channel without a meter had last says nothing about the others.
+        unsigned reasons = mmi_control_has_meter(self, channel) ? self->credits[channel].relay_reasons : 0u;
+        self->not_commissioned = self->not_commissioned || (reasons & MM_RELAY_NOT_COMMISSIONED) != 0;
+        self->tampered = (uint8_t)(self->tampered | ((reasons & MM_RELAY_TAMPER) != 0 ? bit : 0u));
         self->locked_until[channel] = now + mm_credit_lock_out_s(self->credits[channel].wrong_tokens) * MM_US_PER_S;
     }
     self->tamper_told = self->tampered;

@@ -82,7 +82,7 @@ mm_err_t mm_node_init(mm_node_t *self, const mm_node_options_t *options, const m
     }
     if (err == MM_OK && ports->config_flash != NULL) {
         open_setup(self, now);
-    } else if (err == MM_OK && has_control) {
+    } else if (err == MM_OK && has_control && !options->setup_elsewhere) {
         mm_control_set_commissioned(&self->control, true, now);
     }
     return err;

@@ -216,8 +216,9 @@ static bool is_carried(const pass_t *pass, const mm_journal_entry_t *entry) {
                (mm_record_decode(entry->type, entry->payload, entry->payload_bytes, &record) != MM_OK ||
                 record.gap.epoch != pass->journal->epoch || record.gap.reason == MM_GAP_DAMAGED);
     case MM_RECORD_MONTH_CLOSING:
-    case MM_RECORD_CREDIT: // money
-    case MM_RECORD_RESULT: // a command would never end at HQ
+    case MM_RECORD_CREDIT:       // money
+    case MM_RECORD_RESULT:       // a command would never end at HQ
+    case MM_RECORD_INSTALLATION: // a node would wait for its confirmation
         return pass->mode < MODE_GIVE_UP_ALL;
     default:
         return pass->mode < MODE_GIVE_UP_EVENTS;

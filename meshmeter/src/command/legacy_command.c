@@ -176,7 +176,10 @@ static bool hex_value(const char *text, uint8_t bytes[CHECK_BYTES]) {
         return false;
     }
     for (size_t i = 0; i < (size_t)2 * CHECK_BYTES; i++) {
-        char lower = text[i] >= 'A' && text[i] <= 'F' ? (char)(text[i] + ('a' - 'A')) : text[i];
+        int lower = (unsigned char)text[i];
+        if (lower >= 'A' && lower <= 'F') {
+            lower += 'a' - 'A';
+        }
         const char *digit = strchr(digits, lower);
         if (digit == NULL) {
             return false;

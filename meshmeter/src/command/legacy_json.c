@@ -148,13 +148,14 @@ static bool take_element(walk_t *walk, mmi_legacy_object_t *object, uint8_t inde
         return false;
     }
     mmi_legacy_field_t *fields = object->elements[index].fields;
-    for (uint8_t i = 0; i < size; i++) {
+    uint8_t count = (uint8_t)size;
+    for (uint8_t i = 0; i < count; i++) {
         if ((i > 0 && !take_mark(walk, ',')) || !take_name(walk, fields, i, &fields[i].name) ||
             !take_plain(walk, &fields[i].value)) {
             return false;
         }
     }
-    object->elements[index].field_count = (uint8_t)size;
+    object->elements[index].field_count = count;
     return take_mark(walk, '}');
 }
 
@@ -164,12 +165,13 @@ static bool take_array(walk_t *walk, mmi_legacy_object_t *object, mmi_legacy_val
         return false;
     }
     value->type = MMI_LEGACY_ARRAY;
-    for (uint8_t i = 0; i < size; i++) {
+    uint8_t count = (uint8_t)size;
+    for (uint8_t i = 0; i < count; i++) {
         if ((i > 0 && !take_mark(walk, ',')) || !take_element(walk, object, i)) {
             return false;
         }
     }
-    object->element_count = (uint8_t)size;
+    object->element_count = count;
     return take_mark(walk, ']');
 }
 
@@ -178,7 +180,8 @@ static bool take_object(walk_t *walk, mmi_legacy_object_t *object) {
     if (!take_begin(walk, JSMN_OBJECT, '{', &size) || size > MMI_LEGACY_FIELDS_MAX) {
         return false;
     }
-    for (uint8_t i = 0; i < size; i++) {
+    uint8_t count = (uint8_t)size;
+    for (uint8_t i = 0; i < count; i++) {
         mmi_legacy_field_t *field = &object->fields[i];
         if ((i > 0 && !take_mark(walk, ',')) || !take_name(walk, object->fields, i, &field->name)) {
             return false;
@@ -189,7 +192,7 @@ static bool take_object(walk_t *walk, mmi_legacy_object_t *object) {
             return false;
         }
     }
-    object->field_count = (uint8_t)size;
+    object->field_count = count;
     return take_mark(walk, '}') && walk->at == walk->text_bytes && walk->next == walk->token_count;
 }
 

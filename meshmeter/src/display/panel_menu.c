@@ -132,7 +132,10 @@ void mmi_draw_emergency_meter(const mm_panel_t *self, const mm_panel_model_t *mo
 static void put_digits(const mm_panel_t *self, mm_canvas_t *canvas) {
     for (unsigned i = 0; i <= self->digit_count && i < MM_TOKEN_DIGITS_MAX; i++) {
         unsigned place = i % 12;
-        const char text[2] = {i < self->digit_count ? self->digits[i] : '_', '\0'};
+        char text[2] = "_";
+        if (i < self->digit_count) {
+            text[0] = self->digits[i];
+        }
         (void)mm_canvas_text(canvas, (int)(place * 7 + place / 3 * 7), i < 12 ? 14 : 24, MM_FONT_SMALL, text);
     }
 }

@@ -191,7 +191,7 @@ static bool read_nonce(const char *text, uint8_t nonce[MM_SETUP_NONCE_BYTES]) {
         }
         nonce[index] = (uint8_t)(high * 16 + low);
     }
-    return text[2 * MM_SETUP_NONCE_BYTES] == '\0';
+    return text[(size_t)2 * MM_SETUP_NONCE_BYTES] == '\0';
 }
 
 static bool has_right(mmi_exchange_t *exchange, right_t right) {

@@ -433,6 +433,30 @@ async function keyboardAndLabels({ open }) {
     await shot(page, 'dark');
 }
 
+async function tokenOfACustomer({ open, node }) {
+    node.phase = 'running';
+    node.prepaid = ['flat-1', 'flat-2'];
+    const page = await open('', null, PHONE);
+    await untilStep(page, 'done');
+    await page.selectOption('#token-meter', 'flat-2');
+    const answered = (pattern) =>
+        page.waitForFunction((wanted) => wanted.test(document.getElementById('token-answer').textContent), pattern);
+    await page.fill('#token', '123 456 789');
+    await page.press('#token', 'Enter');
+    await answered(/no token of this meter.*Try again in 1:00/);
+    await page.fill('#token', '588 224 011');
+    await page.press('#token', 'Enter');
+    await answered(/Accepted: 5 kWh. Balance: 4.21 kWh/);
+    assert.equal(await page.inputValue('#token'), '');
+    await page.fill('#token', '588 224 011');
+    await page.press('#token', 'Enter');
+    await answered(/used before/);
+    assert.equal(await page.inputValue('#token-meter'), 'flat-2');
+    await shot(page, 'token');
+    node.prepaid = [];
+    await page.waitForSelector('#token-step', { state: 'hidden' });
+}
+
 async function oneSmallFile() {
     const text = await readFile(PAGE, 'utf8');
     assert.ok(Buffer.byteLength(text) <= PAGE_BYTES_MAX, `${Buffer.byteLength(text)} bytes`);
@@ -454,6 +478,7 @@ const CHECKS = [
     ['meters that have consumed', fixedMeters],
     ['parked, fault, cancel', parkedAndFault],
     ['keyboard, labels, sizes', keyboardAndLabels],
+    ['a customer types a token', tokenOfACustomer],
 ];
 
 const reason = missing();

@@ -90,6 +90,7 @@ export class FakeNode {
             wait_s: Math.max(0, Math.ceil((this.lockedUntil - Date.now()) / 1000)),
             ...(this.values.revision > 0 ? { revision: this.values.revision } : {}),
             session: this.session !== null,
+            prepaid: this.prepaid ?? [],
             ...(this.session ? { session_left_s: this.sessionLeft() } : {}),
         };
     }
@@ -141,6 +142,13 @@ export class FakeNode {
         }
         if (method === 'POST' && path === '/api/code') {
             return this.judge(form);
+        }
+        if (method === 'POST' && path === '/api/token') {
+            const right = form.get('meter') === 'flat-2' && form.get('digits') === '588 224 011' && !this.tokenUsed;
+            this.tokenUsed ||= right;
+            return right
+                ? [200, { verdict: 'accepted', wait_s: 0, credit_wh: 5000, balance_wh: 4210 }]
+                : [403, { verdict: form.get('digits') === '588 224 011' ? 'used' : 'wrong', wait_s: 60 }];
         }
         const given = method === 'GET' ? nonce : form.get('nonce');
         if (path !== '/api/configuration' && path !== '/api/cancel') {

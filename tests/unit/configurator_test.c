@@ -522,9 +522,41 @@ static void test_configurator_json_is_bounded(void **state) {
     expect_assert_failure((void)mmi_json(&none, 0));
 }
 
+// A customer's token needs no code: it is judged as at the button, and guessing locks out.
+static void test_configurator_token(void **state) {
+    (void)state;
+    assert_int_equal(post("/api/token", ""), 400);
+    assert_int_equal(post("/api/token", "meter=M0"), 400);
+    assert_int_equal(post("/api/token", "meter=&digits=123456789"), 404);
+    assert_int_equal(post("/api/token", "meter=nobody&digits=123456789"), 404);
+    assert_int_equal(get("/api/token", NULL), 405);
+    enter_by_page();
+    assert_int_equal(post_in_session("/api/configuration", good_form), 200);
+    (void)setup_poll();
+    assert_true(desk.control.credits[0].prepaid);
+    assert_int_equal(get("/api/state", NULL), 200);
+    assert_true(answer_has("\"prepaid\":[\"M0\"]"));
+    assert_int_equal(post("/api/token", "meter=M0&digits=12"), 403);
+    assert_true(answer_has("no_form"));
+    assert_int_equal(post("/api/token", "meter=M0&digits=123456789"), 403);
+    assert_true(answer_has("\"verdict\":\"wrong\",\"wait_s\":60"));
+    assert_int_equal(post("/api/token", "meter=M0&digits=123456789"), 429);
+    setup_run_s(61);
+    char body[64];
+    char digits[MM_TOKEN_DIGITS_MAX + 1];
+    make_token(0, MM_TOKEN_ADD, 5, 2, digits);
+    (void)snprintf(body, sizeof body, "meter=M0&digits=%s", digits);
+    assert_int_equal(post("/api/token", body), 200);
+    assert_true(answer_has("\"credit_wh\":5000,\"balance_wh\":49")); // less what was used meanwhile
+    assert_int_equal(post("/api/token", body), 403);
+    assert_true(answer_has("used"));
+    assert_int_equal(desk.control.credits[0].applied_wh, 5000);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_configurator_an_installation, setup),
+        cmocka_unit_test_setup(test_configurator_token, setup),
         cmocka_unit_test(test_configurator_denies_without_a_right),
         cmocka_unit_test_setup(test_configurator_codes, setup),
         cmocka_unit_test_setup(test_configurator_hosts, setup),

@@ -11,6 +11,7 @@
 ///   GET  /                   the page (one file, everything in it)              no code
 ///   GET  /api/state          phase, number, wait, who is at work (no secrets)   no code
 ///   POST /api/code           code=…: begins a session, answers with a nonce     the code is judged
+///   POST /api/token          meter=… and digits=…: a customer's token, judged as at the button    no code
 ///   GET  /api/configuration  the values as they are (passwords never)           nonce in X-Nonce
 ///   POST /api/configuration  nonce=… and every field: stored as a whole, or the problems field by field
 ///   POST /api/cancel         nonce=…: ends the session

@@ -75,6 +75,43 @@ static void get_state(mmi_exchange_t *exchange) {
     if (setup->configuration.has_installation) {
         mmi_json_number(json, "revision", setup->configuration.installation.revision);
     }
+    mmi_json_open(json, "prepaid", '[');
+    for (uint8_t channel = 0; channel < MM_CHANNELS; channel++) {
+        if (setup->control->credits[channel].prepaid) {
+            mmi_json_string(json, NULL, setup->metering->options.meters[channel].id);
+        }
+    }
+    mmi_json_close(json, ']');
+}
+
+// Digits that a customer types, as at the button: each is worth its credit and nothing else, and guessing locks out.
+static void post_token(mmi_exchange_t *exchange) {
+    mm_setup_t *setup = exchange->setup;
+    char id[MM_METER_ID_CHARS_MAX + 1];
+    char digits[2 * MM_TOKEN_DIGITS_MAX];
+    if (mm_form_text(&exchange->form, "meter", id, sizeof id) != MM_OK ||
+        mm_form_text(&exchange->form, "digits", digits, sizeof digits) != MM_OK) {
+        refuse(exchange, 400, "a meter and digits are needed");
+        return;
+    }
+    uint8_t channel = 0;
+    while (channel < MM_CHANNELS && strcmp(setup->metering->options.meters[channel].id, id) != 0) {
+        channel++;
+    }
+    if (id[0] == '\0' || channel == MM_CHANNELS) {
+        refuse(exchange, 404, "there is no such meter here");
+        return;
+    }
+    mm_typed_answer_t typed = mm_control_type_token(setup->control, channel, digits, exchange->now);
+    exchange->answer->status = typed.verdict == MM_TYPED_ACCEPTED     ? 200
+                               : typed.verdict == MM_TYPED_LOCKED_OUT ? 429
+                                                                      : 403;
+    mmi_json_string(&exchange->json, "verdict", mm_typed_verdict_name(typed.verdict));
+    mmi_json_number(&exchange->json, "wait_s", typed.wait_s);
+    if (typed.verdict == MM_TYPED_ACCEPTED) {
+        mmi_json_number(&exchange->json, "credit_wh", typed.credit_wh > 0 ? (uint64_t)typed.credit_wh : 0);
+        mmi_json_number(&exchange->json, "balance_wh", typed.balance_wh > 0 ? (uint64_t)typed.balance_wh : 0);
+    }
 }
 
 static uint16_t status_of(mm_code_verdict_t verdict) {
@@ -135,6 +172,7 @@ static const route_t routes[] = {
     {MM_HTTP_GET, "/", RIGHT_NONE, get_page},
     {MM_HTTP_GET, "/api/state", RIGHT_NONE, get_state},
     {MM_HTTP_POST, "/api/code", RIGHT_NONE, post_code},
+    {MM_HTTP_POST, "/api/token", RIGHT_NONE, post_token},
     {MM_HTTP_GET, "/api/configuration", RIGHT_NONCE_IN_HEADER, get_configuration},
     {MM_HTTP_POST, "/api/configuration", RIGHT_NONCE_IN_FORM, post_configuration},
     {MM_HTTP_POST, "/api/cancel", RIGHT_NONCE_IN_FORM, post_cancel},

@@ -170,8 +170,13 @@ static resources_t resources(void) {
     return (resources_t){.threads = count_entries("/proc/self/task"), .files = count_entries("/proc/self/fd")};
 }
 
+// A thread that was joined stands in /proc until the kernel has taken it away, a moment later.
 static void assert_released(resources_t before) {
     resources_t after = resources();
+    for (int64_t until_us = mm_linux_real_us() + 2000000;
+         after.threads != before.threads && mm_linux_real_us() < until_us; after = resources()) {
+        (void)sched_yield();
+    }
     assert_int_equal(after.threads, before.threads);
     assert_int_equal(after.files, before.files);
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "api_routes.h"
 
+#include "meshmeter/text.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -123,37 +125,14 @@ static void authenticate(mm_api_routes_t *self, const mm_api_call_t *call, mm_ap
 
 // --- the answer
 
-// How many bytes the UTF-8 character at the beginning has, 0 = it is none. Shortest form, no surrogates.
-static size_t character_bytes(const unsigned char *text, size_t bytes_count) {
-    static const struct {
-        unsigned char mask;
-        unsigned char head;
-        uint32_t low;
-    } forms[] = {{0x80, 0x00, 0}, {0xE0, 0xC0, 0x80}, {0xF0, 0xE0, 0x800}, {0xF8, 0xF0, 0x10000}};
-    for (size_t form = 0; form < sizeof forms / sizeof forms[0] && form < bytes_count; form++) {
-        if ((text[0] & forms[form].mask) != forms[form].head) {
-            continue;
-        }
-        uint32_t character = text[0] & (unsigned char)~forms[form].mask;
-        for (size_t index = 1; index <= form; index++) {
-            if ((text[index] & 0xC0) != 0x80) {
-                return 0;
-            }
-            character = character << 6 | (text[index] & 0x3F);
-        }
-        bool good = character >= forms[form].low && character <= 0x10FFFF && (character < 0xD800 || character > 0xDFFF);
-        return good ? form + 1 : 0;
-    }
-    return 0;
-}
-
 // Text that can be kept and shown again as it is: UTF-8, and no zero, as a byte or as \u0000, that would hide what is
 // behind it.
 static bool is_clean(const char *body, size_t bytes_count) {
     size_t index = 0;
     while (index < bytes_count) {
-        size_t bytes = character_bytes((const unsigned char *)body + index, bytes_count - index);
-        if (bytes == 0 || body[index] == '\0') {
+        uint32_t code;
+        size_t bytes = mm_text_character(body + index, bytes_count - index, &code);
+        if (bytes == 0 || code == 0) {
             return false;
         }
         if (body[index] == '\\') {

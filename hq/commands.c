@@ -6,6 +6,7 @@
 #include "operators.h"
 #include "sql.h"
 #include "store_query.h"
+#include "text_check.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -237,19 +238,11 @@ static mm_desk_result_t check_keys(ordering_t *self) {
 
 // --- what it says
 
-static bool is_printable(const char *text, size_t chars_max) {
-    size_t chars = 0;
-    while (text[chars] > ' ' && text[chars] < 0x7F) {
-        chars++;
-    }
-    return text[chars] == '\0' && chars >= 1 && chars <= chars_max;
-}
-
 static mm_desk_result_t check_request(ordering_t *self) {
     const mm_order_request_t *request = self->request;
     self->kind = mm_command_kind_of(request->kind);
     self->for_meters = mm_command_is_for_meter(self->kind);
-    if (!is_printable(request->request, REQUEST_CHARS_MAX)) {
+    if (!mmi_hq_is_request(request->request, REQUEST_CHARS_MAX)) {
         mm_hq_error_set(self->error, "request: 1 to %d printable characters without blanks", REQUEST_CHARS_MAX);
     } else if (strlen(request->target) > TARGET_CHARS_MAX) {
         mm_hq_error_set(self->error, "target: at most %d characters", TARGET_CHARS_MAX);

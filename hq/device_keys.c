@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "device_keys.h"
 
+#include "meshmeter/bytes.h"
+
 #include "operators.h"
 #include "sql.h"
 #include "store_query.h"
@@ -44,22 +46,14 @@ void mm_device_crypto_wipe(mm_device_crypto_t *self) {
 
 // --- one line
 
-static int hex_digit(char character) {
-    if (character >= '0' && character <= '9') {
-        return character - '0';
-    }
-    char lower = (char)(character | 0x20);
-    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
-
 // Returns what is behind the digits, or NULL. Between two bytes there may be one of `between`.
 static const char *parse_hex(const char *text, const char *between, uint8_t *bytes, size_t bytes_count) {
     for (size_t index = 0; index < bytes_count; index++) {
         if (index > 0 && *text != '\0' && strchr(between, *text) != NULL) {
             text++;
         }
-        int high = hex_digit(text[0]);
-        int low = high >= 0 ? hex_digit(text[1]) : -1;
+        int high = mm_hex_digit(text[0]);
+        int low = high >= 0 ? mm_hex_digit(text[1]) : -1;
         if (low < 0) {
             return NULL;
         }

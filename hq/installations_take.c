@@ -21,13 +21,6 @@ typedef struct {
     int64_t received_us;
 } taking_t;
 
-static bool note_failure(mm_store_t *store, bool good) {
-    if (!good) {
-        mmi_hq_fail(store, sqlite3_extended_errcode(store->db), sqlite3_errmsg(store->db));
-    }
-    return good;
-}
-
 // The position is there, or the record was carried over from an earlier one of the same epoch.
 static bool is_known(const taking_t *self, bool *known) {
     int64_t found = 0;
@@ -183,7 +176,7 @@ bool mmi_hq_installation_take(mm_store_t *store, int64_t node_id, mm_position_t 
                            .payload = payload,
                            .payload_bytes = payload_bytes,
                            .received_us = received_us};
-    return !mmi_hq_failed(store) && note_failure(store, take(&self));
+    return !mmi_hq_failed(store) && mmi_hq_note_failure(store, take(&self));
 }
 
 bool mmi_hq_installation_take_result(mm_store_t *store, int64_t node_id, const mm_result_record_t *result,
@@ -201,5 +194,5 @@ bool mmi_hq_installation_take_result(mm_store_t *store, int64_t node_id, const m
     mmi_sql_put_integer(&write, received_us);
     mmi_sql_put_integer(&write, (int64_t)result->command_id);
     mmi_sql_put_integer(&write, node_id);
-    return note_failure(store, mmi_sql_run(&write));
+    return mmi_hq_note_failure(store, mmi_sql_run(&write));
 }

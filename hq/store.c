@@ -132,6 +132,13 @@ static void fail_with_message(mm_store_t *self) {
     mmi_hq_fail(self, sqlite3_extended_errcode(self->db), sqlite3_errmsg(self->db));
 }
 
+bool mmi_hq_note_failure(mm_store_t *self, bool good) {
+    if (!good) {
+        mmi_hq_fail(self, sqlite3_extended_errcode(self->db), sqlite3_errmsg(self->db));
+    }
+    return good;
+}
+
 mm_store_result_t mmi_hq_result(const mm_store_t *self) {
     if (!mmi_hq_failed(self)) {
         return MM_STORE_OK;

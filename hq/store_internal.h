@@ -163,6 +163,8 @@ bool mmi_hq_run(mm_store_t *self, sqlite3_stmt *statement);
 bool mmi_hq_row(mm_store_t *self, sqlite3_stmt *statement);
 bool mmi_hq_failed(const mm_store_t *self);
 void mmi_hq_fail(mm_store_t *self, int code, const char *text);
+/// What a statement outside of mmi_hq_statement came to: notes its failure, and passes it on.
+bool mmi_hq_note_failure(mm_store_t *self, bool good);
 mm_store_result_t mmi_hq_result(const mm_store_t *self);
 /// Id of a site, created if new; 0 on failure.
 int64_t mmi_hq_site(mm_store_t *self, const char *name);

@@ -22,13 +22,6 @@ typedef struct {
     const char *match;
 } taking_t;
 
-static bool note_failure(mm_store_t *store, bool good) {
-    if (!good) {
-        mmi_hq_fail(store, sqlite3_extended_errcode(store->db), sqlite3_errmsg(store->db));
-    }
-    return good;
-}
-
 // --- seen before?
 
 static bool is_known(const taking_t *self, bool *known) {
@@ -345,7 +338,7 @@ bool mmi_hq_vending_take_credit(mm_store_t *store, int64_t node_id, mm_position_
                      .match = "copy"};
     bool known = false;
     bool copy = false;
-    if (mmi_hq_failed(store) || !note_failure(store, is_known(&self, &known))) {
+    if (mmi_hq_failed(store) || !mmi_hq_note_failure(store, is_known(&self, &known))) {
         return false;
     }
     if (known) {
@@ -353,14 +346,14 @@ bool mmi_hq_vending_take_credit(mm_store_t *store, int64_t node_id, mm_position_
     }
     bool good = read_meter(store->db, node_id, credit->channel, &self.whose) && is_copy(&self, &copy) &&
                 (copy || (book(&self) && write_off_late(&self))) && add_movement(&self);
-    return note_failure(store, good);
+    return mmi_hq_note_failure(store, good);
 }
 
 bool mmi_hq_vending_take_era(mm_store_t *store, int64_t node_id, uint32_t era, int64_t received_us) {
     if (mmi_hq_failed(store)) {
         return false;
     }
-    return era == 0 || note_failure(store, change_era(store->db, node_id, era, received_us));
+    return era == 0 || mmi_hq_note_failure(store, change_era(store->db, node_id, era, received_us));
 }
 
 // What a meter refuses of a purchase stays open, for its token can still be typed; somebody should know.
@@ -383,7 +376,7 @@ bool mmi_hq_vending_take_result(mm_store_t *store, int64_t node_id, mm_position_
     }
     bool is_credit = result->kind == MM_COMMAND_CREDIT || result->kind == MM_COMMAND_VOID;
     if (is_credit && result->status != MM_RESULT_DONE && result->status != MM_RESULT_ALREADY) {
-        return note_failure(store, note_refusal(store->db, node_id, result, received_us));
+        return mmi_hq_note_failure(store, note_refusal(store->db, node_id, result, received_us));
     }
     // FORMAT tells of each meter while it is under way.
     bool is_change =
@@ -407,7 +400,7 @@ bool mmi_hq_vending_take_result(mm_store_t *store, int64_t node_id, mm_position_
     mmi_sql_put_integer(&add, (int64_t)archive.after.life_pulses);
     mmi_sql_put_integer(&add, result->at.trust);
     mmi_sql_put_integer(&add, (int64_t)result->at.seconds);
-    return note_failure(store, mmi_sql_run(&add));
+    return mmi_hq_note_failure(store, mmi_sql_run(&add));
 }
 
 bool mmi_hq_vending_register_was_set(mm_store_t *store, int64_t node_id, uint8_t channel, mm_position_t journal_next,
@@ -420,7 +413,7 @@ bool mmi_hq_vending_register_was_set(mm_store_t *store, int64_t node_id, uint8_t
     mmi_sql_put_integer(&query, journal_next.epoch);
     mmi_sql_put_integer(&query, journal_next.seq);
     mmi_sql_put_integer(&query, (int64_t)life_pulses);
-    bool good = note_failure(store, mmi_sql_value(&query, 0, &found));
+    bool good = mmi_hq_note_failure(store, mmi_sql_value(&query, 0, &found));
     *was_set = found > 0;
     return good;
 }

@@ -254,6 +254,12 @@ bool api_client_request_id(char text[33]) {
     return true;
 }
 
+void api_print_json(const cJSON *object) {
+    char *text = cJSON_Print(object);
+    puts(text != NULL ? text : "{}");
+    cJSON_free(text);
+}
+
 long long api_number(const cJSON *object, const char *name) {
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
     return cJSON_IsNumber(item) ? (long long)item->valuedouble : 0;

@@ -60,6 +60,8 @@ char *api_client_escape(const char *text);
 /// A request id that nobody else has: 32 hex digits. False if the system has no random numbers.
 bool api_client_request_id(char text[33]);
 
+/// An answer as it is, for --json.
+void api_print_json(const cJSON *object);
 /// Number and text of an object; 0 and "" if it is missing.
 long long api_number(const cJSON *object, const char *name);
 const char *api_text(const cJSON *object, const char *name);

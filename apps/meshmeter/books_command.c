@@ -73,12 +73,6 @@ static int read_options(const char *command, int argc, char **argv, options_t *o
     return APP_OK;
 }
 
-static void print_json(const cJSON *object) {
-    char *text = cJSON_Print(object);
-    puts(text != NULL ? text : "{}");
-    cJSON_free(text);
-}
-
 // --- books
 
 static void print_kwh(const cJSON *meter, const char *name) {
@@ -140,7 +134,7 @@ int command_books(int argc, char **argv) {
     code = api_client_ask(&client, "books", NULL, &answer, NULL);
     if (code == APP_OK) {
         if (options.json) {
-            print_json(answer);
+            api_print_json(answer);
         } else {
             print_books(answer);
         }
@@ -163,7 +157,7 @@ static int post(api_client_t *client, const options_t *options, const char *path
     cJSON_AddStringToObject(body, "request", options->request != NULL ? options->request : id);
     int code = api_client_ask(client, path, body, &answer, NULL);
     if (code == APP_OK) {
-        print_json(answer);
+        api_print_json(answer);
     }
     cJSON_Delete(answer);
     return code;
@@ -201,7 +195,7 @@ static int list(api_client_t *client) {
     cJSON *answer = NULL;
     int code = api_client_ask(client, "tariffs", NULL, &answer, NULL);
     if (code == APP_OK) {
-        print_json(cJSON_GetObjectItem(answer, "tariffs"));
+        api_print_json(cJSON_GetObjectItem(answer, "tariffs"));
     }
     cJSON_Delete(answer);
     return code;

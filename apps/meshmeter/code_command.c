@@ -116,9 +116,7 @@ static int ask_hq(const code_options_t *options) {
     }
     const char *text = api_text(answer, "code");
     if (options->json) {
-        char *json = cJSON_Print(answer);
-        puts(json != NULL ? json : "{}");
-        cJSON_free(json);
+        api_print_json(answer);
     } else {
         // In two groups, as it is read out; it may be typed without the blank.
         printf("%.4s %s\n", text, strlen(text) > 4 ? text + 4 : "");

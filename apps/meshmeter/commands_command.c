@@ -24,12 +24,6 @@ typedef struct {
     bool json;
 } commands_options_t;
 
-static void print_json(const cJSON *answer) {
-    char *text = cJSON_Print(answer);
-    puts(text != NULL ? text : "{}");
-    cJSON_free(text);
-}
-
 static int show(api_client_t *client, const commands_options_t *options) {
     char path[64];
     cJSON *answer;
@@ -43,7 +37,7 @@ static int show(api_client_t *client, const commands_options_t *options) {
         return code;
     }
     if (options->json) {
-        print_json(answer);
+        api_print_json(answer);
     } else if (options->order != 0) {
         orders_print_line(answer);
         orders_print_commands(answer);
@@ -66,7 +60,7 @@ static int withdraw(api_client_t *client, const commands_options_t *options) {
     cJSON_Delete(body);
     if (code == APP_OK) {
         if (options->json) {
-            print_json(answer);
+            api_print_json(answer);
         } else {
             printf("%lld withdrawn\n", api_number(answer, "withdrawn"));
         }

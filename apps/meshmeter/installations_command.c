@@ -136,12 +136,6 @@ static void print_installation(const cJSON *item) {
     }
 }
 
-static void print_json(const cJSON *answer) {
-    char *text = cJSON_Print(answer);
-    puts(text != NULL ? text : "{}");
-    cJSON_free(text);
-}
-
 int command_installations(int argc, char **argv) {
     options_t chosen;
     api_client_t client;
@@ -167,7 +161,7 @@ int command_installations(int argc, char **argv) {
     }
     const cJSON *item = NULL;
     if (chosen.json) {
-        print_json(answer);
+        api_print_json(answer);
     } else {
         cJSON_ArrayForEach(item, cJSON_GetObjectItem(answer, "installations")) {
             print_installation(item);
@@ -204,7 +198,7 @@ static int decide(const char *command, const options_t *chosen, const char *path
     }
     const cJSON *installation = cJSON_GetObjectItem(answer, "installation");
     if (chosen->json) {
-        print_json(answer);
+        api_print_json(answer);
     } else if (installation != NULL) {
         print_installation(installation);
     } else {

@@ -344,10 +344,6 @@ static void take_events(node_process_t *self) {
     }
 }
 
-static int64_t earlier(int64_t left, int64_t right) {
-    return left < right ? left : right;
-}
-
 // Do what is due, as often as more is due at once (a node that was stopped has missed boundaries). Returns the next
 // deadline.
 static mm_us_t poll_node(node_process_t *self) {
@@ -355,7 +351,7 @@ static mm_us_t poll_node(node_process_t *self) {
     int64_t until_real_us = mm_linux_real_us() + CATCH_UP_US;
     for (;;) {
         mm_us_t deadline = mm_node_poll(&self->node, present(self));
-        deadline = earlier(deadline, node_setup_poll(&self->setup, self->now));
+        deadline = mm_us_earlier(deadline, node_setup_poll(&self->setup, self->now));
         if (deadline > self->now || mm_linux_real_us() >= until_real_us) {
             return deadline;
         }
@@ -405,13 +401,13 @@ static void run(node_process_t *self) {
         int64_t real_us = mm_linux_real_us();
         int64_t wake_us = poll_pulses(self, real_us);
         keep_time(self, real_us);
-        wake_us = earlier(wake_us, mm_linux_mesh_poll(&self->mesh, real_us));
+        wake_us = mm_us_earlier(wake_us, mm_linux_mesh_poll(&self->mesh, real_us));
         if (self->config.control_path[0] != '\0') {
-            wake_us = earlier(wake_us, mm_linux_control_poll(&self->control, real_us));
+            wake_us = mm_us_earlier(wake_us, mm_linux_control_poll(&self->control, real_us));
         }
-        wake_us = earlier(wake_us, node_setup_serve(&self->setup, real_us));
+        wake_us = mm_us_earlier(wake_us, node_setup_serve(&self->setup, real_us));
         if (self->clock_given) {
-            wake_us = earlier(wake_us, self->clock_due_us);
+            wake_us = mm_us_earlier(wake_us, self->clock_due_us);
         }
         // What is due comes before what has arrived: an event must not overtake the end of an interval.
         (void)poll_node(self);
@@ -419,8 +415,8 @@ static void run(node_process_t *self) {
         node_platform_follow_broker(&self->platform, &self->mqtt);
         mm_us_t deadline = poll_node(self);
         const node_panel_life_t life = node_setup_life(&self->setup, present(self));
-        wake_us = earlier(wake_us, node_panel_poll(&self->panel, &life, self->router_up, self->now, real_us));
-        wake_us = earlier(wake_us, mm_linux_clock_real_deadline(&self->clock, deadline));
+        wake_us = mm_us_earlier(wake_us, node_panel_poll(&self->panel, &life, self->router_up, self->now, real_us));
+        wake_us = mm_us_earlier(wake_us, mm_linux_clock_real_deadline(&self->clock, deadline));
         mm_linux_loop_wait(&self->loop, wake_us);
     }
 }

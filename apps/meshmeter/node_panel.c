@@ -51,10 +51,6 @@ static void follow_power(node_panel_t *self, mm_us_t now) {
     self->power.at = now > 0 ? now : 1;
 }
 
-static uint32_t seconds_left(mm_us_t until, mm_us_t now) {
-    return until > now ? (uint32_t)((until - now + MM_US_PER_S - 1) / MM_US_PER_S) : 0;
-}
-
 static void fill_meter(const node_panel_t *self, const mm_control_report_t *report, unsigned channel, mm_us_t now,
                        mm_panel_meter_t *meter) {
     const mm_node_t *node = self->node;
@@ -76,7 +72,7 @@ static void fill_meter(const node_panel_t *self, const mm_control_report_t *repo
     meter->low = report->meters[channel].low;
     meter->emergency_possible =
         mm_credit_take_emergency(&credit, life_pulses, node->control.pulse_constants[channel]) == MM_OK;
-    meter->lock_out_s = seconds_left(node->control.locked_until[channel], now);
+    meter->lock_out_s = mm_us_seconds_until(node->control.locked_until[channel], now);
 }
 
 static void fill_model(node_panel_t *self, const node_panel_life_t *life, bool router_up, mm_us_t now,
@@ -172,7 +168,7 @@ static void say_command(node_panel_t *self, int64_t real_now_us) {
 static void follow_node(node_panel_t *self, int64_t real_now_us) {
     if (self->actions->display_until_us != self->display_until_us) {
         self->display_until_us = self->actions->display_until_us;
-        mm_panel_wake(&self->panel, seconds_left(self->display_until_us, real_now_us), real_now_us);
+        mm_panel_wake(&self->panel, mm_us_seconds_until(self->display_until_us, real_now_us), real_now_us);
     }
     if (self->node->has_control && self->node->control.done_count != self->done_count) {
         self->done_count = self->node->control.done_count;
@@ -180,7 +176,7 @@ static void follow_node(node_panel_t *self, int64_t real_now_us) {
     }
     if (self->actions->find_until_us != self->find_until_us) {
         self->find_until_us = self->actions->find_until_us;
-        mm_panel_wake(&self->panel, seconds_left(self->find_until_us, real_now_us), real_now_us);
+        mm_panel_wake(&self->panel, mm_us_seconds_until(self->find_until_us, real_now_us), real_now_us);
         say(self, "HERE I AM\nHQ looks for this node", real_now_us);
     }
 }

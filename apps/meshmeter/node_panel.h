@@ -46,8 +46,9 @@ typedef struct {
     // wait: something changed that the display shows | until PERIOD_US | then it is drawn anew
     int64_t draw_due_us;
     uint32_t done_count; ///< commands that were shown
-    // Copies of the actions', to notice that they changed.
+    // no wait: a copy of the actions', to notice that it changed
     int64_t display_until_us;
+    // no wait: likewise
     int64_t find_until_us;
     node_panel_power_t power;
 } node_panel_t;

@@ -24,11 +24,6 @@ bool node_pop_read(node_pop_t *self, const char *path, mm_linux_message_t *messa
     return self->has_code;
 }
 
-static uint32_t seconds_left(const node_pop_t *self, int64_t real_now_us) {
-    return self->locked_until_us > real_now_us ? (uint32_t)((self->locked_until_us - real_now_us + 999999) / 1000000)
-                                               : 0;
-}
-
 static bool is_same(const node_pop_t *self, const char *text) {
     char other[sizeof self->code] = {0};
     size_t chars = strnlen(text, sizeof other);
@@ -42,7 +37,7 @@ static bool is_same(const node_pop_t *self, const char *text) {
 }
 
 node_pop_verdict_t node_pop_judge(node_pop_t *self, const char *text, int64_t real_now_us, uint32_t *wait_s) {
-    *wait_s = seconds_left(self, real_now_us);
+    *wait_s = mm_us_seconds_until(self->locked_until_us, real_now_us);
     if (!self->has_code) {
         return NODE_POP_NONE;
     }
@@ -62,7 +57,7 @@ node_pop_verdict_t node_pop_judge(node_pop_t *self, const char *text, int64_t re
         }
         self->wrong = 0;
         self->locked_until_us = real_now_us + lock_out_s * 1000000;
-        *wait_s = seconds_left(self, real_now_us);
+        *wait_s = mm_us_seconds_until(self->locked_until_us, real_now_us);
     }
     return NODE_POP_WRONG;
 }

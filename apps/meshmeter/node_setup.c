@@ -165,10 +165,6 @@ static void show_number(void *context) {
     self->number_until = *self->now + MM_CHALLENGE_LIFE_S * MM_US_PER_S;
 }
 
-static uint32_t seconds_until(mm_us_t instant, mm_us_t now) {
-    return instant > now ? (uint32_t)((instant - now + MM_US_PER_S - 1) / MM_US_PER_S) : 0;
-}
-
 node_panel_life_t node_setup_life(node_setup_t *self, mm_us_t now) {
     if (!self->is_open) {
         return (node_panel_life_t){.state = MM_LIFE_RUNNING};
@@ -176,7 +172,7 @@ node_panel_life_t node_setup_life(node_setup_t *self, mm_us_t now) {
     mm_challenge_t *challenge = &self->setup.challenge;
     mm_life_state_t state = self->setup.configuration.phase.state;
     node_panel_life_t life = {.state = state,
-                              .wait_s = seconds_until(challenge->locked_until, now),
+                              .wait_s = mm_us_seconds_until(challenge->locked_until, now),
                               .address = self->page_url[0] != '\0' ? self->page_url : NULL,
                               .configure = show_number,
                               .context = self};
@@ -184,7 +180,7 @@ node_panel_life_t node_setup_life(node_setup_t *self, mm_us_t now) {
     bool wanted = state == MM_LIFE_PROVISIONED ||
                   ((state == MM_LIFE_AWAITING || state == MM_LIFE_RUNNING) && now < self->number_until);
     life.has_number = wanted && mm_setup_number(&self->setup, now, &life.number);
-    life.number_left_s = life.has_number ? seconds_until(challenge->expires_at, now) : 0;
+    life.number_left_s = life.has_number ? mm_us_seconds_until(challenge->expires_at, now) : 0;
     return life;
 }
 

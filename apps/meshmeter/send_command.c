@@ -202,9 +202,7 @@ static int send_order(api_client_t *client, const send_options_t *options, const
         code = follow(client, options, &order);
     }
     if (options->json) {
-        char *text = cJSON_Print(order);
-        puts(text != NULL ? text : "{}");
-        cJSON_free(text);
+        api_print_json(order);
     }
     cJSON_Delete(order);
     return code;

@@ -76,12 +76,6 @@ static void print_receipt(const cJSON *purchase) {
            api_text(purchase, "by"));
 }
 
-static void print_json(const cJSON *object) {
-    char *text = cJSON_Print(object);
-    puts(text != NULL ? text : "{}");
-    cJSON_free(text);
-}
-
 // --- vend
 
 typedef struct {
@@ -177,7 +171,7 @@ static int put_amount(api_client_t *client, const options_t *options, const char
 static int show(int code, cJSON *answer, bool json) {
     const cJSON *purchase = cJSON_GetObjectItem(answer, "purchase");
     if (code == APP_OK && json) {
-        print_json(purchase);
+        api_print_json(purchase);
     } else if (code == APP_OK) {
         print_receipt(purchase);
     }
@@ -290,7 +284,7 @@ static int list(api_client_t *client, const options_t *options, const char *mete
     free(escaped);
     int code = api_client_ask(client, path, NULL, &answer, NULL);
     if (code == APP_OK && options->json) {
-        print_json(answer);
+        api_print_json(answer);
     } else if (code == APP_OK) {
         const cJSON *purchase;
         printf("%6s  %-20s  %-12s  %12s  %17s %-8s %-12s %s\n", "id", "sold", "meter", "kWh", "paid     ", "state",

@@ -190,7 +190,7 @@ static void answer_order(sales_t *self, uint64_t id, int node, uint32_t checksum
     dispatch_soon(self);
 }
 
-static purchase_t *find_purchase(sales_t *self, int node, uint8_t channel, uint32_t count) {
+purchase_t *sales_find_purchase(sales_t *self, int node, uint8_t channel, uint32_t count) {
     for (size_t i = self->purchase_count; i > 0; i--) {
         purchase_t *purchase = &self->purchases[i - 1];
         if (purchase->node == node && purchase->channel == channel && purchase->count == count) {
@@ -208,7 +208,7 @@ static void take_credit(sales_t *self, int node, const mm_credit_record_t *credi
     if (!is_new(&its_node->taken, &its_node->taken_count, checksum) || credit->count == 0) {
         return;
     }
-    purchase_t *purchase = find_purchase(self, node, credit->channel, credit->count);
+    purchase_t *purchase = sales_find_purchase(self, node, credit->channel, credit->count);
     if (purchase == NULL) {
         truth_fail(self->truth, "HQ gets credit of node %d channel %u that nobody bought: count %u", node,
                    credit->channel, credit->count);

@@ -161,6 +161,8 @@ void sales_act(sales_t *self, int node);
 /// Queue an order. *body may be NULL. Returns its id.
 uint64_t sales_order(sales_t *self, int node, uint8_t channel, uint8_t kind, const mm_command_body_t *body);
 purchase_t *sales_add_purchase(sales_t *self);
+/// The newest of this count; NULL: none.
+purchase_t *sales_find_purchase(sales_t *self, int node, uint8_t channel, uint32_t count);
 
 // sales_check.c
 /// A record stands in the journal of this node.

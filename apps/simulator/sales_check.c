@@ -57,18 +57,8 @@ static bool is_seen(sales_node_t *node, uint32_t checksum) {
     return false;
 }
 
-static purchase_t *find_purchase(sales_t *self, int node, uint8_t channel, uint32_t count) {
-    for (size_t i = self->purchase_count; i > 0; i--) {
-        purchase_t *purchase = &self->purchases[i - 1];
-        if (purchase->node == node && purchase->channel == channel && purchase->count == count) {
-            return purchase;
-        }
-    }
-    return NULL;
-}
-
 static void check_purchase(sales_t *self, int node, const mm_credit_record_t *credit, uint32_t checksum) {
-    purchase_t *purchase = find_purchase(self, node, credit->channel, credit->count);
+    purchase_t *purchase = sales_find_purchase(self, node, credit->channel, credit->count);
     if (purchase == NULL) {
         truth_fail(self->truth, "node %d channel %u: credit of count %u, which nobody bought", node, credit->channel,
                    credit->count);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "linux_crypto.h"
+#include "meshmeter/bytes.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -36,20 +37,13 @@ static mm_err_t aes256_encrypt(void *context, const uint8_t key[MM_AES256_KEY_BY
     return good ? MM_OK : MM_ERR_UNAVAILABLE;
 }
 
-static int digit_of(char character) {
-    return character >= '0' && character <= '9'   ? character - '0'
-           : character >= 'a' && character <= 'f' ? character - 'a' + 10
-           : character >= 'A' && character <= 'F' ? character - 'A' + 10
-                                                  : -1;
-}
-
 static bool parse_key(const char *text, uint8_t key[MM_LINUX_DEVICE_KEY_BYTES]) {
     if (strlen(text) != KEY_DIGITS) {
         return false;
     }
     for (size_t i = 0; i < MM_LINUX_DEVICE_KEY_BYTES; i++) {
-        int high = digit_of(text[2 * i]);
-        int low = digit_of(text[2 * i + 1]);
+        int high = mm_hex_digit(text[2 * i]);
+        int low = mm_hex_digit(text[2 * i + 1]);
         if (high < 0 || low < 0) {
             return false;
         }

@@ -387,10 +387,6 @@ static void answer_peers(mm_linux_mesh_t *self) {
     }
 }
 
-static int64_t earlier(int64_t left_us, int64_t right_us) {
-    return left_us < right_us ? left_us : right_us;
-}
-
 int64_t mm_linux_mesh_poll(mm_linux_mesh_t *self, int64_t real_now_us) {
     MM_ASSERT(real_now_us >= self->now_us);
     self->now_us = real_now_us;
@@ -404,11 +400,11 @@ int64_t mm_linux_mesh_poll(mm_linux_mesh_t *self, int64_t real_now_us) {
     if (self->now_us >= self->hello_at_us) {
         say_hello_to_all(self);
     }
-    deadline_us = earlier(deadline_us, release_delayed(self));
-    deadline_us = earlier(deadline_us, self->hello_at_us);
+    deadline_us = mm_us_earlier(deadline_us, release_delayed(self));
+    deadline_us = mm_us_earlier(deadline_us, self->hello_at_us);
     if (self->role == MM_LINUX_MESH_SEARCHING) {
         bool is_over = self->now_us >= self->search_until_us;
-        deadline_us = earlier(deadline_us, is_over ? self->patience_until_us : self->search_until_us);
+        deadline_us = mm_us_earlier(deadline_us, is_over ? self->patience_until_us : self->search_until_us);
     }
     return deadline_us;
 }

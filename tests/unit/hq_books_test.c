@@ -146,43 +146,8 @@ static void test_books_follow_another_pulse_constant(void **state) {
     assert_int_equal(line.balance_wh, 3500);
 }
 
-// UPDATE and ERASE set the register: what they archived says from where to where.
-static void test_books_follow_a_register_that_is_set(void **state) {
-    vending_t *self = *state;
-    static hq_batch_t batch;
-    mm_sale_t sale = vending_sell(self, "r1", 5000);
-    vending_take(self, MM_MOVEMENT_NETWORK, &sale);
-    use(self, 1000);
-    mm_record_t record = {.type = MM_RECORD_RESULT};
-    record.result = (mm_result_record_t){.era = VENDING_ERA,
-                                         .counter = 9,
-                                         .command_id = 5,
-                                         .kind = MM_COMMAND_UPDATE,
-                                         .at = {HQ_UTC_S, MM_TRUST_SYNCED}};
-    mm_archive_detail_t archive = {.before = {.id = "M-1", .pulse_constant = 1000, .life_pulses = 1100},
-                                   .after = {.id = "M-1", .pulse_constant = 500, .life_pulses = 7}};
-    mm_writer_t writer = mm_writer(record.result.detail, sizeof record.result.detail);
-    mm_archive_detail_put(&archive, &writer);
-    record.result.detail_bytes = (uint8_t)writer.used_bytes;
-    hq_batch_record(&batch, hq_mac(1), 1, ++self->seq, &record);
-    hq_commit(self->store, &batch);
-    vending_send_at(self, ++self->seq, &record); // carried over: no second change
-    self->meter.life_pulses = 7;
-    self->meter.pulse_constant = 500;
-    use(self, 100); // 200 Wh
-    vending_report(self);
-    mm_books_line_t line = vending_assert_balanced(self);
-    assert_int_equal(line.consumed_wh, 1200);
-    assert_int_equal(line.balance_wh, 3800);
-    // No command has set it back once more.
-    self->meter.life_pulses = 50;
-    assert_int_equal(vending_integer(self, "SELECT quarantined FROM total"), 0);
-    vending_report(self);
-    assert_int_equal(vending_integer(self, "SELECT quarantined FROM total"), 1);
-}
-
-static void send_change(vending_t *self, uint64_t command_id, uint8_t kind, uint8_t status,
-                        const mm_archive_detail_t *archive) {
+static mm_record_t send_change(vending_t *self, uint64_t command_id, uint8_t kind, uint8_t status,
+                               const mm_archive_detail_t *archive) {
     static hq_batch_t batch;
     mm_record_t record = {.type = MM_RECORD_RESULT};
     record.result = (mm_result_record_t){.era = VENDING_ERA,
@@ -196,10 +161,35 @@ static void send_change(vending_t *self, uint64_t command_id, uint8_t kind, uint
     record.result.detail_bytes = (uint8_t)writer.used_bytes;
     hq_batch_record(&batch, hq_mac(1), 1, ++self->seq, &record);
     hq_commit(self->store, &batch);
+    return record;
 }
 
-static void send_update(vending_t *self, uint64_t command_id, const mm_archive_detail_t *archive) {
-    send_change(self, command_id, MM_COMMAND_UPDATE, MM_RESULT_DONE, archive);
+static mm_record_t send_update(vending_t *self, uint64_t command_id, const mm_archive_detail_t *archive) {
+    return send_change(self, command_id, MM_COMMAND_UPDATE, MM_RESULT_DONE, archive);
+}
+
+// UPDATE and ERASE set the register: what they archived says from where to where.
+static void test_books_follow_a_register_that_is_set(void **state) {
+    vending_t *self = *state;
+    mm_sale_t sale = vending_sell(self, "r1", 5000);
+    vending_take(self, MM_MOVEMENT_NETWORK, &sale);
+    use(self, 1000);
+    const mm_archive_detail_t archive = {.before = {.id = "M-1", .pulse_constant = 1000, .life_pulses = 1100},
+                                         .after = {.id = "M-1", .pulse_constant = 500, .life_pulses = 7}};
+    mm_record_t record = send_update(self, 5, &archive);
+    vending_send_at(self, ++self->seq, &record); // carried over: no second change
+    self->meter.life_pulses = 7;
+    self->meter.pulse_constant = 500;
+    use(self, 100); // 200 Wh
+    vending_report(self);
+    mm_books_line_t line = vending_assert_balanced(self);
+    assert_int_equal(line.consumed_wh, 1200);
+    assert_int_equal(line.balance_wh, 3800);
+    // No command has set it back once more.
+    self->meter.life_pulses = 50;
+    assert_int_equal(vending_integer(self, "SELECT quarantined FROM total"), 0);
+    vending_report(self);
+    assert_int_equal(vending_integer(self, "SELECT quarantined FROM total"), 1);
 }
 
 // An installer's changes are no commands of HQ: all of them count, not only the first.
@@ -265,20 +255,9 @@ static void test_books_follow_a_meter_that_was_out_of_use(void **state) {
 // A register may not show less than what the command has set.
 static void test_books_register_behind_what_was_set(void **state) {
     vending_t *self = *state;
-    static hq_batch_t batch;
-    mm_record_t record = {.type = MM_RECORD_RESULT};
-    record.result = (mm_result_record_t){.era = VENDING_ERA,
-                                         .counter = 9,
-                                         .command_id = 5,
-                                         .kind = MM_COMMAND_UPDATE,
-                                         .at = {HQ_UTC_S, MM_TRUST_SYNCED}};
-    mm_archive_detail_t archive = {.before = {.id = "M-1", .pulse_constant = 1000, .life_pulses = 100},
-                                   .after = {.id = "M-1", .pulse_constant = 1000, .life_pulses = 7}};
-    mm_writer_t writer = mm_writer(record.result.detail, sizeof record.result.detail);
-    mm_archive_detail_put(&archive, &writer);
-    record.result.detail_bytes = (uint8_t)writer.used_bytes;
-    hq_batch_record(&batch, hq_mac(1), 1, ++self->seq, &record);
-    hq_commit(self->store, &batch);
+    const mm_archive_detail_t archive = {.before = {.id = "M-1", .pulse_constant = 1000, .life_pulses = 100},
+                                         .after = {.id = "M-1", .pulse_constant = 1000, .life_pulses = 7}};
+    send_update(self, 5, &archive);
     self->meter.life_pulses = 6;
     vending_report(self);
     assert_int_equal(vending_integer(self, "SELECT quarantined FROM total"), 1);

@@ -20,6 +20,11 @@ typedef int64_t mm_us_t;
 /// "No deadline": later than every time that occurs.
 #define MM_US_NEVER INT64_MAX
 
+/// The earlier of two instants.
+mm_us_t mm_us_earlier(mm_us_t left, mm_us_t right);
+/// Whole seconds from now until an instant, rounded up, for people who wait; 0 if it has passed.
+uint32_t mm_us_seconds_until(mm_us_t instant, mm_us_t now);
+
 /// Wall time in microseconds since 1970-01-01T00:00:00Z. A struct, so that it cannot be mixed with mm_us_t.
 typedef struct {
     int64_t us;

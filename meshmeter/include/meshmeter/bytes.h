@@ -59,6 +59,9 @@ size_t mm_reader_left_bytes(const mm_reader_t *self);
 /// Bytes that mm_put_varint would use for value.
 size_t mm_varint_bytes(uint64_t value);
 
+/// Value of a hexadecimal digit, of either case; -1: it is none.
+int mm_hex_digit(char character);
+
 /// Compare without telling by the time taken where the difference is.
 bool mm_bytes_equal_constant_time(const void *left, const void *right, size_t bytes_count);
 

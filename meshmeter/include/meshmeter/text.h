@@ -4,6 +4,9 @@
 
 #include "meshmeter/base.h"
 
+/// Bytes of the UTF-8 character (RFC 3629: shortest form only, no surrogate) that text begins with, and its code; 0: it
+/// begins with none.
+size_t mm_text_character(const char *text, size_t bytes_count, uint32_t *code);
 /// Text from outside: UTF-8 (RFC 3629: shortest forms only, no surrogates) without control characters (U+0000 …
 /// U+001F, U+007F … U+009F) and without the characters that turn lines round (U+2028 … U+202E, U+2066 … U+2069).
 bool mm_text_is_plain(const char *text, size_t bytes_count);

@@ -191,6 +191,16 @@ size_t mm_varint_bytes(uint64_t value) {
     return bytes_count;
 }
 
+int mm_hex_digit(char character) {
+    if (character >= '0' && character <= '9') {
+        return character - '0';
+    }
+    if (character >= 'a' && character <= 'f') {
+        return character - 'a' + 10;
+    }
+    return character >= 'A' && character <= 'F' ? character - 'A' + 10 : -1;
+}
+
 bool mm_bytes_equal_constant_time(const void *left, const void *right, size_t bytes_count) {
     const uint8_t *left_bytes = left;
     const uint8_t *right_bytes = right;

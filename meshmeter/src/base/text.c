@@ -21,30 +21,39 @@ static size_t character_bytes(unsigned char first) {
     return first >= 0xF0 && first <= 0xF4 ? 4 : 0;
 }
 
-static bool is_plain_character(uint32_t code, size_t bytes_count) {
+size_t mm_text_character(const char *text, size_t bytes_count, uint32_t *code) {
     static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+    if (bytes_count == 0) {
+        return 0;
+    }
+    unsigned char first = (unsigned char)text[0];
+    size_t size = character_bytes(first);
+    if (size == 0 || size > bytes_count) {
+        return 0;
+    }
+    *code = size == 1 ? first : first & (0x7Fu >> size);
+    for (size_t index = 1; index < size; index++) {
+        if (!is_continuation(text[index])) {
+            return 0;
+        }
+        *code = *code << 6 | ((unsigned char)text[index] & 0x3F);
+    }
+    bool is_surrogate = *code >= 0xD800 && *code <= 0xDFFF;
+    return *code >= least[size] && *code <= 0x10FFFF && !is_surrogate ? size : 0;
+}
+
+static bool is_plain_character(uint32_t code) {
     bool is_control = code < 0x20 || (code >= 0x7F && code <= 0x9F);
-    bool is_surrogate = code >= 0xD800 && code <= 0xDFFF;
     bool turns = (code >= 0x2028 && code <= 0x202E) || (code >= 0x2066 && code <= 0x2069);
-    return code >= least[bytes_count] && code <= 0x10FFFF && !is_control && !is_surrogate && !turns;
+    return !is_control && !turns;
 }
 
 bool mm_text_is_plain(const char *text, size_t bytes_count) {
     size_t position = 0;
     while (position < bytes_count) {
-        unsigned char first = (unsigned char)text[position];
-        size_t size = character_bytes(first);
-        if (size == 0 || size > bytes_count - position) {
-            return false;
-        }
-        uint32_t code = size == 1 ? first : first & (0x7Fu >> size);
-        for (size_t index = 1; index < size; index++) {
-            if (!is_continuation(text[position + index])) {
-                return false;
-            }
-            code = code << 6 | ((unsigned char)text[position + index] & 0x3F);
-        }
-        if (!is_plain_character(code, size)) {
+        uint32_t code;
+        size_t size = mm_text_character(text + position, bytes_count - position, &code);
+        if (size == 0 || !is_plain_character(code)) {
             return false;
         }
         position += size;

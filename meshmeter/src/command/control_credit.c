@@ -102,10 +102,6 @@ mm_result_status_t mmi_control_run_limits(const mm_control_t *self, mmi_task_t *
 
 // Typed tokens.
 
-static uint32_t seconds_until(mm_us_t instant, mm_us_t now) {
-    return (uint32_t)((instant - now + MM_US_PER_S - 1) / MM_US_PER_S);
-}
-
 static mm_typed_answer_t lock_out(mm_control_t *self, uint8_t channel, mm_us_t now) {
     mm_counters_add(self->counters, MM_COUNTER_TOKEN_WRONG, 1);
     mm_control_t draft = *self;
@@ -116,7 +112,7 @@ static mm_typed_answer_t lock_out(mm_control_t *self, uint8_t channel, mm_us_t n
         *self = draft; // no storage is no free try
     }
     return (mm_typed_answer_t){.verdict = MM_TYPED_WRONG,
-                               .wait_s = seconds_until(self->locked_until[channel], now),
+                               .wait_s = mm_us_seconds_until(self->locked_until[channel], now),
                                .balance_wh = mmi_control_told_balance_wh(self, channel)};
 }
 
@@ -191,7 +187,7 @@ mm_typed_answer_t mm_control_type_token(mm_control_t *self, uint8_t channel, con
     }
     if (now < self->locked_until[channel]) {
         answer.verdict = MM_TYPED_LOCKED_OUT;
-        answer.wait_s = seconds_until(self->locked_until[channel], now);
+        answer.wait_s = mm_us_seconds_until(self->locked_until[channel], now);
         return answer;
     }
     mm_token_t token;

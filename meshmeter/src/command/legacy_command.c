@@ -27,12 +27,8 @@ const char *mm_legacy_verdict_name(mm_legacy_verdict_t verdict) {
 
 // --- message -------------------------------------------------------------------------------------------------------
 
-static bool is_blank(char character) {
-    return character == ' ' || character == '\t' || character == '\r' || character == '\n';
-}
-
 static void pass_blanks(mm_legacy_message_t *self) {
-    while (self->at < self->text_bytes && is_blank(self->text[self->at])) {
+    while (self->at < self->text_bytes && mmi_legacy_is_blank(self->text[self->at])) {
         self->at++;
     }
 }
@@ -155,7 +151,7 @@ static uint32_t serialise(const char *item, size_t item_bytes, uint8_t key[MM_AE
     memset(key, KEY_FILL, MM_AES256_KEY_BYTES);
     for (size_t i = 0; i < item_bytes; i++) {
         char character = item[i];
-        if (!in_string && is_blank(character)) {
+        if (!in_string && mmi_legacy_is_blank(character)) {
             continue;
         }
         if (character == '"' && !escaped) {

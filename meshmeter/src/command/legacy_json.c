@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "meshmeter/bytes.h"
+
 #define JSMN_STATIC
 #define JSMN_STRICT
 #define JSMN_PARENT_LINKS
@@ -19,13 +21,13 @@ typedef struct {
     size_t at; ///< everything before is understood
 } walk_t;
 
-static bool is_blank(char character) {
+bool mmi_legacy_is_blank(char character) {
     return character == ' ' || character == '\t' || character == '\r' || character == '\n';
 }
 
 // The tokenizer passes over commas and colons without minding where they stand.
 static bool take_mark(walk_t *walk, char mark) {
-    while (walk->at < walk->text_bytes && is_blank(walk->text[walk->at])) {
+    while (walk->at < walk->text_bytes && mmi_legacy_is_blank(walk->text[walk->at])) {
         walk->at++;
     }
     if (walk->at >= walk->text_bytes || walk->text[walk->at] != mark) {
@@ -94,7 +96,7 @@ static bool take_plain(walk_t *walk, mmi_legacy_value_t *value) {
     if (is_string && !take_mark(walk, '"')) {
         return false;
     }
-    while (!is_string && walk->at < start && is_blank(walk->text[walk->at])) {
+    while (!is_string && walk->at < start && mmi_legacy_is_blank(walk->text[walk->at])) {
         walk->at++;
     }
     if (walk->at != start) {
@@ -224,10 +226,6 @@ mmi_legacy_value_t mmi_legacy_json_find(const mmi_legacy_field_t *fields, uint8_
 
 // --- values --------------------------------------------------------------------------------------------------------
 
-static uint32_t hex_digit(char character) {
-    return (uint32_t)(character <= '9' ? character - '0' : (character | 0x20) - 'a' + 10);
-}
-
 // Code point of the escape behind a backslash; *used is how many characters it takes. The tokenizer has checked its
 // form.
 static uint32_t unescape(const char *escape, size_t *used) {
@@ -237,7 +235,7 @@ static uint32_t unescape(const char *escape, size_t *used) {
     if (*escape == 'u') {
         uint32_t code = 0;
         for (size_t i = 1; i <= 4; i++) {
-            code = code << 4 | hex_digit(escape[i]);
+            code = code << 4 | (uint32_t)mm_hex_digit(escape[i]);
         }
         *used = 5;
         return code;

@@ -40,6 +40,8 @@ typedef struct {
     } elements[MM_LEGACY_LOCKS_MAX];
 } mmi_legacy_object_t;
 
+/// White space of JSON.
+bool mmi_legacy_is_blank(char character);
 /// False: refused.
 bool mmi_legacy_json_read(const char *text, size_t text_bytes, mmi_legacy_object_t *object);
 /// Value of a field; type ABSENT if it is not there.

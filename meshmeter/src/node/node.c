@@ -298,16 +298,12 @@ static void say_hello(mm_node_t *self, mm_us_t now) {
     self->hello_at = now + self->options.timing.hello_retry_us;
 }
 
-static mm_us_t earlier(mm_us_t left, mm_us_t right) {
-    return left < right ? left : right;
-}
-
 // Behind the root: it may have taken commands of its own.
 static mm_us_t poll_control(mm_node_t *self, mm_us_t now) {
     mm_us_t deadline = mm_control_poll(&self->control, now);
     // What control has stored since metering was polled may be due again.
     bool metering_waits = self->metering.pending_type != MM_RECORD_NONE || self->metering.unsaved;
-    return metering_waits ? earlier(deadline, now + MM_METERING_RETRY_S * MM_US_PER_S) : deadline;
+    return metering_waits ? mm_us_earlier(deadline, now + MM_METERING_RETRY_S * MM_US_PER_S) : deadline;
 }
 
 mm_us_t mm_node_poll(mm_node_t *self, mm_us_t now) {
@@ -316,10 +312,10 @@ mm_us_t mm_node_poll(mm_node_t *self, mm_us_t now) {
     if (now >= self->hello_at) {
         say_hello(self, now);
     }
-    deadline = earlier(deadline, self->hello_at);
-    deadline = earlier(deadline, mm_root_poll(&self->root, now));
+    deadline = mm_us_earlier(deadline, self->hello_at);
+    deadline = mm_us_earlier(deadline, mm_root_poll(&self->root, now));
     if (self->has_control) {
-        deadline = earlier(deadline, poll_control(self, now));
+        deadline = mm_us_earlier(deadline, poll_control(self, now));
     }
-    return self->has_setup ? earlier(deadline, mm_setup_poll(&self->setup, now)) : deadline;
+    return self->has_setup ? mm_us_earlier(deadline, mm_setup_poll(&self->setup, now)) : deadline;
 }

@@ -665,10 +665,6 @@ static void follow_control(mm_root_t *self, mm_us_t now) {
     self->urgent_at = now + self->timing->urgent_us;
 }
 
-static mm_us_t earlier(mm_us_t left, mm_us_t right) {
-    return left < right ? left : right;
-}
-
 static void poll_round(mm_root_t *self, mm_us_t now) {
     if (self->phase == MM_ROOT_COLLECTING || self->phase == MM_ROOT_DRAIN_ROUND ||
         self->phase == MM_ROOT_COMMAND_ROUND) {
@@ -709,8 +705,8 @@ mm_us_t mm_root_poll(mm_root_t *self, mm_us_t now) {
         deadline = now; // it has just become free, or the round needed nobody else: go on in the next call
     }
     if (self->control != NULL && self->control->send_now && now < self->urgent_at) {
-        deadline = earlier(deadline, self->urgent_at);
+        deadline = mm_us_earlier(deadline, self->urgent_at);
     }
-    deadline = earlier(deadline, self->round_at);
-    return earlier(deadline, mm_round_next_deadline(&self->round));
+    deadline = mm_us_earlier(deadline, self->round_at);
+    return mm_us_earlier(deadline, mm_round_next_deadline(&self->round));
 }

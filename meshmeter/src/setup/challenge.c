@@ -171,10 +171,6 @@ static bool read_code(const char *text, char code[MM_CHALLENGE_CODE_CHARS]) {
     return *text == '\0';
 }
 
-static uint32_t seconds_until(mm_us_t instant, mm_us_t now) {
-    return instant > now ? (uint32_t)((instant - now + MM_US_PER_S - 1) / MM_US_PER_S) : 0;
-}
-
 static void count_wrong(mm_challenge_t *self, mm_us_t now) {
     self->wrong++;
     if (self->wrong == MM_CHALLENGE_TRIES) {
@@ -185,7 +181,7 @@ static void count_wrong(mm_challenge_t *self, mm_us_t now) {
 }
 
 mm_code_verdict_t mm_challenge_judge(mm_challenge_t *self, const char *text, mm_us_t now, uint32_t *wait_s) {
-    *wait_s = seconds_until(self->locked_until, now);
+    *wait_s = mm_us_seconds_until(self->locked_until, now);
     if (*wait_s > 0) {
         return MM_CODE_LOCKED_OUT;
     }
@@ -205,7 +201,7 @@ mm_code_verdict_t mm_challenge_judge(mm_challenge_t *self, const char *text, mm_
     }
     if (!mm_bytes_equal_constant_time(typed, code, sizeof typed)) {
         count_wrong(self, now);
-        *wait_s = seconds_until(self->locked_until, now);
+        *wait_s = mm_us_seconds_until(self->locked_until, now);
         return MM_CODE_WRONG;
     }
     self->has_number = false;

@@ -24,16 +24,12 @@ static void refuse(mmi_exchange_t *exchange, uint16_t status, const char *error)
     mmi_json_string(&exchange->json, "error", error);
 }
 
-static uint32_t seconds_until(mm_us_t instant, mm_us_t now) {
-    return instant > now ? (uint32_t)((instant - now + MM_US_PER_S - 1) / MM_US_PER_S) : 0;
-}
-
 // What the next request of the session needs.
 static void put_session(mmi_exchange_t *exchange) {
     const mm_setup_t *setup = exchange->setup;
     if (setup->session) {
         mmi_json_hex(&exchange->json, "nonce", setup->nonce, sizeof setup->nonce);
-        mmi_json_number(&exchange->json, "session_left_s", seconds_until(setup->session_until, exchange->now));
+        mmi_json_number(&exchange->json, "session_left_s", mm_us_seconds_until(setup->session_until, exchange->now));
     }
 }
 
@@ -64,12 +60,12 @@ static void get_state(mmi_exchange_t *exchange) {
     }
     if (has_number) {
         mmi_json_number(json, "number", number);
-        mmi_json_number(json, "number_left_s", seconds_until(setup->challenge.expires_at, exchange->now));
+        mmi_json_number(json, "number_left_s", mm_us_seconds_until(setup->challenge.expires_at, exchange->now));
     }
-    mmi_json_number(json, "wait_s", seconds_until(setup->challenge.locked_until, exchange->now));
+    mmi_json_number(json, "wait_s", mm_us_seconds_until(setup->challenge.locked_until, exchange->now));
     mmi_json_bool(json, "session", setup->session);
     if (setup->session) {
-        mmi_json_number(json, "session_left_s", seconds_until(setup->session_until, exchange->now));
+        mmi_json_number(json, "session_left_s", mm_us_seconds_until(setup->session_until, exchange->now));
     }
     mmi_json_bool(json, "applying", mm_setup_is_applying(setup));
     if (setup->configuration.has_installation) {

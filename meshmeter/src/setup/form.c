@@ -3,17 +3,8 @@
 
 #include <string.h>
 
+#include "meshmeter/bytes.h"
 #include "meshmeter/text.h"
-
-static int hex_digit(char character) {
-    if (character >= '0' && character <= '9') {
-        return character - '0';
-    }
-    if (character >= 'a' && character <= 'f') {
-        return character - 'a' + 10;
-    }
-    return character >= 'A' && character <= 'F' ? character - 'A' + 10 : -1;
-}
 
 // The next byte of a name or value, decoded. The escapes were checked by open.
 static char next_decoded(const char *bytes, size_t *position) {
@@ -24,8 +15,8 @@ static char next_decoded(const char *bytes, size_t *position) {
     if (character != '%') {
         return character;
     }
-    int high = hex_digit(bytes[(*position)++]);
-    int low = hex_digit(bytes[(*position)++]);
+    int high = mm_hex_digit(bytes[(*position)++]);
+    int low = mm_hex_digit(bytes[(*position)++]);
     return (char)(high * 16 + low);
 }
 
@@ -34,7 +25,8 @@ static mm_err_t check_escapes(const char *bytes, size_t bytes_count) {
         if (bytes[position] != '%') {
             continue;
         }
-        if (bytes_count - position < 3 || hex_digit(bytes[position + 1]) < 0 || hex_digit(bytes[position + 2]) < 0) {
+        if (bytes_count - position < 3 || mm_hex_digit(bytes[position + 1]) < 0 ||
+            mm_hex_digit(bytes[position + 2]) < 0) {
             return MM_ERR_CORRUPT;
         }
         position += 2;

@@ -218,10 +218,6 @@ mm_result_status_t mm_setup_reinstall(mm_setup_t *self, mm_us_t now) {
 
 // Poll.
 
-static mm_us_t earlier(mm_us_t left, mm_us_t right) {
-    return left < right ? left : right;
-}
-
 mm_us_t mm_setup_poll(mm_setup_t *self, mm_us_t now) {
     if (self->configuration.phase.state == MM_LIFE_FAULT && now >= self->retry_at) {
         open_store(self, now);
@@ -243,5 +239,5 @@ mm_us_t mm_setup_poll(mm_setup_t *self, mm_us_t now) {
         }
         self->retry_at = now + MM_SETUP_RETRY_S * MM_US_PER_S;
     }
-    return earlier(deadline, self->retry_at);
+    return mm_us_earlier(deadline, self->retry_at);
 }

@@ -54,10 +54,6 @@ static bool is_starting(const mm_uplink_t *self) {
     return self->state == MM_UPLINK_WAITING_FOR_SLOT && self->session_deadline != MM_US_NEVER;
 }
 
-static mm_us_t earlier(mm_us_t left, mm_us_t right) {
-    return left < right ? left : right;
-}
-
 // Back-off in [base, 2 * base] with base = back_off_us * 2^(failures - 1), limited so that the jitter stays whole at
 // the cap: gateways that were refused together must not come back together.
 static mm_us_t draw_back_off_us(mm_uplink_t *self) {
@@ -66,7 +62,7 @@ static mm_us_t draw_back_off_us(mm_uplink_t *self) {
     for (uint8_t i = 1; i < self->failures && base_us < base_max_us; i++) {
         base_us = base_us > base_max_us / 2 ? base_max_us : base_us * 2;
     }
-    base_us = earlier(base_us, base_max_us);
+    base_us = mm_us_earlier(base_us, base_max_us);
     // base * random / 2^32 in two halves, as the product may need 96 bits.
     uint64_t random = mm_random_u32(&self->random);
     uint64_t jitter_us = ((uint64_t)base_us >> 32) * random + ((((uint64_t)base_us & UINT32_MAX) * random) >> 32);
@@ -160,7 +156,7 @@ static void begin_session(mm_uplink_t *self, mm_us_t now) {
     mm_err_t err = self->mqtt->start(self->mqtt->context, self->session);
     if (err == MM_OK) {
         self->session_deadline = now + self->timing.session_us;
-        enter(self, MM_UPLINK_CONNECTING, earlier(now + self->timing.connect_us, self->session_deadline));
+        enter(self, MM_UPLINK_CONNECTING, mm_us_earlier(now + self->timing.connect_us, self->session_deadline));
         return;
     }
     if (err == MM_ERR_BUSY) {
@@ -168,7 +164,7 @@ static void begin_session(mm_uplink_t *self, mm_us_t now) {
             self->session_deadline = now + self->timing.close_us;
         }
         if (now < self->session_deadline) {
-            self->deadline = earlier(now + self->timing.close_us / START_ATTEMPTS + 1, self->session_deadline);
+            self->deadline = mm_us_earlier(now + self->timing.close_us / START_ATTEMPTS + 1, self->session_deadline);
             return;
         }
     }
@@ -246,10 +242,10 @@ static mm_err_t send_messages(mm_uplink_t *self, mm_us_t now) {
 }
 
 static mm_us_t draining_deadline(const mm_uplink_t *self) {
-    mm_us_t deadline = earlier(self->session_deadline, self->source_deadline);
+    mm_us_t deadline = mm_us_earlier(self->session_deadline, self->source_deadline);
     for (size_t i = 0; i < MM_SESSION_WINDOW; i++) {
         if (self->inflight[i].packet_id != 0) {
-            deadline = earlier(deadline, self->inflight[i].deadline);
+            deadline = mm_us_earlier(deadline, self->inflight[i].deadline);
         }
     }
     return deadline;
@@ -268,7 +264,7 @@ static void drain(mm_uplink_t *self, mm_us_t now) {
     bool all_sent = self->source_empty || self->messages_sent == MM_SESSION_MESSAGES_MAX;
     if (all_sent && !has_inflight(self)) {
         mm_us_t dwell_end = self->quiet_since + self->timing.dwell_us;
-        enter(self, MM_UPLINK_DWELLING, earlier(dwell_end, self->session_deadline));
+        enter(self, MM_UPLINK_DWELLING, mm_us_earlier(dwell_end, self->session_deadline));
         return;
     }
     self->deadline = draining_deadline(self);
@@ -346,7 +342,7 @@ static void on_connected(mm_uplink_t *self, mm_us_t now) {
     }
     MM_ASSERT(self->ack_packet_id != 0 && self->command_packet_id != 0);
     self->suback_pending = 2;
-    enter(self, MM_UPLINK_SUBSCRIBING, earlier(now + self->timing.subscribe_us, self->session_deadline));
+    enter(self, MM_UPLINK_SUBSCRIBING, mm_us_earlier(now + self->timing.subscribe_us, self->session_deadline));
 }
 
 // Refusals that pass by themselves: server unavailable (3.1.1 and 5), server busy, quota exceeded, connection rate

@@ -110,6 +110,8 @@ typedef struct {
 typedef struct {
     mm_result_status_t (*confirm)(void *context, uint32_t revision, mm_us_t now);
     mm_result_status_t (*reinstall)(void *context, mm_us_t now);
+    /// NULL: no node joins here.
+    mm_result_status_t (*admit)(void *context, const mm_admit_body_t *admit, mm_us_t now);
     void *context;
 } mm_commissioning_t;
 

@@ -14,10 +14,12 @@
 
 typedef enum {
     MM_FRAME_NONE = 0,
-    MM_FRAME_HELLO = 1,   ///< node to root after attaching: here I am, what time is it
-    MM_FRAME_WELCOME = 2, ///< root to node: time
-    MM_FRAME_ASK = 3,     ///< root to node: answer round n
-    MM_FRAME_REPORT = 4,  ///< node to root, and on to HQ: snapshot and/or records
+    MM_FRAME_HELLO = 1,       ///< node to root after attaching: here I am, what time is it
+    MM_FRAME_WELCOME = 2,     ///< root to node: time
+    MM_FRAME_ASK = 3,         ///< root to node: answer round n
+    MM_FRAME_REPORT = 4,      ///< node to root, and on to HQ: snapshot and/or records
+    MM_FRAME_JOIN_ASK = 5,    ///< at the door, and on to the root: give me the network (join.h)
+    MM_FRAME_JOIN_ANSWER = 6, ///< from the root, and on through the door
 } mm_frame_type_t;
 
 /// The time as the root knows it.

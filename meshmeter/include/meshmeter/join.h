@@ -47,8 +47,8 @@
 #define MM_JOIN_RETRY_MAX_S 60
 /// A root forgets an asker that was silent for so long.
 #define MM_JOIN_FORGET_S 3600
-#define MM_JOIN_PART_BYTES 160
-#define MM_JOIN_PARTS_MAX 4
+#define MM_JOIN_PART_BYTES MM_JOIN_SLICE_BYTES
+#define MM_JOIN_PARTS_MAX MM_JOIN_SLICES_MAX
 
 typedef enum {
     MM_JOIN_IDLE = 0,

@@ -257,7 +257,7 @@ bool mmi_hq_joins_renew(sqlite3 *db, int64_t site_id, int64_t now_us) {
 // old.
 #define NEWER_SQL                                                                                                      \
     "SELECT EXISTS (SELECT 1 FROM join_ask AS own JOIN join_ask AS other ON other.asker = own.asker AND other.site ="  \
-    " own.site AND other.id <> own.id AND other.state <> 'unproved' WHERE own.id = ?1 AND CASE"                        \
+    " own.site AND other.id <> own.id AND other.state NOT IN ('unproved', 'superseded') WHERE own.id = ?1 AND CASE"    \
     "  WHEN other.nonce <> own.nonce AND EXISTS (SELECT 1 FROM join_ask AS first WHERE first.asker = own.asker AND"    \
     "   first.site = own.site AND first.nonce = own.nonce AND first.state <> 'unproved' AND first.id < other.id AND"   \
     "   first.id <> own.id) THEN 1"                                                                                    \

@@ -3,6 +3,7 @@
 
 #include "meshmeter/bytes.h"
 
+#include "joins.h"
 #include "operators.h"
 #include "sql.h"
 #include "store_query.h"
@@ -147,7 +148,8 @@ static mm_desk_result_t add_key(mm_desk_t *desk, mm_mac_t mac, const uint8_t key
     mmi_sql_put_mac(&add, &mac);
     mmi_sql_put_blob(&add, key, MM_DEVICE_KEY_BYTES);
     mmi_sql_put_integer(&add, now_us);
-    return mmi_sql_run(&add) ? MM_DESK_OK : mmi_desk_fail(desk, error);
+    bool good = mmi_sql_run(&add) && mmi_hq_joins_key_added(mmi_desk_db(desk), mac, now_us);
+    return good ? MM_DESK_OK : mmi_desk_fail(desk, error);
 }
 
 mm_desk_result_t mm_device_keys_add(mm_desk_t *desk, mm_mac_t mac, const uint8_t key[MM_DEVICE_KEY_BYTES],

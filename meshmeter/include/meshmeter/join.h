@@ -34,17 +34,21 @@
 ///   IDLE --parked, or an older network than the root's--> ASKING --the whole answer, good--> IDLE
 ///   ASKING --the reason is gone (provisioned from elsewhere)--> IDLE
 /// It never gives up: the interval between asks doubles from MM_JOIN_RETRY_S to MM_JOIN_RETRY_MAX_S. A nonce lives as
-/// long as the asking; it is new after each restart and after each answer that was opened.
+/// long as the asking; it is new after each restart and after each answer that was opened and judged. An answer that
+/// was good but could not be stored is asked for again under the same nonce: HQ has said its word.
 
 #define MM_JOIN_NONCE_BYTES 16
 #define MM_JOIN_TAG_BYTES 16
 #define MM_JOIN_KEY_BYTES 32
-/// Askers that a root serves at the same time; the one that has not asked for the longest time makes room.
+/// Askers that a root serves at the same time; the one that has not asked for the longest time makes room. Whom HQ has
+/// admitted makes room for nobody else while it still asks (silent for less than MM_JOIN_SERVED_S): a flood at the door
+/// costs the others a repeated record, and nobody the answer.
 #define MM_JOIN_ASKERS_MAX 8
 /// JOIN records a root makes in an hour at most: what is in radio range must not fill the journal.
 #define MM_JOIN_RECORDS_PER_HOUR 24
 #define MM_JOIN_RETRY_S 5
 #define MM_JOIN_RETRY_MAX_S 60
+#define MM_JOIN_SERVED_S 180
 /// A root forgets an asker that was silent for so long.
 #define MM_JOIN_FORGET_S 3600
 #define MM_JOIN_PART_BYTES MM_JOIN_SLICE_BYTES
@@ -66,6 +70,8 @@ typedef struct {
     uint8_t tag[MM_JOIN_TAG_BYTES];
     uint32_t revision; ///< of the network it has; 0 = none
     uint8_t key[MM_JOIN_KEY_BYTES];
+    uint8_t iv[MM_AEAD_IV_BYTES]; ///< one for each network, so that parts of repeated answers fit each other
+    uint32_t iv_revision;         ///< of the network that it is for; 0 = no iv yet
     mm_us_t asked_at;
 } mm_join_asker_t;
 
@@ -86,7 +92,7 @@ typedef struct {
     char heard_site[MM_SITE_CHARS_MAX + 1]; ///< of a mesh that says HQ has been asked; not proved; for the display
     uint8_t parts_seen;                     ///< bit per part of the answer being put together
     uint8_t part_count;
-    uint16_t sealed_bytes; ///< known with the last part
+    uint8_t last_bytes; ///< of the last part
     uint8_t sealed[MM_JOIN_PARTS_MAX * MM_JOIN_PART_BYTES];
     uint32_t retry_s;
     // wait: the network comes from the mesh | until MM_JOIN_RETRY_MAX_S | then it is asked for again
@@ -95,6 +101,8 @@ typedef struct {
     bool is_root;
     mm_join_asker_t askers[MM_JOIN_ASKERS_MAX];
     uint8_t records_left; ///< of this hour
+    // wait: an asker asks again | until MM_JOIN_FORGET_S | then the root forgets it
+    mm_us_t forget_at;
     // wait: the root may journal asks again | until an hour | then MM_JOIN_RECORDS_PER_HOUR are left
     mm_us_t records_renew_at;
     uint8_t frame[MM_MESH_FRAME_BYTES_MAX]; ///< being sent
@@ -114,7 +122,8 @@ uint32_t mm_join_revision(const mm_join_t *self);
 void mm_join_on_door(mm_join_t *self, mm_mac_t from, const void *bytes, size_t bytes_count, mm_us_t now);
 /// A checked JOIN_ASK or JOIN_ANSWER frame that came through the mesh.
 void mm_join_on_frame(mm_join_t *self, const mm_frame_t *frame, mm_us_t now);
-/// HQ's word (the command ADMIT, which has been authenticated). Idempotent.
+/// HQ's word (the command ADMIT, which has been authenticated). Idempotent. Who is not known (any more) is noted: it
+/// asks again. DONE; STATE: not the root of a provisioned mesh; FAILED: this device has no key.
 mm_result_status_t mm_join_admit(mm_join_t *self, const mm_admit_body_t *admit, mm_us_t now);
 /// After mm_setup_poll. Next deadline.
 mm_us_t mm_join_poll(mm_join_t *self, mm_us_t now);

@@ -68,7 +68,7 @@ static mm_result_status_t run_admit(const mm_control_t *self, mmi_task_t *task) 
     if (commissioning == NULL || commissioning->admit == NULL) {
         return MM_RESULT_UNSUPPORTED;
     }
-    return commissioning->admit(commissioning->context, &task->body.admit, task->now);
+    return commissioning->admit(commissioning->admit_context, &task->body.admit, task->now);
 }
 
 static mmi_control_run_fn runner_of(uint8_t kind) {

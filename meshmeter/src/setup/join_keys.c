@@ -7,6 +7,7 @@
 // docs/spec/joining.md, 3. Each word begins otherwise than what the device's key signs elsewhere.
 static const char s_ask[] = "meshmeter join 1";
 static const char s_answer_key[] = "meshmeter admission 1";
+static const char s_more[] = "meshmeter answer 1";
 static const char s_mask[] = "meshmeter admission mask 1";
 
 #define COVERED_BYTES_MAX (sizeof s_mask - 1 + 6 + MM_JOIN_NONCE_BYTES + 4)
@@ -50,6 +51,14 @@ mm_err_t mmi_join_mask(const mm_crypto_t *root_crypto, mm_mac_t asker, const uin
     }
     mmi_join_wipe(mask, sizeof mask);
     return err;
+}
+
+void mmi_join_more(mm_mac_t asker, const uint8_t nonce[MM_JOIN_NONCE_BYTES], uint8_t more[MMI_JOIN_MORE_BYTES]) {
+    mm_writer_t writer = mm_writer(more, MMI_JOIN_MORE_BYTES);
+    mm_put_bytes(&writer, s_more, sizeof s_more - 1);
+    mm_put_mac(&writer, asker);
+    mm_put_bytes(&writer, nonce, MM_JOIN_NONCE_BYTES);
+    MM_ASSERT(!writer.failed && writer.used_bytes == MMI_JOIN_MORE_BYTES);
 }
 
 void mmi_join_wipe(void *bytes, size_t bytes_count) {

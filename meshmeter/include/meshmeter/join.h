@@ -46,6 +46,7 @@
 #define MM_JOIN_ASKERS_MAX 8
 /// JOIN records a root makes in an hour at most: what is in radio range must not fill the journal.
 #define MM_JOIN_RECORDS_PER_HOUR 24
+#define MM_JOIN_RENEW_S 3600
 #define MM_JOIN_RETRY_S 5
 #define MM_JOIN_RETRY_MAX_S 60
 #define MM_JOIN_SERVED_S 180
@@ -72,6 +73,7 @@ typedef struct {
     uint8_t key[MM_JOIN_KEY_BYTES];
     uint8_t iv[MM_AEAD_IV_BYTES]; ///< one for each network, so that parts of repeated answers fit each other
     uint32_t iv_revision;         ///< of the network that it is for; 0 = no iv yet
+    // no wait: an instant of the past
     mm_us_t asked_at;
 } mm_join_asker_t;
 
@@ -95,7 +97,8 @@ typedef struct {
     uint8_t last_bytes; ///< of the last part
     uint8_t sealed[MM_JOIN_PARTS_MAX * MM_JOIN_PART_BYTES];
     uint32_t retry_s;
-    // wait: the network comes from the mesh | until MM_JOIN_RETRY_MAX_S | then it is asked for again
+    // wait: the network comes from the mesh | until MM_JOIN_RETRY_S, doubled up to MM_JOIN_RETRY_MAX_S | then it is
+    // asked for again
     mm_us_t ask_at;
     // host
     bool is_root;
@@ -103,7 +106,7 @@ typedef struct {
     uint8_t records_left; ///< of this hour
     // wait: an asker asks again | until MM_JOIN_FORGET_S | then the root forgets it
     mm_us_t forget_at;
-    // wait: the root may journal asks again | until an hour | then MM_JOIN_RECORDS_PER_HOUR are left
+    // wait: the root may journal asks again | until MM_JOIN_RENEW_S | then MM_JOIN_RECORDS_PER_HOUR are left
     mm_us_t records_renew_at;
     uint8_t frame[MM_MESH_FRAME_BYTES_MAX]; ///< being sent
 } mm_join_t;

@@ -6,7 +6,6 @@
 
 // The root's part: tell HQ, and answer whom HQ has admitted.
 
-#define RECORDS_RENEW_S 3600
 #define SEALED_BYTES_MAX (MM_JOIN_PARTS_MAX * MM_JOIN_PART_BYTES)
 
 static void forget(mm_join_asker_t *asker) {
@@ -85,7 +84,7 @@ static void tell_hq(mm_join_t *self, mm_join_asker_t *asker, mm_us_t now) {
     }
     asker->told = true;
     if (self->records_left == MM_JOIN_RECORDS_PER_HOUR) {
-        self->records_renew_at = now + RECORDS_RENEW_S * MM_US_PER_S;
+        self->records_renew_at = now + MM_JOIN_RENEW_S * MM_US_PER_S;
     }
     self->records_left--;
 }
@@ -210,11 +209,11 @@ mm_us_t mmi_join_host_poll(mm_join_t *self, mm_us_t now) {
     if (now >= self->forget_at) {
         self->forget_at = MM_US_NEVER;
         for (size_t i = 0; i < MM_JOIN_ASKERS_MAX; i++) {
-            mm_us_t silent_at = self->askers[i].asked_at + MM_JOIN_FORGET_S * MM_US_PER_S;
-            if (self->askers[i].used && now >= silent_at) {
+            mm_us_t silent_us = now - self->askers[i].asked_at;
+            if (self->askers[i].used && silent_us >= MM_JOIN_FORGET_S * MM_US_PER_S) {
                 forget(&self->askers[i]);
             } else if (self->askers[i].used) {
-                self->forget_at = mm_us_earlier(self->forget_at, silent_at);
+                self->forget_at = mm_us_earlier(self->forget_at, now + MM_JOIN_FORGET_S * MM_US_PER_S - silent_us);
             }
         }
     }

@@ -43,6 +43,7 @@ class FromTheBox:
             pop_file=os.path.join(self.directory, "label"),
             mesh_listen=f"127.0.0.1:{free_port()}",
             configurator="127.0.0.1:0",
+            router="off",
         )
         self.control = values["control"]
         self.config = self.private("node.conf", "\n".join(f"{key} = {value}" for key, value in values.items()))
@@ -90,7 +91,7 @@ def wait_join(site, mac, state):
 def make_root(site):
     """The only nodes that can host are those that have been commissioned: the demo's last one becomes the root."""
     wait_until("node 3 answers", lambda: ask(site.control_path(ROOT), "setup"), WAIT_S)
-    got, _, err = harness.run_program("provision", "--state", site.state, f"node-{ROOT}")
+    got, _, err = harness.run_program("provision", "--state", site.state, "--revision", 10, f"node-{ROOT}")
     expect(got == 0, f"the network is taken: {err}")
     for number in range(1, ROOT):
         wait_until(f"node {number} has no router", lambda n=number: ask(site.control_path(n), "router off"), WAIT_S)
@@ -121,6 +122,26 @@ def through_the_mesh():
     expect(json.loads(ask(node.control, "status"))["site"] == "demo", "of its site")
     node.kill()
     expect(node.wait_setup("it keeps the network", lambda s: s["phase"] == "provisioned"), "after a kill")
+
+
+    member_follows(site, node)
+
+
+def member_follows(site, node):
+    """The root gets another network: its member asks through the mesh, with the revision that it has."""
+    got, _, err = harness.run_program("provision", "--state", site.state, "--revision", 11, f"node-{ROOT}")
+    expect(got == 0, f"the root's network is another one: {err}")
+    wait_until("the member is heard at HQ", lambda: [r for r in waiting(site, node) if r["revision"] == 10], WAIT_S, 0.3)
+    got, out, err = harness.run_program("joins", "admit", node.mac, "--state", site.state)
+    expect(got == 0, f"admitted once more: {out}{err}")
+    wait_until("no ask of it waits any more", lambda: not waiting(site, node), WAIT_S, 0.3)
+    node.wait_setup("it has the new network", lambda s: s["phase"] == "provisioned" and not s.get("asking"))
+    with open(os.path.join(node.directory, "log"), encoding="utf-8") as file:
+        expect(file.read().count("the network came through the mesh") == 2, "both networks came through the mesh")
+
+
+def waiting(site, node):
+    return [row for row in joins(site, node.mac) if row["state"] == "waiting"]
 
 
 def stranger():

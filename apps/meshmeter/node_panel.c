@@ -88,6 +88,8 @@ static void fill_model(node_panel_t *self, const node_panel_life_t *life, bool r
                                 .number_left_s = life->number_left_s,
                                 .wait_s = life->wait_s,
                                 .address = life->address,
+                                .is_asking = life->is_asking,
+                                .heard = life->heard,
                                 .mac = node->options.mac,
                                 .is_root = node->root.active,
                                 .layer = node->layer,

@@ -21,6 +21,8 @@ typedef struct {
     uint32_t number_left_s;
     uint32_t wait_s;
     const char *address; ///< or NULL
+    bool is_asking;
+    const char *heard; ///< or NULL
     /// The person wants to configure; NULL: this node's configuration is its file.
     void (*configure)(void *context);
     void *context;

@@ -199,6 +199,9 @@ node_panel_life_t node_setup_life(node_setup_t *self, mm_us_t now) {
                               .address = self->page_url[0] != '\0' ? self->page_url : NULL,
                               .configure = show_number,
                               .context = self};
+    const mm_join_t *join = &self->node->join;
+    life.is_asking = self->has_door && state == MM_LIFE_PARKED && join->state == MM_JOIN_ASKING;
+    life.heard = life.is_asking && join->heard_site[0] != '\0' ? join->heard_site : NULL;
     // Somebody who was installed long ago does not want to see it, unless it is asked for.
     bool wanted = state == MM_LIFE_PROVISIONED ||
                   ((state == MM_LIFE_AWAITING || state == MM_LIFE_RUNNING) && now < self->number_until);

@@ -32,6 +32,12 @@ static void test_home(void **state) {
     parked.state = MM_LIFE_PARKED;
     memset(parked.meters, 0, sizeof parked.meters);
     shows(&parked, "", "parked");
+    parked.is_asking = true;
+    shows(&parked, "", "parked-asking");
+    parked.heard = "house-1";
+    shows(&parked, "", "parked-heard");
+    parked.heard = "a-site-of-23-characters";
+    shows(&parked, "", "parked-heard-longest");
     model.state = MM_LIFE_PROVISIONED;
     shows(&model, "", "provisioned");
     model.state = MM_LIFE_AWAITING;

@@ -82,6 +82,8 @@ typedef struct {
     const char *fault;   ///< or NULL
     uint8_t ota_percent; ///< MM_PANEL_OTA_NONE or 0 to 100
     const char *address; ///< where the configurator's page is, or NULL
+    bool is_asking;      ///< parked: it asks for the network (join.h)
+    const char *heard;   ///< site whose root has told HQ of it, or NULL
     mm_panel_meter_t meters[MM_CHANNELS];
 } mm_panel_model_t;
 

@@ -8,6 +8,7 @@
 #define HINT_Y 56
 // Digits of a large number that leave room for "kWh" behind them.
 #define LARGE_CHARS_MAX 8
+#define SMALL_CHARS_MAX 21
 
 // --- pieces ---------------------------------------------------------------------------------------------------------
 
@@ -135,12 +136,25 @@ static void draw_number(const mm_panel_model_t *model, mm_canvas_t *canvas) {
     put_address(model, 47, 2, canvas);
 }
 
+// Between the address and the hint.
+#define ASKING_Y 45
+
 static void draw_parked(const mm_panel_model_t *model, mm_canvas_t *canvas) {
     mmi_line_t tail = {.chars = 0};
-    mmi_put_title(canvas, "Waiting for a network");
+    bool is_heard = model->is_asking && model->heard != NULL;
+    mmi_put_title(canvas, is_heard ? "HQ has been asked" : "Waiting for a network");
     mmi_put_middle(canvas, 14, MM_FONT_SMALL, "This device:");
     mmi_line_add_hex(&tail, model->mac.bytes + 3, 3);
     mmi_put_middle(canvas, 27, MM_FONT_LARGE, tail.text);
+    if (is_heard) {
+        size_t behind = 0;
+        mmi_line_t site = {.chars = 0};
+        mmi_line_add(&site, model->heard);
+        site.text[mmi_line_break(site.text, SMALL_CHARS_MAX, &behind)] = '\0';
+        mmi_put_middle(canvas, ASKING_Y, MM_FONT_SMALL, site.text);
+    } else if (model->is_asking) {
+        mmi_put_middle(canvas, ASKING_Y, MM_FONT_SMALL, "asking for a mesh");
+    }
     put_hint(model, canvas);
 }
 

@@ -145,6 +145,7 @@ EXAMPLES = {
     "clock": "unset",
     "relays": "file",
     "legacy_commands": "no",
+    "door": "no",
     "commissioning": "no",
     "configurator": "",
     "challenge": "device",

@@ -14,6 +14,9 @@ const WAITING = '02:4d:4d:00:20:01';
 const CONFLICTING = '02:4d:4d:00:20:02';
 const KEYLESS = '02:4d:4d:00:20:03';
 const REFUSED_ID = 3;
+const JOINING = '02:4d:4d:00:30:01';
+const ELSEWHERE = '02:4d:4d:00:30:02';
+const ROOTLESS = '02:4d:4d:00:30:03';
 
 function checkFields() {
     assert.equal(parseNumber('05546600'), 5546600);
@@ -60,6 +63,7 @@ async function fillCode(page, { caller = 'Ana, house 4', mac = '0010a2', number 
 const submit = (page) => page.press('#code-number', 'Enter');
 const inCard = (page, node, selector) =>
     page.locator('article.installation').filter({ hasText: node }).locator(selector);
+const inAsk = (page, node, selector) => page.locator('article.join').filter({ hasText: node }).locator(selector);
 
 const namelessControls = (page) =>
     page.locator('main :is(input, select, button, a[href])').evaluateAll((controls) =>
@@ -236,7 +240,7 @@ const INSTALLING = [
             const page = await openSignedIn(open, '#/installations');
             await page.waitForSelector('article.installation');
             await inCard(page, CONFLICTING, 'button.primary').click();
-            await untilText(page, 'dialog', /Is this right\?.*flat-01 is a meter of node 02:4d:4d:00:10:a2, too/s);
+            await untilText(page, 'dialog[open]', /Is this right\?.*flat-01 is a meter of node 02:4d:4d:00:10:a2, too/s);
             await page.keyboard.press('Escape');
             await page.waitForSelector('dialog', { state: 'detached' });
             assert.equal(hq.desk.commissioning.audit.length, 0);
@@ -281,7 +285,69 @@ const INSTALLING = [
         async ({ open, hq }) => {
             hq.desk.commissioning.rules = ['house4'];
             const page = await openSignedIn(open, '#/installations');
-            await untilText(page, '.panel-head', /HQ confirms by itself what is clear at\s+house4/);
+            await untilText(page, '[aria-labelledby=waiting-title] .panel-head', /HQ confirms by itself what is clear at\s+house4/);
+        },
+    ],
+    [
+        'nodes that want to join stand first, what nobody has proved apart and closed',
+        async ({ open }) => {
+            const page = await openSignedIn(open, '#/installations');
+            await page.waitForSelector('article.join');
+            assert.equal(await page.locator('article.join').count(), 3);
+            assert.match(await inAsk(page, JOINING, 'dl').textContent(), /house4.*none yet/s);
+            assert.match(await inAsk(page, ELSEWHERE, '.conflicts').textContent(), /belongs to site house7/);
+            assert.equal(await inAsk(page, JOINING, '.conflicts').count(), 0);
+            assert.ok(await inAsk(page, ROOTLESS, 'button.primary').isDisabled());
+            assert.match(await inAsk(page, ROOTLESS, '.decide').textContent(), /no key of the gateway/);
+            assert.match(await inAsk(page, ROOTLESS, 'dl').textContent(), /an older one than the gateway/);
+            assert.ok(!(await page.locator('#joins-unproved table').isVisible()));
+            await page.click('#joins-unproved summary');
+            const text = await textOf(page, '#joins-unproved');
+            assert.match(text, /Without a proof: 2/);
+            assert.match(text, /1.234 older ones were dropped/);
+            assert.match(text, /02:4d:4d:00:30:04.*HQ has no key of this device/s);
+            assert.equal(await page.locator('#joins-unproved button').count(), 0);
+            assert.match(await textOf(page, '#joins-decided'), /not in our list/);
+        },
+    ],
+    [
+        'a node is admitted after a question, and is so when the gateway has answered',
+        async ({ open, hq }) => {
+            hq.desk.joins.holds = true;
+            const page = await openSignedIn(open, '#/installations');
+            await page.waitForSelector('article.join');
+            await inAsk(page, ELSEWHERE, 'button.primary').click();
+            await untilText(page, 'dialog[open]', /Is this right\?.*belongs to site house7.*one site only/s);
+            await page.keyboard.press('Escape');
+            await page.waitForSelector('dialog', { state: 'detached' });
+            assert.equal(hq.desk.commissioning.audit.length, 0);
+            await inAsk(page, JOINING, 'button.primary').click();
+            await untilText(page, 'dialog[open]', /gets the network of site house4/);
+            await page.click('dialog .danger');
+            await inAsk(page, JOINING, '[role=status]').waitFor();
+            assert.match(await inAsk(page, JOINING, '.decision').textContent(), /Admitted by alice/);
+            assert.equal(await inAsk(page, JOINING, 'button').count(), 0);
+            hq.desk.joins.holds = false;
+            await until(page, () => document.querySelectorAll('article.join').length === 2);
+            await untilText(page, '#joins-decided', /02:4d:4d:00:30:01.*admitted/s);
+        },
+    ],
+    [
+        'a node is refused with a reason, and admitted after all',
+        async ({ open, hq }) => {
+            hq.desk.joins.rules = ['house4'];
+            const page = await openSignedIn(open, '#/installations');
+            await untilText(page, '[aria-labelledby=joins-title] .panel-head', /HQ admits by itself.*house4/s);
+            await inAsk(page, JOINING, 'button >> text=Refuse').click();
+            await page.fill('#refuse-reason', 'of the neighbours');
+            await page.click('dialog .danger');
+            await until(page, () => document.querySelectorAll('article.join').length === 2);
+            const item = hq.desk.joins.list.find(({ device, reason }) => device === JOINING && reason !== '');
+            assert.deepEqual([item.state, item.reason], ['refused', 'of the neighbours']);
+            await page.click('#joins-decided summary');
+            await page.click(`tr[data-join="${item.id}"] button >> text=Admit after all`);
+            await page.click('dialog .danger');
+            await untilText(page, `[data-join="${item.id}"] .decision`, /Admitted by alice/);
         },
     ],
     [
@@ -314,6 +380,9 @@ const INSTALLING = [
                 await page.waitForSelector('article.installation');
                 assert.ok(await widthFits(page));
                 assert.deepEqual(await namelessControls(page), []);
+                await page.click('#joins-decided summary');
+                await page.click('#joins-unproved summary');
+                assert.ok(await widthFits(page));
                 await shoot('installations');
                 await inCard(page, CONFLICTING, 'button.primary').click();
                 await page.waitForSelector('dialog');

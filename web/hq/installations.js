@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// What installers have set up: those that wait for a word from HQ first, then what was decided.
+// Nodes that want to join, and what installers have set up: those that wait for a word from HQ first, then what was
+// decided.
 
-import { html, useEffect, useState } from './vendor/htm-preact.module.js';
+import { html, useState } from './vendor/htm-preact.module.js';
 import { get } from './api.js';
+import { Decide, Decision, isOnItsWay } from './deciding.js';
 import { formatCount, formatKwh, visible, words } from './format.js';
-import { Confirm, Problem, TextField, useChange } from './forms.js';
-import { answerText, At, State } from './orders.js';
+import { Joins } from './joins.js';
+import { At } from './orders.js';
 import { isoTime, Outside } from './parts.js';
 import { Loading } from './records.js';
 import { useResource } from './resource.js';
-import { linkTo } from './route.js';
-import { newRequestId } from './session.js';
 
 const STATES = {
     waiting: ['warn', 'the node waits for HQ; its supply is not commissioned'],
@@ -18,10 +18,6 @@ const STATES = {
     refused: ['bad', 'the node was not told; it goes on waiting'],
     superseded: ['neutral', 'a newer installation of this node has come'],
 };
-const OPEN = ['queued', 'sent', 'accepted', 'trying'];
-const REASON_BYTES_MAX = 200;
-
-const isOnItsWay = ({ state, command }) => state === 'waiting' && OPEN.includes(command?.state);
 const nodeName = (item) => `node ${visible(item.node)}`;
 
 function Badge({ item }) {
@@ -86,94 +82,25 @@ function Conflicts({ item }) {
         : null;
 }
 
-/** Confirm and refuse, each after a question. A request id lasts until HQ has answered it. */
-function Decide({ item, onDone }) {
-    const [asking, setAsking] = useState('');
-    const [reason, setReason] = useState('');
-    const [reasonError, setReasonError] = useState(null);
-    const [request, setRequest] = useState(newRequestId);
-    const { sending, problem, send } = useChange();
-    const act = async (what, more) => {
-        setAsking('');
-        if (await send(`installations/${item.id}/${what}`, { request, ...more })) {
-            setRequest(newRequestId());
-            onDone();
-        }
-    };
-    useEffect(() => {
-        if (problem && !problem.isOpen) {
-            setRequest(newRequestId());
-        }
-    }, [problem]);
-    const refuse = () => {
-        const text = reason.trim();
-        if (text === '' || new TextEncoder().encode(text).length > REASON_BYTES_MAX) {
-            setReasonError('Say why: whoever looks at it next needs it.');
-            return;
-        }
-        act('refuse', { reason: text });
-    };
+/** Confirm and refuse. */
+function DecideInstallation({ item, onDone }) {
     const conflicts = conflictsOf(item);
-    const confirmText = item.state === 'refused' ? 'Confirm after all' : 'Confirm';
-    return html`<div class="decide">
+    const question = html`<p>The node runs with ${formatCount(item.meters?.length ?? 0)} meters as set up by${' '}
+            <${Outside} text=${item.installer ?? ''} />, as soon as the command has reached it.</p>
         ${
+            conflicts.length > 0 &&
+            html`<p><strong>Is this right?</strong> ${conflicts
+                .map((meter) => conflictText(item, meter))
+                .join(' ')} Two devices would report under one name.</p>`
+        }`;
+    const refusal = html`<p>The node is not told: it goes on waiting, until an installer sets it up again or it is
+        confirmed after all.</p>`;
+    return html`<${Decide} path=${`installations/${item.id}`} verb="confirm" title="Confirm" name=${nodeName(item)}
+        state=${item.state} question=${question} refusal=${refusal} onDone=${onDone}
+        off=${
             item.has_key === false &&
-            html`<p class="warn-text">HQ has no key of this node, so it cannot be confirmed: import its key first.</p>`
-        }
-        <div class="buttons">
-            <button type="button" class="primary" disabled=${sending || item.has_key === false}
-                aria-label=${`${confirmText}: ${nodeName(item)}`} onClick=${() => setAsking('confirm')}>${confirmText}
-            </button>
-            ${
-                item.state === 'waiting' &&
-                html`<button type="button" disabled=${sending} aria-label=${`Refuse: ${nodeName(item)}`}
-                onClick=${() => setAsking('refuse')}>Refuse</button>`
-            }
-        </div>
-        <${Problem} problem=${problem} what="it was decided" />
-        ${
-            asking === 'confirm' &&
-            html`<${Confirm} title=${`Confirm ${nodeName(item)}?`} yes="Confirm" onYes=${() => act('confirm', {})}
-                onNo=${() => setAsking('')}>
-                <p>The node runs with ${formatCount(item.meters?.length ?? 0)} meters as set up by${' '}
-                    <${Outside} text=${item.installer ?? ''} />, as soon as the command has reached it.</p>
-                ${
-                    conflicts.length > 0 &&
-                    html`<p><strong>Is this right?</strong> ${conflicts
-                        .map((meter) => conflictText(item, meter))
-                        .join(' ')} Two devices would report under one name.</p>`
-                }<//>`
-        }
-        ${
-            asking === 'refuse' &&
-            html`<${Confirm} title=${`Refuse ${nodeName(item)}?`} yes="Refuse" onYes=${refuse}
-                onNo=${() => setAsking('')}>
-                <p>The node is not told: it goes on waiting, until an installer sets it up again or it is confirmed after
-                    all.</p>
-                <${TextField} id="refuse-reason" label="Why" value=${reason} error=${reasonError} maxlength="200"
-                    onInput=${setReason} /><//>`
-        }
-    </div>`;
-}
-
-/** Who decided, and how far the confirmation is. */
-function Decision({ item, tz }) {
-    if (!item.decided_by) {
-        return null;
-    }
-    const isRefusal = item.state === 'refused';
-    return html`<p class="decision">${isRefusal ? 'Refused' : 'Confirmed'} by <${Outside} text=${item.decided_by} />,${' '}
-        <${At} at_s=${item.decided} tz=${tz} />${
-            isRefusal
-                ? html`: <${Outside} text=${item.reason ?? ''} />`
-                : item.command &&
-                  html`. <a href=${linkTo.order(item.command.order)}>Order ${formatCount(item.command.order)}</a>${' '}
-                  <${State} state=${item.command.state} />${
-                      item.command.status &&
-                      item.command.status !== 'done' &&
-                      html` <span class="muted">${answerText(item.command.status)}</span>`
-                  }`
-        }</p>`;
+            'HQ has no key of this node, so it cannot be confirmed: import its key first.'
+        } />`;
 }
 
 function Installed({ item, tz }) {
@@ -200,12 +127,12 @@ function Waiting({ item, tz, onDone }) {
         </dl>
         <${Conflicts} item=${item} />
         <${MeterTable} item=${item} />
-        <${Decision} item=${item} tz=${tz} />
+        <${Decision} item=${item} done="Confirmed" tz=${tz} />
         ${
             isOnItsWay(item)
                 ? html`<p role="status" class="muted">On its way to the node; it is confirmed when the node's answer has
                   come.</p>`
-                : html`<${Decide} item=${item} onDone=${onDone} />`
+                : html`<${DecideInstallation} item=${item} onDone=${onDone} />`
         }
     </article>`;
 }
@@ -220,8 +147,8 @@ function HistoryRow({ item, tz, isNewest, onDone }) {
         <td role="cell" data-label="Meters"><${Outside} text=${meters.map(({ id }) => id).join(', ') || '–'} /></td>
         <td role="cell" data-label="State"><${Badge} item=${item} /></td>
         <td role="cell" data-label="Decision" class=${item.decided_by ? 'wide' : 'none'}>
-            <${Decision} item=${item} tz=${tz} />
-            ${item.state === 'refused' && isNewest && html`<${Decide} item=${item} onDone=${onDone} />`}</td></tr>`;
+            <${Decision} item=${item} done="Confirmed" tz=${tz} />
+            ${item.state === 'refused' && isNewest && html`<${DecideInstallation} item=${item} onDone=${onDone} />`}</td></tr>`;
 }
 
 function History({ items, all, tz, onDone }) {
@@ -264,7 +191,8 @@ export function Installations({ tz, revision }) {
     const waiting = value?.items.filter(({ state }) => state === 'waiting') ?? [];
     const decided = value?.items.filter(({ state }) => state !== 'waiting') ?? [];
     const onDone = () => setAgain(again + 1);
-    return html`<section class="panel" aria-labelledby="waiting-title">
+    return html`<${Joins} tz=${tz} revision=${revision} />
+    <section class="panel" aria-labelledby="waiting-title">
         <div class="panel-head"><h2 id="waiting-title">Installations that wait</h2>
             ${
                 value?.rules.length > 0 &&

@@ -119,7 +119,7 @@ export class Commissioning {
         }[route];
     }
 
-    #note(operator, action, detail) {
+    note(operator, action, detail) {
         this.audit.push({ id: this.audit.length + 1, at: this.desk.now(), operator, action, detail });
     }
 
@@ -140,7 +140,7 @@ export class Commissioning {
             throw new Refusal(429, `${this.codes_max} codes in an hour are the limit of one operator; the next one at ` +
                 '12:34:56 UTC, in 1200 s');
         }
-        this.#note(operator, 'code', `node ${found[0]}, number ${number}, for ${caller}`);
+        this.note(operator, 'code', `node ${found[0]}, number ${number}, for ${caller}`);
         const body = { code: codeFor(found[0], number), node: found[0], expires_s: this.life_s };
         this.requests.set(request, { text, body });
         return { status: 201, body };
@@ -188,7 +188,7 @@ export class Commissioning {
         } else {
             item.state = 'refused';
         }
-        this.#note(operator, what, `installation ${id}: node ${item.node}`);
+        this.note(operator, what, `installation ${id}: node ${item.node}`);
         const body = { installation: item };
         this.requests.set(request, { text, body });
         return { status: 201, body };

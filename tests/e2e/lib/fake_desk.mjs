@@ -3,6 +3,7 @@
 // a command goes from state to state by the number of times that somebody looked (a step), or as the test says.
 
 import { Commissioning } from './fake_commissioning.mjs';
+import { Joins } from './fake_joins.mjs';
 import { HOSTILE_ID } from './hostile.mjs';
 import { Refusal } from './refusal.mjs';
 
@@ -55,6 +56,7 @@ export class Desk {
         this.holdsOrders = false;
         this.holdsSales = false;
         this.commissioning = new Commissioning(this, options);
+        this.joins = new Joins(this, (...entry) => this.commissioning.note(...entry), options);
         if (!options.empty) {
             this.#history();
         }
@@ -131,8 +133,11 @@ export class Desk {
                 return this.#books();
             },
         };
+        const operator = () => this.#operator(headers);
         const handler =
-            handlers[route] ?? this.commissioning.handler(route, parts, query, () => this.#operator(headers), text);
+            handlers[route] ??
+            this.commissioning.handler(route, parts, query, operator, text) ??
+            this.joins.handler(route, parts, query, operator, text);
         if (!handler) {
             throw new Refusal(404, `no such resource: /api/v1/${path}`);
         }

@@ -33,6 +33,7 @@ typedef struct {
     uint64_t life[MM_CHANNELS];      ///< at the last look
     uint64_t base_life[MM_CHANNELS]; ///< at the last boot
     uint32_t base_presented[MM_CHANNELS];
+    bool configured[MM_CHANNELS];    ///< has a meter
     uint64_t safe_life[MM_CHANNELS]; ///< survives a power cut
     mm_us_t unsaved_since;
     uint32_t image_seq;               ///< of the registers' newest image

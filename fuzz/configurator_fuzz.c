@@ -58,7 +58,7 @@ static mm_err_t hmac(void *context, const void *bytes, size_t bytes_count, uint8
 static void open_node(bool with_session) {
     static const mm_flash_t flash = {flash_read, flash_program, flash_erase, NULL, 2};
     static const mm_entropy_t entropy = {draw, NULL};
-    static const mm_crypto_t crypto = {hmac, NULL, NULL};
+    static const mm_crypto_t crypto = {.device_hmac = hmac};
     static const mm_setup_options_t options = {.mac = MAC};
     memset(flash_bytes, 0xFF, sizeof flash_bytes);
     memset(&metering, 0, sizeof metering);

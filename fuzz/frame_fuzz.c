@@ -19,6 +19,8 @@ static size_t decode_and_encode(const uint8_t *bytes, size_t bytes_count, uint8_
     mm_hello_t hello;
     mm_welcome_t welcome;
     mm_ask_t ask;
+    mm_join_ask_t join_ask;
+    mm_join_answer_t join_answer;
     mm_report_reader_t reader;
     switch (frame.type) {
     case MM_FRAME_HELLO:
@@ -33,6 +35,14 @@ static size_t decode_and_encode(const uint8_t *bytes, size_t bytes_count, uint8_
         return mm_frame_read_ask(&frame, &ask) != MM_OK
                    ? 0
                    : mm_frame_write_ask(out, MM_MESH_FRAME_BYTES_MAX, frame.source, &ask);
+    case MM_FRAME_JOIN_ASK:
+        return mm_frame_read_join_ask(&frame, &join_ask) != MM_OK
+                   ? 0
+                   : mm_frame_write_join_ask(out, MM_MESH_FRAME_BYTES_MAX, frame.source, &join_ask);
+    case MM_FRAME_JOIN_ANSWER:
+        return mm_frame_read_join_answer(&frame, &join_answer) != MM_OK
+                   ? 0
+                   : mm_frame_write_join_answer(out, MM_MESH_FRAME_BYTES_MAX, frame.source, &join_answer);
     case MM_FRAME_REPORT:
         break;
     default:

@@ -179,10 +179,19 @@ static void post_tariff(mm_api_request_t *self) {
     }
 }
 
+// A rule of the site: 0 off, 1 on, -1 as before.
+static int rule_of(mm_api_request_t *self, const char *name) {
+    const cJSON *rule = cJSON_GetObjectItemCaseSensitive(self->body, name);
+    if (rule != NULL && !cJSON_IsBool(rule)) {
+        mm_api_fail(self, 400, "%s: true or false is needed", name);
+    }
+    return rule == NULL ? -1 : cJSON_IsTrue(rule) ? 1 : 0;
+}
+
 static void post_settings(mm_api_request_t *self) {
-    static const char *const names[] = {"request", "token_unit_wh", "tariff", "auto_confirm", NULL};
+    static const char *const names[] = {"request", "token_unit_wh", "tariff", "auto_confirm", "auto_join", NULL};
     mm_hq_error_t error;
-    mm_site_settings_t settings = {.token_unit_wh = MM_VENDING_UNIT_WH, .auto_confirm = -1};
+    mm_site_settings_t settings = {.token_unit_wh = MM_VENDING_UNIT_WH};
     bool repeated = false;
     if (!mm_api_check_members(self, self->body, names)) {
         return;
@@ -198,13 +207,11 @@ static void post_settings(mm_api_request_t *self) {
         const char *tariff = mm_api_text(self, "tariff", 0, MM_TARIFF_NAME_CHARS_MAX);
         memcpy(settings.tariff, tariff != NULL ? tariff : "", tariff != NULL ? strlen(tariff) : 0);
     }
-    const cJSON *rule = cJSON_GetObjectItemCaseSensitive(self->body, "auto_confirm");
-    if (rule != NULL && !cJSON_IsBool(rule)) {
-        mm_api_fail(self, 400, "auto_confirm: true or false is needed");
-    } else if (rule != NULL) {
-        settings.auto_confirm = cJSON_IsTrue(rule) ? 1 : 0;
-        bool alone = !cJSON_HasObjectItem(self->body, "token_unit_wh") && !cJSON_HasObjectItem(self->body, "tariff");
-        settings.token_unit_wh = alone ? 0 : settings.token_unit_wh;
+    settings.auto_confirm = rule_of(self, "auto_confirm");
+    settings.auto_join = rule_of(self, "auto_join");
+    if ((settings.auto_confirm >= 0 || settings.auto_join >= 0) && !cJSON_HasObjectItem(self->body, "token_unit_wh") &&
+        !cJSON_HasObjectItem(self->body, "tariff")) {
+        settings.token_unit_wh = 0; // the rules alone
     }
     if (!mm_api_has_failed(self) &&
         mm_api_take_result(self,
@@ -216,8 +223,11 @@ static void post_settings(mm_api_request_t *self) {
             mm_api_add_integer(self->answer, "token_unit_wh", settings.token_unit_wh);
             cJSON_AddStringToObject(self->answer, "tariff", settings.tariff);
         }
-        if (rule != NULL) {
+        if (settings.auto_confirm >= 0) {
             cJSON_AddBoolToObject(self->answer, "auto_confirm", settings.auto_confirm == 1);
+        }
+        if (settings.auto_join >= 0) {
+            cJSON_AddBoolToObject(self->answer, "auto_join", settings.auto_join == 1);
         }
         self->status = repeated ? 200 : 201;
     }

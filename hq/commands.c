@@ -254,6 +254,8 @@ static mm_desk_result_t check_request(ordering_t *self) {
                         request->kind);
     } else if (self->kind == MM_COMMAND_CONFIRM) {
         mm_hq_error_set(self->error, "confirm belongs to an installation: `meshmeter confirm`, not an order");
+    } else if (self->kind == MM_COMMAND_ADMIT) {
+        mm_hq_error_set(self->error, "admit belongs to a device that asks: `meshmeter joins admit`, not an order");
     } else if (request->priority < 0 || request->priority > PRIORITY_MAX) {
         mm_hq_error_set(self->error, "priority: must be 0 to %d", PRIORITY_MAX);
     } else if (request->not_after_s < 0 || request->not_after_s > NOT_AFTER_S_MAX) {

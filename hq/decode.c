@@ -160,6 +160,36 @@ static void add_credit(cJSON *item, const mm_credit_record_t *credit) {
     add_label(item, "at", credit->at);
 }
 
+static void add_installation(cJSON *item, const mm_installation_record_t *installation) {
+    add_integer(item, "revision", installation->revision);
+    cJSON_AddBoolToObject(item, "repeated", installation->repeated);
+    add_integer(item, "node_no", installation->node_no);
+    cJSON_AddStringToObject(item, "installer", installation->installer);
+    add_label(item, "at", installation->at);
+    cJSON *meters = cJSON_AddArrayToObject(item, "meters");
+    for (size_t channel = 0; channel < MM_CHANNELS; channel++) {
+        if (installation->channels[channel].id[0] == '\0') {
+            continue;
+        }
+        cJSON *meter = cJSON_CreateObject();
+        cJSON_AddItemToArray(meters, meter);
+        add_integer(meter, "channel", (int64_t)channel);
+        cJSON_AddStringToObject(meter, "id", installation->channels[channel].id);
+        add_integer(meter, "pulse_constant", installation->channels[channel].pulse_constant);
+        add_unsigned(meter, "start_wh", installation->channels[channel].start_wh);
+        cJSON_AddBoolToObject(meter, "prepaid", installation->channels[channel].prepaid);
+    }
+}
+
+static void add_join(cJSON *item, const mm_join_record_t *join) {
+    add_mac(item, "asker", join->asker);
+    add_mac(item, "via", join->via);
+    add_hex(item, "nonce_hex", join->nonce, sizeof join->nonce);
+    add_integer(item, "revision", join->revision);
+    add_hex(item, "tag_hex", join->tag, sizeof join->tag);
+    add_label(item, "at", join->at);
+}
+
 static mm_err_t add_record(cJSON *records, const mm_record_view_t *view) {
     mm_record_t record;
     cJSON *item = cJSON_CreateObject();
@@ -188,6 +218,12 @@ static mm_err_t add_record(cJSON *records, const mm_record_view_t *view) {
         break;
     case MM_RECORD_RESULT:
         add_result(item, &record.result);
+        break;
+    case MM_RECORD_INSTALLATION:
+        add_installation(item, &record.installation);
+        break;
+    case MM_RECORD_JOIN:
+        add_join(item, &record.join);
         break;
     default:
         add_credit(item, &record.credit);
@@ -325,6 +361,9 @@ static mm_err_t add_ask(cJSON *object, const mm_frame_t *frame) {
     }
     add_position(object, "after", ask.after);
     add_integer(object, "report_bytes_max", ask.report_bytes_max);
+    if (ask.network_revision != 0) {
+        add_integer(object, "network_revision", ask.network_revision);
+    }
     mm_ask_commands_t reader;
     const uint8_t *bytes;
     size_t bytes_count;
@@ -336,6 +375,35 @@ static mm_err_t add_ask(cJSON *object, const mm_frame_t *frame) {
         err = err == MM_OK ? command_err : err;
     }
     return err;
+}
+
+// The slices of an answer are sealed: what is in them is between its asker and its root.
+static mm_err_t add_join_answer(cJSON *object, const mm_frame_t *frame) {
+    mm_join_answer_t answer;
+    mm_err_t err = mm_frame_read_join_answer(frame, &answer);
+    if (err != MM_OK) {
+        return add_error(object, err, "body cannot be decoded");
+    }
+    add_mac(object, "asker", answer.asker);
+    add_hex(object, "nonce_hex", answer.nonce, sizeof answer.nonce);
+    cJSON_AddStringToObject(object, "site", answer.site);
+    add_integer(object, "part", answer.part);
+    add_integer(object, "part_count", answer.part_count);
+    add_integer(object, "slice_bytes", answer.slice_bytes);
+    return MM_OK;
+}
+
+static mm_err_t add_join_ask(cJSON *object, const mm_frame_t *frame) {
+    mm_join_ask_t ask;
+    mm_err_t err = mm_frame_read_join_ask(frame, &ask);
+    if (err != MM_OK) {
+        return add_error(object, err, "body cannot be decoded");
+    }
+    add_mac(object, "asker", ask.asker);
+    add_hex(object, "nonce_hex", ask.nonce, sizeof ask.nonce);
+    add_integer(object, "revision", ask.revision);
+    add_hex(object, "tag_hex", ask.tag, sizeof ask.tag);
+    return MM_OK;
 }
 
 static mm_err_t add_frame_body(cJSON *object, const mm_frame_t *frame) {
@@ -363,6 +431,12 @@ static mm_err_t add_frame_body(cJSON *object, const mm_frame_t *frame) {
     case MM_FRAME_REPORT:
         cJSON_AddStringToObject(object, "type", "report");
         return add_report(object, frame);
+    case MM_FRAME_JOIN_ASK:
+        cJSON_AddStringToObject(object, "type", "join_ask");
+        return add_join_ask(object, frame);
+    case MM_FRAME_JOIN_ANSWER:
+        cJSON_AddStringToObject(object, "type", "join_answer");
+        return add_join_answer(object, frame);
     default:
         cJSON_AddStringToObject(object, "type", "unknown");
         add_integer(object, "type_no", frame->type);

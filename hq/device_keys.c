@@ -3,12 +3,14 @@
 
 #include "meshmeter/bytes.h"
 
+#include "joins.h"
 #include "operators.h"
 #include "sql.h"
 #include "store_query.h"
 
 #include <mbedtls/aes.h>
 #include <mbedtls/constant_time.h>
+#include <mbedtls/gcm.h>
 #include <mbedtls/md.h>
 #include <stdio.h>
 #include <string.h>
@@ -35,9 +37,47 @@ static mm_err_t aes256_encrypt(void *context, const uint8_t key[MM_AES256_KEY_BY
     return good ? MM_OK : MM_ERR_UNAVAILABLE;
 }
 
+static mm_err_t aead_seal(void *context, const uint8_t key[MM_AES256_KEY_BYTES], const uint8_t iv[MM_AEAD_IV_BYTES],
+                          const void *more, size_t more_bytes, const void *bytes, size_t bytes_count, void *sealed) {
+    (void)context;
+    uint8_t *ciphertext = sealed;
+    mbedtls_gcm_context gcm;
+    mbedtls_gcm_init(&gcm);
+    bool good =
+        mbedtls_gcm_setkey(&gcm, MBEDTLS_CIPHER_ID_AES, key, 8 * MM_AES256_KEY_BYTES) == 0 &&
+        mbedtls_gcm_crypt_and_tag(&gcm, MBEDTLS_GCM_ENCRYPT, bytes_count, iv, MM_AEAD_IV_BYTES, more, more_bytes, bytes,
+                                  ciphertext, MM_AEAD_TAG_BYTES, ciphertext + bytes_count) == 0;
+    mbedtls_gcm_free(&gcm);
+    return good ? MM_OK : MM_ERR_UNAVAILABLE;
+}
+
+static mm_err_t aead_open(void *context, const uint8_t key[MM_AES256_KEY_BYTES], const uint8_t iv[MM_AEAD_IV_BYTES],
+                          const void *more, size_t more_bytes, const void *sealed, size_t sealed_bytes, void *bytes) {
+    (void)context;
+    if (sealed_bytes < MM_AEAD_TAG_BYTES) {
+        return MM_ERR_CORRUPT;
+    }
+    size_t bytes_count = sealed_bytes - MM_AEAD_TAG_BYTES;
+    const uint8_t *ciphertext = sealed;
+    mbedtls_gcm_context gcm;
+    mbedtls_gcm_init(&gcm);
+    mm_err_t err = MM_ERR_UNAVAILABLE;
+    if (mbedtls_gcm_setkey(&gcm, MBEDTLS_CIPHER_ID_AES, key, 8 * MM_AES256_KEY_BYTES) == 0) {
+        int failed = mbedtls_gcm_auth_decrypt(&gcm, bytes_count, iv, MM_AEAD_IV_BYTES, more, more_bytes,
+                                              ciphertext + bytes_count, MM_AEAD_TAG_BYTES, ciphertext, bytes);
+        err = failed == 0 ? MM_OK : failed == MBEDTLS_ERR_GCM_AUTH_FAILED ? MM_ERR_CORRUPT : MM_ERR_UNAVAILABLE;
+    }
+    mbedtls_gcm_free(&gcm);
+    return err;
+}
+
 void mm_device_crypto_init(mm_device_crypto_t *self, const uint8_t key[MM_DEVICE_KEY_BYTES]) {
     memcpy(self->key, key, sizeof self->key);
-    self->crypto = (mm_crypto_t){.device_hmac = device_hmac, .aes256_encrypt = aes256_encrypt, .context = self};
+    self->crypto = (mm_crypto_t){.device_hmac = device_hmac,
+                                 .aes256_encrypt = aes256_encrypt,
+                                 .aead_seal = aead_seal,
+                                 .aead_open = aead_open,
+                                 .context = self};
 }
 
 void mm_device_crypto_wipe(mm_device_crypto_t *self) {
@@ -108,7 +148,8 @@ static mm_desk_result_t add_key(mm_desk_t *desk, mm_mac_t mac, const uint8_t key
     mmi_sql_put_mac(&add, &mac);
     mmi_sql_put_blob(&add, key, MM_DEVICE_KEY_BYTES);
     mmi_sql_put_integer(&add, now_us);
-    return mmi_sql_run(&add) ? MM_DESK_OK : mmi_desk_fail(desk, error);
+    bool good = mmi_sql_run(&add) && mmi_hq_joins_key_added(mmi_desk_db(desk), mac, now_us);
+    return good ? MM_DESK_OK : mmi_desk_fail(desk, error);
 }
 
 mm_desk_result_t mm_device_keys_add(mm_desk_t *desk, mm_mac_t mac, const uint8_t key[MM_DEVICE_KEY_BYTES],

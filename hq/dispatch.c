@@ -3,6 +3,7 @@
 
 #include "command_arguments.h"
 #include "device_keys.h"
+#include "joins.h"
 #include "sql.h"
 
 #include <stdlib.h>
@@ -363,7 +364,8 @@ static bool store_message(dispatch_t *self, uint8_t *bytes, size_t *bytes_count)
 }
 
 static bool make_message(dispatch_t *self, uint8_t *bytes, size_t *bytes_count, bool *changed) {
-    if (!end_by_time(self) || !requeue(self) || !forget(self) || !fill_batch(self)) {
+    if (!end_by_time(self) || !requeue(self) || !forget(self) ||
+        !mmi_hq_joins_renew(self->db, self->site_id, self->now_us) || !fill_batch(self)) {
         return false;
     }
     // A site that never had a command needs no message.

@@ -3,14 +3,13 @@
 
 #include "commands.h"
 #include "operators.h"
+#include "own_orders.h"
 #include "sql.h"
 #include "store_query.h"
 #include "text_check.h"
 
 #include <stdio.h>
 #include <string.h>
-
-#define PRIORITY 5
 
 /// One installation on its way to a decision.
 typedef struct {
@@ -39,59 +38,7 @@ static mm_desk_result_t refuse(const deciding_t *self, mm_desk_result_t result, 
     return result;
 }
 
-// --- orders that only HQ makes
-
-// Inside of a transaction. The order's number, 0 on failure; *command_id.
-static int64_t add_order(sqlite3 *db, int64_t node_id, mm_mac_t mac, mm_command_kind_t kind, const char *shown,
-                         const void *body, size_t body_bytes, const char *request, const char *operator_name,
-                         int64_t now_us, int64_t *command_id) {
-    char target[sizeof "node:" + MM_MAC_TEXT_BYTES] = "node:";
-    mm_mac_print(mac, target + strlen(target));
-    mmi_sql_t add = mmi_sql_begin(db, "INSERT INTO command_order (request, operator, created_us, target, kind,"
-                                      " arguments, body, priority, not_after_s) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0)");
-    mmi_sql_put_text(&add, request);
-    mmi_sql_put_text(&add, operator_name);
-    mmi_sql_put_integer(&add, now_us);
-    mmi_sql_put_text(&add, target);
-    mmi_sql_put_integer(&add, kind);
-    mmi_sql_put_text(&add, shown);
-    mmi_sql_put_blob(&add, body, body_bytes);
-    mmi_sql_put_integer(&add, PRIORITY);
-    if (!mmi_sql_run(&add)) {
-        return 0;
-    }
-    int64_t order_id = sqlite3_last_insert_rowid(db);
-    *command_id =
-        mmi_hq_queue_command(db, node_id, MM_COMMAND_WHOLE_NODE, kind, body, body_bytes, PRIORITY, 0, order_id, now_us);
-    return *command_id != 0 ? order_id : 0;
-}
-
-// What an order of this request says. *kind 0: there is none.
-static bool find_order(sqlite3 *db, const char *request, int64_t *order_id, int64_t *kind, char *target,
-                       size_t target_bytes, int64_t *command_id) {
-    mmi_sql_t query = mmi_sql_begin(db, "SELECT id, kind, target, ifnull((SELECT min(id) FROM command WHERE order_id ="
-                                        " command_order.id), 0) FROM command_order WHERE request = ?");
-    mmi_sql_put_text(&query, request);
-    *order_id = 0;
-    *kind = 0;
-    *command_id = 0;
-    if (mmi_sql_row(&query)) {
-        *order_id = mmi_sql_integer(&query, 0);
-        *kind = mmi_sql_integer(&query, 1);
-        snprintf(target, target_bytes, "%s", mmi_sql_text(&query, 2));
-        *command_id = mmi_sql_integer(&query, 3);
-    }
-    return mmi_sql_end(&query);
-}
-
-static bool has_key(sqlite3 *db, mm_mac_t mac, bool *known) {
-    int64_t found = 0;
-    mmi_sql_t query = mmi_sql_begin(db, "SELECT count(*) FROM device_key WHERE mac = ?");
-    mmi_sql_put_mac(&query, &mac);
-    bool good = mmi_sql_value(&query, 0, &found);
-    *known = found != 0;
-    return good;
-}
+// --- the order
 
 bool mmi_hq_installation_order(sqlite3 *db, int64_t installation_id, const char *request, const char *operator_name,
                                int64_t now_us) {
@@ -115,8 +62,15 @@ bool mmi_hq_installation_order(sqlite3 *db, int64_t installation_id, const char 
     }
     mm_put_u32(&writer, revision);
     snprintf(shown, sizeof shown, "{\"revision\":%u}", revision);
-    int64_t order_id = add_order(db, node_id, mac, MM_COMMAND_CONFIRM, shown, body, sizeof body, request, operator_name,
-                                 now_us, &command_id);
+    const mmi_own_order_t order = {.node_id = node_id,
+                                   .mac = mac,
+                                   .kind = MM_COMMAND_CONFIRM,
+                                   .shown = shown,
+                                   .body = body,
+                                   .body_bytes = sizeof body,
+                                   .request = request,
+                                   .operator_name = operator_name};
+    int64_t order_id = mmi_own_order_add(db, &order, now_us, &command_id);
     if (order_id == 0) {
         return false;
     }
@@ -192,22 +146,18 @@ static bool is_on_its_way(const deciding_t *self) {
 
 // The request id was used for an order or a refusal. OK: it is new, or *repeated.
 static mm_desk_result_t look_up_request(deciding_t *self, bool confirming, bool *repeated) {
-    int64_t order_id;
-    int64_t kind;
-    int64_t command_id;
+    mmi_known_order_t order;
     int64_t refused_id;
-    char target[72];
     mmi_sql_t query = mmi_sql_begin(self->db, "SELECT id FROM installation WHERE request = ?");
     mmi_sql_put_text(&query, self->request);
-    if (!mmi_sql_value(&query, 0, &refused_id) ||
-        !find_order(self->db, self->request, &order_id, &kind, target, sizeof target, &command_id)) {
+    if (!mmi_sql_value(&query, 0, &refused_id) || !mmi_own_order_find(self->db, self->request, &order)) {
         return mmi_desk_fail(self->desk, self->error);
     }
-    if (order_id == 0 && refused_id == 0) {
+    if (order.id == 0 && refused_id == 0) {
         return MM_DESK_OK;
     }
-    *repeated = confirming ? order_id != 0 && kind == MM_COMMAND_CONFIRM && command_id == self->command
-                           : refused_id == self->id && order_id == 0;
+    *repeated = confirming ? order.id != 0 && order.kind == MM_COMMAND_CONFIRM && order.command_id == self->command
+                           : refused_id == self->id && order.id == 0;
     return *repeated ? MM_DESK_OK : refuse(self, MM_DESK_CONFLICT, "the request id was used for something else");
 }
 
@@ -226,7 +176,7 @@ static mm_desk_result_t confirm(deciding_t *self, bool *repeated) {
     if (strcmp(self->state, "waiting") == 0 && is_on_its_way(self)) {
         return refuse(self, MM_DESK_CONFLICT, "its confirmation is on its way to the node already");
     }
-    if (!has_key(self->db, self->mac, &known)) {
+    if (!mmi_has_key(self->db, self->mac, &known)) {
         return mmi_desk_fail(self->desk, self->error);
     }
     if (!known) {
@@ -246,11 +196,8 @@ static mm_desk_result_t take_back(deciding_t *self) {
     if (self->command_state != MM_COMMAND_STATE_QUEUED) {
         return refuse(self, MM_DESK_CONFLICT, "its confirmation was sent to the node and cannot be taken back");
     }
-    mmi_sql_t take = mmi_sql_begin(self->db, "UPDATE command SET state = ?, ended_us = ? WHERE id = ?");
-    mmi_sql_put_integer(&take, MM_COMMAND_STATE_WITHDRAWN);
-    mmi_sql_put_integer(&take, self->now_us);
-    mmi_sql_put_integer(&take, self->command);
-    return mmi_sql_run(&take) ? MM_DESK_OK : mmi_desk_fail(self->desk, self->error);
+    return mmi_own_command_withdraw(self->db, self->command, self->now_us) ? MM_DESK_OK
+                                                                           : mmi_desk_fail(self->desk, self->error);
 }
 
 static mm_desk_result_t write_refusal(deciding_t *self, const char *reason) {
@@ -341,11 +288,10 @@ mm_desk_result_t mm_installation_refuse(mm_desk_t *desk, int64_t id, const char 
 // --- once more
 
 static mm_desk_result_t ask_again(deciding_t *self, int64_t *order_id, bool *repeated) {
-    int64_t kind;
+    mmi_known_order_t order;
     int64_t command_id;
     int64_t refused_id;
     bool known = false;
-    char target[72] = "";
     char node[MM_MAC_TEXT_BYTES];
     mm_mac_print(self->mac, node);
     mmi_sql_t find =
@@ -355,13 +301,13 @@ static mm_desk_result_t ask_again(deciding_t *self, int64_t *order_id, bool *rep
     mmi_sql_put_text(&refused, self->request);
     bool good = mmi_sql_value(&find, 0, &self->node_id);
     good = mmi_sql_value(&refused, 0, &refused_id) && good;
-    good = good && find_order(self->db, self->request, order_id, &kind, target, sizeof target, &command_id) &&
-           has_key(self->db, self->mac, &known);
+    good = good && mmi_own_order_find(self->db, self->request, &order) && mmi_has_key(self->db, self->mac, &known);
     if (!good) {
         return mmi_desk_fail(self->desk, self->error);
     }
+    *order_id = order.id;
     if (*order_id != 0 || refused_id != 0) {
-        *repeated = kind == MM_COMMAND_REINSTALL && strcmp(target + strlen("node:"), node) == 0;
+        *repeated = order.kind == MM_COMMAND_REINSTALL && strcmp(order.target + strlen("node:"), node) == 0;
         mm_hq_error_set(self->error, "request %s: was used for something else", self->request);
         return *repeated ? MM_DESK_OK : MM_DESK_CONFLICT;
     }
@@ -374,8 +320,14 @@ static mm_desk_result_t ask_again(deciding_t *self, int64_t *order_id, bool *rep
         return MM_DESK_REFUSED;
     }
     char detail[96];
-    *order_id = add_order(self->db, self->node_id, self->mac, MM_COMMAND_REINSTALL, "{}", "", 0, self->request,
-                          self->operator_name, self->now_us, &command_id);
+    const mmi_own_order_t again = {.node_id = self->node_id,
+                                   .mac = self->mac,
+                                   .kind = MM_COMMAND_REINSTALL,
+                                   .shown = "{}",
+                                   .body = "",
+                                   .request = self->request,
+                                   .operator_name = self->operator_name};
+    *order_id = mmi_own_order_add(self->db, &again, self->now_us, &command_id);
     snprintf(detail, sizeof detail, "node %s, order %lld", node, (long long)*order_id);
     good = *order_id != 0 && mmi_hq_audit(self->db, self->operator_name, "reinstall", detail, self->now_us);
     return good ? MM_DESK_OK : mmi_desk_fail(self->desk, self->error);

@@ -3,6 +3,7 @@
 #define MM_INSTALLATIONS_H
 
 #include "desk.h"
+#include "own_orders.h"
 #include "store.h"
 
 #include "meshmeter/record.h"
@@ -24,7 +25,7 @@
 /// twice in one installation. People may confirm in spite of it (a device that was replaced); the rule never does.
 
 /// Who confirmed, when it was the rule (site setting auto_confirm). No operator can have such a name.
-#define MM_INSTALLATION_RULE "HQ's rule"
+#define MM_INSTALLATION_RULE MM_HQ_RULE
 #define MM_INSTALLATION_REASON_CHARS_MAX 200
 #define MM_INSTALLATION_REQUEST_CHARS_MAX 64
 

@@ -147,6 +147,8 @@ extern const char mmi_hq_schema_vending[];
 extern const char mmi_hq_schema_books[];
 /// Migration 7 (schema_installations.c).
 extern const char mmi_hq_schema_installations[];
+/// Migration 8 (schema_joins.c).
+extern const char mmi_hq_schema_joins[];
 /// The newest version this program knows.
 int mmi_hq_schema_version(void);
 /// Create (with this database_id, 0 = a random one) or migrate. False and *error: newer, foreign, or a step failed (the

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "commands.h"
 #include "installations.h"
+#include "joins.h"
 #include "store_internal.h"
 #include "vending.h"
 
@@ -267,6 +268,10 @@ static void apply_record(putting_t *self, const mm_record_view_t *view, const mm
         mmi_hq_commands_take_record(self->store, self->node->id, view->position, record, self->received_us);
         mmi_hq_vending_take_result(self->store, self->node->id, view->position, &record->result, self->received_us);
         mmi_hq_installation_take_result(self->store, self->node->id, &record->result, self->received_us);
+        mmi_hq_joins_take_result(self->store, self->node->id, &record->result, self->received_us);
+        break;
+    case MM_RECORD_JOIN:
+        mmi_hq_joins_take(self->store, self->node->id, view->position, &record->join, self->received_us);
         break;
     case MM_RECORD_INSTALLATION:
         mmi_hq_installation_take(self->store, self->node->id, view->position, &record->installation, view->payload,

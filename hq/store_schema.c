@@ -190,6 +190,8 @@ static const char *const s_migrations[] = {
     mmi_hq_schema_books,
     // 7: installations, and codes for installers.
     mmi_hq_schema_installations,
+    // 8: devices that want to join.
+    mmi_hq_schema_joins,
 };
 
 #define MIGRATION_COUNT ((int)(sizeof s_migrations / sizeof s_migrations[0]))

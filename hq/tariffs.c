@@ -188,21 +188,24 @@ static mm_desk_result_t put_settings(sqlite3 *db, const char *request, const cha
         return result;
     }
     mmi_sql_t find = mmi_sql_begin(db, "SELECT site = ?1 AND (?2 = 0 OR (token_unit_wh = ?2 AND tariff = ?3)) AND"
-                                       " (?4 < 0 OR auto_confirm = ?4) FROM site_setting WHERE request = ?5");
+                                       " (?4 < 0 OR auto_confirm = ?4) AND (?6 < 0 OR auto_join = ?6)"
+                                       " FROM site_setting WHERE request = ?5");
     mmi_sql_put_integer(&find, site_id);
     mmi_sql_put_integer(&find, settings->token_unit_wh);
     mmi_sql_put_text(&find, settings->tariff);
     mmi_sql_put_integer(&find, settings->auto_confirm);
     mmi_sql_put_text(&find, request);
+    mmi_sql_put_integer(&find, settings->auto_join);
     result = look_up(&find, request, repeated, error);
     if (result != MM_DESK_OK || *repeated) {
         return result;
     }
     mmi_sql_t add =
         mmi_sql_begin(db, "INSERT INTO site_setting (request, site, token_unit_wh, tariff, operator, created_us,"
-                          " auto_confirm) SELECT ?1, ?2, iif(?3 > 0, ?3, ifnull(before.token_unit_wh, ?8)),"
+                          " auto_confirm, auto_join) SELECT ?1, ?2, iif(?3 > 0, ?3, ifnull(before.token_unit_wh, ?8)),"
                           " iif(?3 > 0, ?4, ifnull(before.tariff, '')), ?5, ?6,"
-                          " iif(?7 >= 0, ?7, ifnull(before.auto_confirm, 0))"
+                          " iif(?7 >= 0, ?7, ifnull(before.auto_confirm, 0)),"
+                          " iif(?9 >= 0, ?9, ifnull(before.auto_join, 0))"
                           " FROM (SELECT 1) LEFT JOIN (SELECT * FROM site_setting WHERE site = ?2 ORDER BY id DESC"
                           " LIMIT 1) AS before");
     mmi_sql_put_text(&add, request);
@@ -213,12 +216,12 @@ static mm_desk_result_t put_settings(sqlite3 *db, const char *request, const cha
     mmi_sql_put_integer(&add, now_us);
     mmi_sql_put_integer(&add, settings->auto_confirm);
     mmi_sql_put_integer(&add, MM_VENDING_UNIT_WH);
-    const char *detail = site;
-    char text[MM_SITE_CHARS_MAX + 32];
-    if (settings->auto_confirm >= 0) {
-        snprintf(text, sizeof text, "%s, auto_confirm %s", site, settings->auto_confirm != 0 ? "on" : "off");
-        detail = text;
-    }
+    mmi_sql_put_integer(&add, settings->auto_join);
+    static const char *const rule_words[] = {"", " off", " on"};
+    char detail[MM_SITE_CHARS_MAX + 64];
+    snprintf(detail, sizeof detail, "%s%s%s%s%s", site, settings->auto_confirm >= 0 ? ", auto_confirm" : "",
+             rule_words[settings->auto_confirm + 1], settings->auto_join >= 0 ? ", auto_join" : "",
+             rule_words[settings->auto_join + 1]);
     bool good = mmi_sql_run(&add) && mmi_hq_audit(db, operator_name, "site_settings", detail, now_us);
     return good ? MM_DESK_OK : MM_DESK_UNAVAILABLE;
 }
@@ -230,8 +233,8 @@ mm_desk_result_t mm_site_settings_put(mm_desk_t *desk, const char *request, cons
     if (!is_request(request, error)) {
         return MM_DESK_REFUSED;
     }
-    if (settings->token_unit_wh < (settings->auto_confirm >= 0 ? 0 : 1) ||
-        settings->token_unit_wh > MM_VENDING_UNIT_WH_MAX) {
+    bool rules = settings->auto_confirm >= 0 || settings->auto_join >= 0;
+    if (settings->token_unit_wh < (rules ? 0 : 1) || settings->token_unit_wh > MM_VENDING_UNIT_WH_MAX) {
         mm_hq_error_set(error, "token_unit_wh must be 1 to %d", MM_VENDING_UNIT_WH_MAX);
         return MM_DESK_REFUSED;
     }

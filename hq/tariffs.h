@@ -19,12 +19,14 @@ typedef bool (*mm_tariff_visit_fn)(void *context, const mm_tariff_t *tariff);
 mm_desk_result_t mm_tariffs_list(mm_desk_t *desk, mm_tariff_visit_fn visit, void *context, mm_hq_error_t *error);
 
 typedef struct {
-    /// 1 … MM_VENDING_UNIT_WH_MAX; must be what the site's nodes are configured with. 0 with an auto_confirm that is
-    /// not -1: unit and tariff as before.
+    /// 1 … MM_VENDING_UNIT_WH_MAX; must be what the site's nodes are configured with. 0 with a rule that is not -1:
+    /// unit and tariff as before.
     int64_t token_unit_wh;
     char tariff[MM_TARIFF_NAME_CHARS_MAX + 1]; ///< "" = the default one
     /// Installations without anything unclear are confirmed by HQ itself (installations.h): 0 no, 1 yes, -1 as before.
     int auto_confirm;
+    /// Devices that have proved their key, and are in no conflict, are admitted by HQ itself (joins.h): the same.
+    int auto_join;
 } mm_site_settings_t;
 
 /// NOT_FOUND: no such site or tariff. CONFLICT as above.

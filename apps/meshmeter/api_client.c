@@ -269,3 +269,10 @@ const char *api_text(const cJSON *object, const char *name) {
     const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, name));
     return text != NULL ? text : "";
 }
+
+void api_print_text(const char *text) {
+    for (; *text != '\0'; text++) {
+        unsigned char byte = (unsigned char)*text;
+        putchar(byte < ' ' || byte == 0x7F ? '?' : byte);
+    }
+}

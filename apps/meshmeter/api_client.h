@@ -65,5 +65,7 @@ void api_print_json(const cJSON *object);
 /// Number and text of an object; 0 and "" if it is missing.
 long long api_number(const cJSON *object, const char *name);
 const char *api_text(const cJSON *object, const char *name);
+/// What others have typed: control characters as '?', for a terminal.
+void api_print_text(const char *text);
 
 #endif

@@ -81,19 +81,11 @@ static int parse(int argc, char **argv, const char *command, void (*help)(void),
 
 // --- showing
 
-// A name or an id may hold anything; a terminal only takes what can be read.
-static void print_text(const char *text) {
-    for (; *text != '\0'; text++) {
-        unsigned char byte = (unsigned char)*text;
-        putchar(byte < ' ' || byte == 0x7F ? '?' : byte);
-    }
-}
-
 static void print_meter(const cJSON *meter) {
     char start[32];
     app_format_decimal((int64_t)api_number(meter, "start_wh"), 3, start);
     printf("      %lld  ", api_number(meter, "channel") + 1);
-    print_text(api_text(meter, "id"));
+    api_print_text(api_text(meter, "id"));
     printf("  %lld imp/kWh  from %s kWh  %s", api_number(meter, "pulse_constant"), start,
            cJSON_IsTrue(cJSON_GetObjectItem(meter, "prepaid")) ? "prepaid" : "postpaid");
     const char *conflict = api_text(meter, "conflict");
@@ -110,7 +102,7 @@ static void print_installation(const cJSON *item) {
     printf("%lld  %s  node %s of %s, revision %lld%s, received %s, installer ", api_number(item, "id"),
            api_text(item, "state"), api_text(item, "node"), api_text(item, "site"), api_number(item, "revision"),
            cJSON_IsTrue(cJSON_GetObjectItem(item, "repeated")) ? " (asked for again)" : "", time);
-    print_text(api_text(item, "installer"));
+    api_print_text(api_text(item, "installer"));
     printf("\n      number %lld, province %lld, canton %lld, parish %lld, postal code %lld\n",
            api_number(item, "node_no"), api_number(item, "province"), api_number(item, "canton"),
            api_number(item, "parish"), api_number(item, "postal_code"));
@@ -126,7 +118,7 @@ static void print_installation(const cJSON *item) {
         }
         if (api_text(item, "reason")[0] != '\0') {
             printf(": ");
-            print_text(api_text(item, "reason"));
+            api_print_text(api_text(item, "reason"));
         }
         putchar('\n');
     }

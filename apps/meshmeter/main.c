@@ -20,6 +20,7 @@ static const app_command_t s_commands[] = {
     {"installations", "what installers have set up, and what waits for a confirmation", command_installations},
     {"confirm", "confirm an installation", command_confirm},
     {"refuse", "refuse an installation", command_refuse},
+    {"joins", "devices that want to join a site; admit or refuse them", command_joins},
     {"reinstall", "ask a node for its installation again", command_reinstall},
     {"readings", "print the load profile from HQ's database", command_readings},
     {"sim", "run whole sites in virtual time, break them on purpose, compare the books", command_sim},

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <mbedtls/aes.h>
+#include <mbedtls/gcm.h>
 #include <mbedtls/md.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -35,6 +36,40 @@ static mm_err_t aes256_encrypt(void *context, const uint8_t key[MM_AES256_KEY_BY
                 mbedtls_aes_crypt_ecb(&aes, MBEDTLS_AES_ENCRYPT, block, result) == 0;
     mbedtls_aes_free(&aes);
     return good ? MM_OK : MM_ERR_UNAVAILABLE;
+}
+
+static mm_err_t aead_seal(void *context, const uint8_t key[MM_AES256_KEY_BYTES], const uint8_t iv[MM_AEAD_IV_BYTES],
+                          const void *more, size_t more_bytes, const void *bytes, size_t bytes_count, void *sealed) {
+    (void)context;
+    uint8_t *ciphertext = sealed;
+    mbedtls_gcm_context gcm;
+    mbedtls_gcm_init(&gcm);
+    bool good =
+        mbedtls_gcm_setkey(&gcm, MBEDTLS_CIPHER_ID_AES, key, 8 * MM_AES256_KEY_BYTES) == 0 &&
+        mbedtls_gcm_crypt_and_tag(&gcm, MBEDTLS_GCM_ENCRYPT, bytes_count, iv, MM_AEAD_IV_BYTES, more, more_bytes, bytes,
+                                  ciphertext, MM_AEAD_TAG_BYTES, ciphertext + bytes_count) == 0;
+    mbedtls_gcm_free(&gcm);
+    return good ? MM_OK : MM_ERR_UNAVAILABLE;
+}
+
+static mm_err_t aead_open(void *context, const uint8_t key[MM_AES256_KEY_BYTES], const uint8_t iv[MM_AEAD_IV_BYTES],
+                          const void *more, size_t more_bytes, const void *sealed, size_t sealed_bytes, void *bytes) {
+    (void)context;
+    if (sealed_bytes < MM_AEAD_TAG_BYTES) {
+        return MM_ERR_CORRUPT;
+    }
+    size_t bytes_count = sealed_bytes - MM_AEAD_TAG_BYTES;
+    const uint8_t *ciphertext = sealed;
+    mbedtls_gcm_context gcm;
+    mbedtls_gcm_init(&gcm);
+    mm_err_t err = MM_ERR_UNAVAILABLE;
+    if (mbedtls_gcm_setkey(&gcm, MBEDTLS_CIPHER_ID_AES, key, 8 * MM_AES256_KEY_BYTES) == 0) {
+        int failed = mbedtls_gcm_auth_decrypt(&gcm, bytes_count, iv, MM_AEAD_IV_BYTES, more, more_bytes,
+                                              ciphertext + bytes_count, MM_AEAD_TAG_BYTES, ciphertext, bytes);
+        err = failed == 0 ? MM_OK : failed == MBEDTLS_ERR_GCM_AUTH_FAILED ? MM_ERR_CORRUPT : MM_ERR_UNAVAILABLE;
+    }
+    mbedtls_gcm_free(&gcm);
+    return err;
 }
 
 static bool parse_key(const char *text, uint8_t key[MM_LINUX_DEVICE_KEY_BYTES]) {
@@ -115,8 +150,11 @@ mm_err_t mm_linux_secret_read(const char *path, char *text, size_t capacity_byte
 }
 
 mm_err_t mm_linux_crypto_open(mm_linux_crypto_t *self, const char *path, mm_linux_message_t *message) {
-    *self =
-        (mm_linux_crypto_t){.crypto = {.device_hmac = device_hmac, .aes256_encrypt = aes256_encrypt, .context = self}};
+    *self = (mm_linux_crypto_t){.crypto = {.device_hmac = device_hmac,
+                                           .aes256_encrypt = aes256_encrypt,
+                                           .aead_seal = aead_seal,
+                                           .aead_open = aead_open,
+                                           .context = self}};
     if (path == NULL) {
         return MM_OK;
     }

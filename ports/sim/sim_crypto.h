@@ -6,7 +6,8 @@
 
 /// Keys of simulated devices. NOT cryptography: `device_hmac` is four SipHash-2-4 of the bytes under the device's key,
 /// ten times as fast as HMAC-SHA-256, and as good for what a simulation asks of it: another key or another byte gives
-/// another tag, and nobody in the simulated world searches for collisions. No program but the simulator may use it.
+/// another tag, and nobody in the simulated world searches for collisions. So is its sealing. No program but the
+/// simulator may use it.
 
 #define MM_SIM_KEY_BYTES 16
 

@@ -12,6 +12,7 @@ import json
 import os
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
 
@@ -159,4 +160,54 @@ def codes_and_installations():
     expect(code not in hq.text and key not in hq.text, "HQ's log has a code or a key in it")
 
 
-harness.main(keys_for_a_series, legacy_codes, codes_and_installations)
+def write_asks(hq):
+    """What a root of site house4 would have reported: its own key is the first of the series, the askers are the others."""
+    root, asker, other = hq.keys
+    database = sqlite3.connect(hq.database, timeout=10)
+    with database:
+        database.execute("INSERT INTO site (id, name) VALUES (1, 'house4')")
+        database.execute("INSERT INTO node (id, site, mac) VALUES (1, 1, ?)", [address(root)])
+        for seq, mac in enumerate([asker, other], start=1):
+            nonce = bytes([seq]) * 16
+            proof = b"meshmeter join 1" + address(mac) + nonce + bytes(4)
+            tag = hmac.new(bytes.fromhex(hq.keys[mac]), proof, hashlib.sha256).digest()[:16]
+            database.execute(
+                "INSERT INTO join_ask (site, node, epoch, seq, asker, via, nonce, revision, tag, trust, seconds,"
+                " received_us, state) VALUES (1, 1, 1, ?, ?, ?, ?, 0, ?, 2, 1700000000, 1700000000000000, 'waiting')",
+                [seq, address(mac), address(root), nonce, tag],
+            )
+    database.close()
+    return asker, other
+
+
+def address(mac):
+    return bytes.fromhex(mac.replace(":", ""))
+
+
+def joins():
+    hq = Hq()
+    expect(run(OK, "joins", *hq.options) == "", "somebody asks")
+    expect(json.loads(run(OK, "joins", "--json", *hq.options)) == {"joins": [], "auto_join": [], "dropped": []}, "json")
+    asker, other = write_asks(hq)
+    out = run(OK, "joins", "--only", "waiting", "--site", "house4", *hq.options)
+    expect(f"1  waiting  device {asker} at house4" in out and f"2  waiting  device {other}" in out, out)
+    expect(run(OK, "joins", "--site", "house5", *hq.options) == "", "another site")
+    out = run(OK, "joins", "admit", asker.upper().replace(":", "-"), *hq.options)
+    expect("admitted by ana" in out and "queued" in out, out)
+    run(USAGE, "joins", "admit", "1", *hq.options, says="on its way")
+    out = run(OK, "joins", "refuse", "2", "--reason", "not ours", *hq.options)
+    expect("2  refused" in out and "refused by ana: not ours" in out, out)
+    run(USAGE, "joins", "admit", other, *hq.options, says="no ask of this device waits")
+    out = json.loads(run(OK, "joins", "admit", "2", "--json", *hq.options))
+    expect(out["join"]["state"] == "waiting" and out["join"]["command"]["state"] == "queued", f"{out}")
+    run(USAGE, "joins", "--only", "open", *hq.options, says="state must be")
+    run(USAGE, "joins", "admit", "9", *hq.options, says="none of this number")
+    for words in (["admit"], ["admit", "1", "2"], ["let", "1"], ["admit", "1", "--reason", "x"], ["--reason", "x"],
+                  ["refuse", "1", "--only", "all"]):
+        run(USAGE, "joins", *words, *hq.options, says="joins --help")
+    run(USAGE, "joins", "refuse", "1", *hq.options, says="--reason")
+    run(USAGE, "joins", "admit", "x", *hq.options, says="number of an ask")
+    run(NO_ANSWER, "joins", "--hq", "http://127.0.0.1:1", *hq.options[2:])
+
+
+harness.main(keys_for_a_series, legacy_codes, codes_and_installations, joins)

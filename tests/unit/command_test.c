@@ -458,6 +458,10 @@ static void test_ask_commands_sections(void **state) {
         {{3, 3, 0, 2, 0, 9}, 6, false, "a command beyond its section"},
         {{3, 4, 0, 1, 0, 9, 0}, 7, false, "a byte left over"},
         {{3, 3, 0, 1, 0, 9, 3, 3, 0, 1, 0, 9}, 12, false, "two sections"},
+        {{6, 4, 0, 1, 0, 0, 0}, 7, true, "the network's revision"},
+        {{6, 4, 0, 0, 0, 0, 0}, 7, false, "a revision of nothing"},
+        {{6, 3, 0, 1, 0, 0}, 6, false, "half a revision"},
+        {{6, 5, 0, 1, 0, 0, 0, 0}, 8, false, "a byte behind the revision"},
     };
     static vector_t vector;
     for (size_t index = 0; index < sizeof cases / sizeof cases[0]; index++) {
@@ -474,9 +478,9 @@ static void test_ask_commands_sections(void **state) {
 static void test_command_names(void **state) {
     (void)state;
     static const char *const names[] = {
-        "none",      "lock",       "unlock", "update", "erase",    "format",     "network",  "broker",
-        "slot_plan", "display_on", "find",   "reboot", "send_now", "read_meter", "read_log", "ota_url",
-        "ota_start", "credit",     "void",   "limits", "mode",     "adjust",     "confirm",  "reinstall",
+        "none",       "lock",   "unlock", "update",   "erase",      "format",    "network", "broker",    "slot_plan",
+        "display_on", "find",   "reboot", "send_now", "read_meter", "read_log",  "ota_url", "ota_start", "credit",
+        "void",       "limits", "mode",   "adjust",   "confirm",    "reinstall", "admit",
     };
     assert_int_equal(sizeof names / sizeof names[0], MM_COMMAND_KIND_COUNT);
     for (uint8_t kind = 0; kind < MM_COMMAND_KIND_COUNT; kind++) {

@@ -14,6 +14,7 @@ typedef struct {
     char token[MM_OPERATOR_TOKEN_BYTES];
     const char *query_limit; ///< the argument `limit`
     const char *query_state; ///< the argument `state`
+    const char *query_site;  ///< the argument `site`
     int changes;
     int status;
     const char *allow;
@@ -48,6 +49,9 @@ static inline int asked_teardown(void **state) {
 
 static inline const char *argument_of(void *context, const char *name) {
     const asked_t *self = context;
+    if (strcmp(name, "site") == 0) {
+        return self->query_site;
+    }
     return strcmp(name, "limit") == 0 ? self->query_limit : strcmp(name, "state") == 0 ? self->query_state : NULL;
 }
 

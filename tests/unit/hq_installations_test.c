@@ -78,7 +78,7 @@ static void answer(command_world_t *world, uint8_t number, uint32_t seq, uint8_t
 }
 
 static void turn_rule(command_world_t *world, const char *request, int on) {
-    const mm_site_settings_t settings = {.token_unit_wh = 100, .auto_confirm = on};
+    const mm_site_settings_t settings = {.token_unit_wh = 100, .auto_confirm = on, .auto_join = -1};
     mm_hq_error_t error = {{0}};
     bool repeated;
     if (mm_site_settings_put(world->desk, request, "home", &settings, "ana", world->now_us, &repeated, &error) !=

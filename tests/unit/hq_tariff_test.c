@@ -317,7 +317,7 @@ static void test_tariff_settings_of_a_site(void **state) {
     mm_sale_t sale;
     bool repeated;
     mm_tariff_t tariff = flat(30);
-    mm_site_settings_t settings = {.token_unit_wh = 100, .tariff = "flat", .auto_confirm = -1};
+    mm_site_settings_t settings = {.token_unit_wh = 100, .tariff = "flat", .auto_confirm = -1, .auto_join = -1};
     assert_int_equal(mm_site_settings_put(self->desk, "s1", "home", &settings, "ann", 1, &repeated, &error),
                      MM_DESK_NOT_FOUND); // no such tariff
     assert_int_equal(mm_tariffs_put(self->desk, "t1", &tariff, "ann", 1, &repeated, &error), MM_DESK_OK);

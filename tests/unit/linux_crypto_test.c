@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "meshmeter/bytes.h"
 #include "test_support.h"
 
 #include <stdio.h>
@@ -191,6 +192,55 @@ static void test_linux_crypto_refuses_what_is_no_key(void **state) {
     assert_int_equal(mm_linux_crypto_open(&s_crypto, s_path, &s_message), MM_ERR_ARG);
 }
 
+static void put_hex(uint8_t *bytes, const char *hex) {
+    for (size_t i = 0; hex[2 * i] != '\0'; i++) {
+        bytes[i] = (uint8_t)(mm_hex_digit(hex[2 * i]) << 4 | mm_hex_digit(hex[2 * i + 1]));
+    }
+}
+
+static void assert_hex(const uint8_t *bytes, size_t bytes_count, const char *hex) {
+    uint8_t expected[128];
+    assert_int_equal(strlen(hex), 2 * bytes_count);
+    put_hex(expected, hex);
+    assert_memory_equal(bytes, expected, bytes_count);
+}
+
+// "The Galois/Counter Mode of Operation" (McGrew, Viega), the specification of NIST SP 800-38D's mode: test cases 14
+// and 16.
+static void test_linux_crypto_aead_vectors(void **state) {
+    (void)state;
+    assert_int_equal(mm_linux_crypto_open(&s_crypto, NULL, &s_message), MM_OK);
+    const mm_crypto_t *crypto = &s_crypto.crypto;
+    const uint8_t zeros[32] = {0};
+    uint8_t sealed[60 + MM_AEAD_TAG_BYTES];
+    assert_int_equal(crypto->aead_seal(crypto->context, zeros, zeros, NULL, 0, zeros, 16, sealed), MM_OK);
+    assert_hex(sealed, 32, "cea7403d4d606b6e074ec5d3baf39d18d0d1c8a799996bf0265b98b5d48ab919");
+    uint8_t key[32], iv[12], more[20], plain[60], opened[60];
+    put_hex(key, "feffe9928665731c6d6a8f9467308308feffe9928665731c6d6a8f9467308308");
+    put_hex(iv, "cafebabefacedbaddecaf888");
+    put_hex(more, "feedfacedeadbeeffeedfacedeadbeefabaddad2");
+    put_hex(plain, "d9313225f88406e5a55909c5aff5269a86a7a9531534f7da2e4c303d8a318a721c3c0c95956809532fcf0e2449a6b525"
+                   "b16aedf5aa0de657ba637b39");
+    assert_int_equal(crypto->aead_seal(crypto->context, key, iv, more, 20, plain, 60, sealed), MM_OK);
+    assert_hex(sealed, 76,
+               "522dc1f099567d07f47f37a32a84427d643a8cdcbfe5c0c97598a2bd2555d1aa8cb08e48590dbb3da7b08b1056828838"
+               "c5f61e6393ba7a0abcc9f66276fc6ece0f4e1768cddf8853bb2d551b");
+    assert_int_equal(crypto->aead_open(crypto->context, key, iv, more, 20, sealed, 76, opened), MM_OK);
+    assert_memory_equal(opened, plain, sizeof plain);
+    for (size_t i = 0; i < 76; i++) {
+        memset(opened, 0, sizeof opened);
+        sealed[i] ^= 1;
+        assert_int_equal(crypto->aead_open(crypto->context, key, iv, more, 20, sealed, 76, opened), MM_ERR_CORRUPT);
+        sealed[i] ^= 1;
+        for (size_t byte = 0; byte < sizeof opened; byte++) {
+            assert_int_equal(opened[byte], 0); // nothing of it comes out
+        }
+    }
+    more[0] ^= 1;
+    assert_int_equal(crypto->aead_open(crypto->context, key, iv, more, 20, sealed, 76, opened), MM_ERR_CORRUPT);
+    assert_int_equal(crypto->aead_open(crypto->context, key, iv, more, 20, sealed, 15, opened), MM_ERR_CORRUPT);
+}
+
 static int set_up(void **state) {
     (void)state;
     (void)unlink(s_path);
@@ -200,6 +250,7 @@ static int set_up(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(test_linux_crypto_aead_vectors, set_up),
         cmocka_unit_test_setup(test_linux_crypto_hmac_rfc4231, set_up),
         cmocka_unit_test_setup(test_linux_crypto_aes256_vectors, set_up),
         cmocka_unit_test_setup(test_linux_crypto_original_example, set_up),

@@ -132,6 +132,25 @@ static mm_record_t example_of_installation(size_t index) {
     return record;
 }
 
+static mm_record_t example_of_join(size_t index) {
+    mm_record_t record = {.type = MM_RECORD_JOIN};
+    mm_join_record_t *join = &record.join;
+    if (index == 23) {
+        memset(join, 0xFF, sizeof *join);
+        join->at = (mm_label_t){s_seconds_max, MM_TRUST_HELD};
+        return record;
+    }
+    *join = (mm_join_record_t){.asker = {{0x24, 0x0A, 0xC4, 0x01, 0x02, 0x03}},
+                               .via = {{0x24, 0x0A, 0xC4, 0x01, 0x02, 0x04}},
+                               .revision = 7,
+                               .at = {1750000900, MM_TRUST_SYNCED}};
+    for (uint8_t i = 0; i < 16; i++) {
+        join->nonce[i] = (uint8_t)(0x40 + i);
+        join->tag[i] = (uint8_t)(0x60 + i);
+    }
+    return record;
+}
+
 static mm_record_t example_of_control(size_t index) {
     if (index == 12) {
         return (mm_record_t){
@@ -144,7 +163,10 @@ static mm_record_t example_of_control(size_t index) {
     if (index <= 18) {
         return example_of_credit(index);
     }
-    return index <= 21 ? example_of_installation(index) : (mm_record_t){.type = MM_RECORD_NONE};
+    if (index <= 21) {
+        return example_of_installation(index);
+    }
+    return index <= 23 ? example_of_join(index) : (mm_record_t){.type = MM_RECORD_NONE};
 }
 
 // The record of a golden vector, or type NONE behind the last one.
@@ -157,7 +179,7 @@ static mm_record_t example(size_t index, const char **name) {
         "record_event_supply_cut",    "record_result_plain",        "record_result_format",
         "record_result_limit",        "record_credit_plain",        "record_credit_token",
         "record_credit_limit",        "record_installation_plain",  "record_installation_empty",
-        "record_installation_limit",
+        "record_installation_limit",  "record_join_plain",          "record_join_limit",
     };
     *name = index < sizeof names / sizeof names[0] ? names[index] : NULL;
     mm_record_t record = {.type = MM_RECORD_INTERVAL};
@@ -311,6 +333,14 @@ static void assert_record_equal(const mm_record_t *left, const mm_record_t *righ
     case MM_RECORD_INSTALLATION:
         assert_installation_equal(&left->installation, &right->installation);
         return;
+    case MM_RECORD_JOIN:
+        assert_true(mm_mac_equal(left->join.asker, right->join.asker));
+        assert_true(mm_mac_equal(left->join.via, right->join.via));
+        assert_memory_equal(left->join.nonce, right->join.nonce, sizeof left->join.nonce);
+        assert_true(left->join.revision == right->join.revision);
+        assert_memory_equal(left->join.tag, right->join.tag, sizeof left->join.tag);
+        assert_label_equal(left->join.at, right->join.at);
+        return;
     default:
         fail_msg("type %u", left->type);
     }
@@ -330,7 +360,7 @@ static void test_record_golden_vectors(void **state) {
         assert_int_equal(mm_record_decode(record.type, payload, writer.used_bytes, &decoded), MM_OK);
         assert_record_equal(&decoded, &record);
     }
-    assert_int_equal(index, 22);
+    assert_int_equal(index, 24);
 }
 
 // What is accepted must be the one encoding of what was understood.
@@ -636,7 +666,7 @@ static void test_record_encode_asserts(void **state) {
     (void)state;
     uint8_t payload[MM_RECORD_PAYLOAD_BYTES_MAX];
     mm_writer_t writer = mm_writer(payload, sizeof payload);
-    mm_record_t record = {.type = 8};
+    mm_record_t record = {.type = 9};
     expect_assert_failure(mm_record_encode(&record, &writer));
     record = (mm_record_t){.type = MM_RECORD_INTERVAL}; // interval_no 0
     expect_assert_failure(mm_record_encode(&record, &writer));
@@ -691,7 +721,8 @@ static void test_record_names(void **state) {
     assert_string_equal(mm_record_type_name(MM_RECORD_RESULT), "result");
     assert_string_equal(mm_record_type_name(MM_RECORD_CREDIT), "credit");
     assert_string_equal(mm_record_type_name(MM_RECORD_INSTALLATION), "installation");
-    assert_string_equal(mm_record_type_name(8), "unknown");
+    assert_string_equal(mm_record_type_name(MM_RECORD_JOIN), "join");
+    assert_string_equal(mm_record_type_name(9), "unknown");
     assert_string_equal(mm_event_name(MM_EVENT_BOOT), "boot");
     assert_string_equal(mm_event_name(MM_EVENT_CONFIGURATION), "configuration");
     assert_string_equal(mm_event_name(MM_EVENT_HOLD), "hold");

@@ -108,11 +108,39 @@ static void test_crypto_tells_keys_and_bytes_apart(void **state) {
     assert_memory_not_equal(macs[0], macs[2], MM_HMAC_BYTES / 2);
 }
 
+static void test_crypto_seals(void **state) {
+    (void)state;
+    static mm_sim_crypto_t device;
+    mm_sim_crypto_init(&device, 1, 0);
+    const mm_crypto_t *crypto = &device.crypto;
+    uint8_t key[MM_AES256_KEY_BYTES] = {7};
+    const uint8_t iv[MM_AEAD_IV_BYTES] = {9};
+    uint8_t sealed[21 + MM_AEAD_TAG_BYTES];
+    char opened[21];
+    assert_int_equal(crypto->aead_seal(crypto->context, key, iv, "more", 4, "twenty one characters", 21, sealed),
+                     MM_OK);
+    assert_memory_not_equal(sealed, "twenty one characters", 21);
+    assert_int_equal(crypto->aead_open(crypto->context, key, iv, "more", 4, sealed, sizeof sealed, opened), MM_OK);
+    assert_memory_equal(opened, "twenty one characters", 21);
+    assert_int_equal(crypto->aead_open(crypto->context, key, iv, "mere", 4, sealed, sizeof sealed, opened),
+                     MM_ERR_CORRUPT);
+    for (size_t i = 0; i < sizeof sealed; i++) {
+        sealed[i] ^= 0x10;
+        assert_int_equal(crypto->aead_open(crypto->context, key, iv, "more", 4, sealed, sizeof sealed, opened),
+                         MM_ERR_CORRUPT);
+        sealed[i] ^= 0x10;
+    }
+    key[31] ^= 1;
+    assert_int_equal(crypto->aead_open(crypto->context, key, iv, "more", 4, sealed, sizeof sealed, opened),
+                     MM_ERR_CORRUPT);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_relay_takes_supply_away),
         cmocka_unit_test(test_relay_that_refuses_stays),
         cmocka_unit_test(test_crypto_tells_keys_and_bytes_apart),
+        cmocka_unit_test(test_crypto_seals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,6 +6,7 @@
 // linked with mbedTLS by its CMakeLists.txt.
 
 #include <mbedtls/aes.h>
+#include <mbedtls/gcm.h>
 #include <mbedtls/md.h>
 #include <string.h>
 
@@ -44,6 +45,42 @@ static inline mm_err_t test_crypto_aes256(void *context, const uint8_t key[MM_AE
     return MM_OK;
 }
 
+static inline mm_err_t test_crypto_seal(void *context, const uint8_t key[MM_AES256_KEY_BYTES],
+                                        const uint8_t iv[MM_AEAD_IV_BYTES], const void *more, size_t more_bytes,
+                                        const void *bytes, size_t bytes_count, void *sealed) {
+    (void)context;
+    uint8_t *ciphertext = sealed;
+    mbedtls_gcm_context gcm;
+    mbedtls_gcm_init(&gcm);
+    bool good =
+        mbedtls_gcm_setkey(&gcm, MBEDTLS_CIPHER_ID_AES, key, 8 * MM_AES256_KEY_BYTES) == 0 &&
+        mbedtls_gcm_crypt_and_tag(&gcm, MBEDTLS_GCM_ENCRYPT, bytes_count, iv, MM_AEAD_IV_BYTES, more, more_bytes, bytes,
+                                  ciphertext, MM_AEAD_TAG_BYTES, ciphertext + bytes_count) == 0;
+    mbedtls_gcm_free(&gcm);
+    return good ? MM_OK : MM_ERR_UNAVAILABLE;
+}
+
+static inline mm_err_t test_crypto_open(void *context, const uint8_t key[MM_AES256_KEY_BYTES],
+                                        const uint8_t iv[MM_AEAD_IV_BYTES], const void *more, size_t more_bytes,
+                                        const void *sealed, size_t sealed_bytes, void *bytes) {
+    (void)context;
+    if (sealed_bytes < MM_AEAD_TAG_BYTES) {
+        return MM_ERR_CORRUPT;
+    }
+    size_t bytes_count = sealed_bytes - MM_AEAD_TAG_BYTES;
+    const uint8_t *ciphertext = sealed;
+    mbedtls_gcm_context gcm;
+    mbedtls_gcm_init(&gcm);
+    mm_err_t err = MM_ERR_UNAVAILABLE;
+    if (mbedtls_gcm_setkey(&gcm, MBEDTLS_CIPHER_ID_AES, key, 8 * MM_AES256_KEY_BYTES) == 0) {
+        int failed = mbedtls_gcm_auth_decrypt(&gcm, bytes_count, iv, MM_AEAD_IV_BYTES, more, more_bytes,
+                                              ciphertext + bytes_count, MM_AEAD_TAG_BYTES, ciphertext, bytes);
+        err = failed == 0 ? MM_OK : failed == MBEDTLS_ERR_GCM_AUTH_FAILED ? MM_ERR_CORRUPT : MM_ERR_UNAVAILABLE;
+    }
+    mbedtls_gcm_free(&gcm);
+    return err;
+}
+
 /// A device whose key is first, first + 1, … (32 bytes); 0 is the key of the golden vectors' node.
 static inline test_crypto_t test_crypto_key(uint8_t first) {
     test_crypto_t self = {.has_key = true};
@@ -55,7 +92,11 @@ static inline test_crypto_t test_crypto_key(uint8_t first) {
 
 /// Borrows self.
 static inline mm_crypto_t test_crypto(test_crypto_t *self) {
-    return (mm_crypto_t){.device_hmac = test_crypto_hmac, .aes256_encrypt = test_crypto_aes256, .context = self};
+    return (mm_crypto_t){.device_hmac = test_crypto_hmac,
+                         .aes256_encrypt = test_crypto_aes256,
+                         .aead_seal = test_crypto_seal,
+                         .aead_open = test_crypto_open,
+                         .context = self};
 }
 
 #endif

@@ -42,6 +42,7 @@ typedef enum {
                                 ///< a correction of the books; may take away
     MM_COMMAND_CONFIRM = 22,    ///< node. revision u32 of the installation that is confirmed (setup.h)
     MM_COMMAND_REINSTALL = 23,  ///< node: sends its installation once more, and awaits its confirmation
+    MM_COMMAND_ADMIT = 24,      ///< node (root). asker 6, nonce 16, hidden_key 32: it may have the network (join.h)
     MM_COMMAND_KIND_COUNT,
 } mm_command_kind_t;
 

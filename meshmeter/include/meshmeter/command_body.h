@@ -88,6 +88,12 @@ typedef struct {
     uint32_t revision; ///< 1 …
 } mm_confirm_body_t;
 
+typedef struct {
+    mm_mac_t asker;
+    uint8_t nonce[16];
+    uint8_t hidden_key[32]; ///< docs/spec/joining.md, 3
+} mm_admit_body_t;
+
 /// By kind; kinds that are not here have an empty body.
 typedef union {
     mm_update_body_t update;
@@ -101,6 +107,7 @@ typedef union {
     mm_limits_body_t limits;
     mm_mode_body_t mode;
     mm_confirm_body_t confirm;
+    mm_admit_body_t admit;
 } mm_command_body_t;
 
 /// Write the body of a command of this kind. MM_ERR_NOT_FOUND: no such kind; MM_ERR_ARG: a value out of range;

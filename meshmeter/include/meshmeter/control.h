@@ -110,7 +110,10 @@ typedef struct {
 typedef struct {
     mm_result_status_t (*confirm)(void *context, uint32_t revision, mm_us_t now);
     mm_result_status_t (*reinstall)(void *context, mm_us_t now);
-    void *context;
+    /// NULL: no node joins here.
+    mm_result_status_t (*admit)(void *admit_context, const mm_admit_body_t *admit, mm_us_t now);
+    void *context; ///< of the first two
+    void *admit_context;
 } mm_commissioning_t;
 
 /// How long a staged configuration is tried, in seconds.

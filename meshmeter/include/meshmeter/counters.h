@@ -48,7 +48,9 @@
     X(TOKEN_WRONG, "token_wrong")                                                                                      \
     X(TOKEN_REPEATED, "token_repeated")                                                                                \
     X(RELAY_ERROR, "relay_error")   /* a relay did not take what it was told */                                        \
-    X(COMMANDS_OLD, "commands_old") /* the broker brought an older batch of commands again */
+    X(COMMANDS_OLD, "commands_old") /* the broker brought an older batch of commands again */                          \
+    X(JOIN_REFUSED, "join_refused") /* asks at the door beyond what a root serves, or a door packet that is none */    \
+    X(JOIN_FORGED, "join_forged")   /* an answer that HQ has not vouched for, or an ask in another's name */
 
 typedef enum {
 #define MM_COUNTER_ENUM(id, name) MM_COUNTER_##id,

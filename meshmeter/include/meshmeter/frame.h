@@ -14,10 +14,12 @@
 
 typedef enum {
     MM_FRAME_NONE = 0,
-    MM_FRAME_HELLO = 1,   ///< node to root after attaching: here I am, what time is it
-    MM_FRAME_WELCOME = 2, ///< root to node: time
-    MM_FRAME_ASK = 3,     ///< root to node: answer round n
-    MM_FRAME_REPORT = 4,  ///< node to root, and on to HQ: snapshot and/or records
+    MM_FRAME_HELLO = 1,       ///< node to root after attaching: here I am, what time is it
+    MM_FRAME_WELCOME = 2,     ///< root to node: time
+    MM_FRAME_ASK = 3,         ///< root to node: answer round n
+    MM_FRAME_REPORT = 4,      ///< node to root, and on to HQ: snapshot and/or records
+    MM_FRAME_JOIN_ASK = 5,    ///< at the door, and on to the root: give me the network (join.h)
+    MM_FRAME_JOIN_ANSWER = 6, ///< from the root, and on through the door
 } mm_frame_type_t;
 
 /// The time as the root knows it.
@@ -42,7 +44,29 @@ typedef struct {
     mm_position_t watermark;   ///< HQ has committed everything up to here; valid if has_watermark
     mm_position_t after;       ///< send records behind this position; zero epoch: behind your own stored watermark
     uint16_t report_bytes_max; ///< room for the answer, <= MM_MESH_FRAME_BYTES_MAX
+    uint32_t network_revision; ///< of the root's network (join.h); 0 = not said
 } mm_ask_t;
+
+/// Who asks for the network (join.h, docs/spec/joining.md).
+typedef struct {
+    mm_mac_t asker;
+    uint8_t nonce[16];
+    uint32_t revision; ///< of the network it has; 0 = none
+    uint8_t tag[16];
+} mm_join_ask_t;
+
+#define MM_JOIN_SLICE_BYTES 160
+#define MM_JOIN_SLICES_MAX 4
+
+typedef struct {
+    mm_mac_t asker;
+    uint8_t nonce[16]; ///< of the ask
+    char site[MM_SITE_CHARS_MAX + 1];
+    uint8_t part;         ///< below part_count
+    uint8_t part_count;   ///< 0: HQ has been asked, there is no slice
+    const uint8_t *slice; ///< read: borrowed from the frame
+    uint8_t slice_bytes;  ///< MM_JOIN_SLICE_BYTES, but for the last part: 1 …
+} mm_join_answer_t;
 
 /// One meter in a snapshot.
 typedef struct {
@@ -91,10 +115,15 @@ mm_err_t mm_frame_open(const void *bytes, size_t bytes_count, mm_frame_t *frame)
 size_t mm_frame_write_hello(void *bytes, size_t capacity_bytes, mm_mac_t source, const mm_hello_t *hello);
 size_t mm_frame_write_welcome(void *bytes, size_t capacity_bytes, mm_mac_t source, const mm_welcome_t *welcome);
 size_t mm_frame_write_ask(void *bytes, size_t capacity_bytes, mm_mac_t source, const mm_ask_t *ask);
+size_t mm_frame_write_join_ask(void *bytes, size_t capacity_bytes, mm_mac_t source, const mm_join_ask_t *ask);
+/// Asserts a site, parts and a slice that an answer can have.
+size_t mm_frame_write_join_answer(void *bytes, size_t capacity_bytes, mm_mac_t source, const mm_join_answer_t *answer);
 /// MM_ERR_CORRUPT on bounds, trailing bytes or impossible values. The frame must be of that type (asserted).
 mm_err_t mm_frame_read_hello(const mm_frame_t *frame, mm_hello_t *hello);
 mm_err_t mm_frame_read_welcome(const mm_frame_t *frame, mm_welcome_t *welcome);
 mm_err_t mm_frame_read_ask(const mm_frame_t *frame, mm_ask_t *ask);
+mm_err_t mm_frame_read_join_ask(const mm_frame_t *frame, mm_join_ask_t *ask);
+mm_err_t mm_frame_read_join_answer(const mm_frame_t *frame, mm_join_answer_t *answer);
 
 /// A report is written piece by piece: begin, at most one snapshot, at most one control report (command.h), then runs
 /// of consecutive records, finish.

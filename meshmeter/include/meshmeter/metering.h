@@ -185,6 +185,9 @@ mm_label_t mm_metering_label(const mm_metering_t *self, mm_us_t now);
 mm_err_t mm_metering_event(mm_metering_t *self, mm_event_code_t code, const uint64_t values[MM_EVENT_VALUES],
                            mm_us_t now);
 
+/// Journal a record of the levels above that changes nothing here, as a transaction; errors as above.
+mm_err_t mm_metering_record(mm_metering_t *self, const mm_record_t *record, mm_us_t now);
+
 /// Poll and read the counters, so that the registers are those of `now`: what a transaction says about them is true if
 /// mm_metering_commit follows at the same `now`. MM_ERR_STORAGE: a record is pending that the journal does not take, so
 /// a commit would be refused.

@@ -5,6 +5,7 @@
 #include "meshmeter/base.h"
 #include "meshmeter/control.h"
 #include "meshmeter/counters.h"
+#include "meshmeter/join.h"
 #include "meshmeter/journal.h"
 #include "meshmeter/metering.h"
 #include "meshmeter/port/entropy.h"
@@ -69,6 +70,8 @@ typedef struct {
     mm_control_t control; ///< valid if has_control
     bool has_setup;
     mm_setup_t setup; ///< valid if has_setup
+    bool has_join;
+    mm_join_t join; ///< valid if has_join
     mm_root_t root;
     bool attached;
     bool ip_up;
@@ -87,9 +90,15 @@ typedef struct {
 /// to are borrowed.
 mm_err_t mm_node_init(mm_node_t *self, const mm_node_options_t *options, const mm_node_ports_t *ports, mm_us_t now);
 
+/// Join through the mesh, and let others join (join.h); after mm_node_init, once. setup: the node's own, or the one
+/// that the owner has opened; door as in mm_join_open. Without this call the node neither asks nor is asked.
+void mm_node_open_join(mm_node_t *self, mm_setup_t *setup, const mm_door_t *door, mm_us_t now);
+
 /// Events. now never goes back (asserted).
 void mm_node_on_mesh_event(mm_node_t *self, const mm_mesh_event_t *event, mm_us_t now);
 void mm_node_on_mesh_frame(mm_node_t *self, mm_mac_t from, const void *bytes, size_t bytes_count, mm_us_t now);
+/// A packet at the door. `from` is as the port heard it, not proved.
+void mm_node_on_door(mm_node_t *self, mm_mac_t from, const void *bytes, size_t bytes_count, mm_us_t now);
 void mm_node_on_mqtt_event(mm_node_t *self, const mm_mqtt_event_t *event, mm_us_t now);
 /// The node's own time source (SNTP, system clock) says so.
 mm_err_t mm_node_set_time(mm_node_t *self, mm_time_t time, mm_us_t now);

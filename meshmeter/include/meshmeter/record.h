@@ -18,6 +18,7 @@ typedef enum {
     MM_RECORD_RESULT = 5,       ///< what became of a command
     MM_RECORD_CREDIT = 6,       ///< one movement of credit; answers the command that made it
     MM_RECORD_INSTALLATION = 7, ///< what an installer has set up; HQ confirms its revision
+    MM_RECORD_JOIN = 8,         ///< a device asks this root for the network; HQ answers with ADMIT
 } mm_record_type_t;
 
 /// How a record's time label is to be read.
@@ -160,6 +161,16 @@ typedef struct {
     } channels[MM_CHANNELS];
 } mm_installation_record_t;
 
+/// Who asks for the network, and the proof that only HQ can check (join.h).
+typedef struct {
+    mm_mac_t asker;
+    mm_mac_t via; ///< the member that heard it; the asker itself if it is a member
+    uint8_t nonce[16];
+    uint32_t revision; ///< of the network it has; 0 = none
+    uint8_t tag[16];
+    mm_label_t at;
+} mm_join_record_t;
+
 typedef struct {
     uint8_t type; ///< mm_record_type_t; others are carried and stored, not interpreted
     union {
@@ -170,6 +181,7 @@ typedef struct {
         mm_result_record_t result;
         mm_credit_record_t credit;
         mm_installation_record_t installation;
+        mm_join_record_t join;
     };
 } mm_record_t;
 

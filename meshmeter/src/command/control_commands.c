@@ -63,6 +63,14 @@ static mm_result_status_t run_reinstall(const mm_control_t *self, mmi_task_t *ta
     return commissioning->reinstall(commissioning->context, task->now);
 }
 
+static mm_result_status_t run_admit(const mm_control_t *self, mmi_task_t *task) {
+    const mm_commissioning_t *commissioning = self->commissioning;
+    if (commissioning == NULL || commissioning->admit == NULL) {
+        return MM_RESULT_UNSUPPORTED;
+    }
+    return commissioning->admit(commissioning->admit_context, &task->body.admit, task->now);
+}
+
 static mmi_control_run_fn runner_of(uint8_t kind) {
     static const mmi_control_run_fn runners[MM_COMMAND_KIND_COUNT] = {
         [MM_COMMAND_LOCK] = run_lock,
@@ -88,6 +96,7 @@ static mmi_control_run_fn runner_of(uint8_t kind) {
         [MM_COMMAND_ADJUST] = mmi_control_run_credit,
         [MM_COMMAND_CONFIRM] = run_confirm,
         [MM_COMMAND_REINSTALL] = run_reinstall,
+        [MM_COMMAND_ADMIT] = run_admit,
     };
     return kind < MM_COMMAND_KIND_COUNT ? runners[kind] : NULL;
 }

@@ -165,22 +165,26 @@ mm_us_t mm_metering_poll(mm_metering_t *self, mm_us_t now) {
     return next_deadline(self, now);
 }
 
-mm_err_t mm_metering_event(mm_metering_t *self, mm_event_code_t code, const uint64_t values[MM_EVENT_VALUES],
-                           mm_us_t now) {
+mm_err_t mm_metering_record(mm_metering_t *self, const mm_record_t *record, mm_us_t now) {
     if (!mmi_metering_settle(self, now)) {
         mm_counters_add(self->counters, MM_COUNTER_RECORD_REFUSED, 1);
         return MM_ERR_STORAGE;
     }
+    mm_err_t err = mmi_metering_commit(self, record, now);
+    if (err != MM_OK) {
+        mmi_metering_drop_pending(self); // the caller knows
+    }
+    return err;
+}
+
+mm_err_t mm_metering_event(mm_metering_t *self, mm_event_code_t code, const uint64_t values[MM_EVENT_VALUES],
+                           mm_us_t now) {
     mm_record_t record = {.type = MM_RECORD_EVENT};
     record.event.code = (uint16_t)code;
     record.event.at = mm_metering_label(self, now);
     record.event.boot_no = self->boot_no;
     memcpy(record.event.values, values, sizeof record.event.values);
-    mm_err_t err = mmi_metering_commit(self, &record, now);
-    if (err != MM_OK) {
-        mmi_metering_drop_pending(self); // the caller knows
-    }
-    return err;
+    return mm_metering_record(self, &record, now);
 }
 
 mm_err_t mm_metering_set_watermark(mm_metering_t *self, mm_position_t watermark) {

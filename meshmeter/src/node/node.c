@@ -88,6 +88,22 @@ mm_err_t mm_node_init(mm_node_t *self, const mm_node_options_t *options, const m
     return err;
 }
 
+static void follow_role(mm_node_t *self, mm_us_t now) {
+    if (self->has_join) {
+        mm_join_set_root(&self->join, is_root(self), now);
+        self->root.network_revision = mm_join_revision(&self->join);
+    }
+}
+
+void mm_node_open_join(mm_node_t *self, mm_setup_t *setup, const mm_door_t *door, mm_us_t now) {
+    MM_ASSERT(!self->has_join && self->has_control);
+    advance(self, now);
+    mm_join_open(&self->join, self->options.mac, setup, &self->metering, setup->crypto, setup->entropy,
+                 self->ports.mesh, door, &self->counters, self->ports.log, now);
+    self->has_join = true;
+    follow_role(self, now);
+}
+
 static void set_root(mm_node_t *self, mm_mac_t root_mac, mm_us_t now) {
     bool self_is_root = mm_mac_equal(root_mac, self->options.mac);
     if (!mm_mac_equal(root_mac, self->root_mac)) {
@@ -97,9 +113,11 @@ static void set_root(mm_node_t *self, mm_mac_t root_mac, mm_us_t now) {
     if (self_is_root) {
         self->hello_at = MM_US_NEVER;
         mm_root_start(&self->root, self->ip_up, now);
+        follow_role(self, now);
         return;
     }
     mm_root_stop(&self->root, now);
+    follow_role(self, now);
     if (self->attached && !self->welcomed) {
         self->hello_at = now;
     }
@@ -204,6 +222,9 @@ static void take_ask(mm_node_t *self, const mm_frame_t *frame, mm_us_t now) {
         // Refused when HQ speaks of an epoch that this journal has left behind: nothing is released then.
         (void)mm_metering_set_watermark(&self->metering, ask.watermark);
     }
+    if (self->has_join) {
+        mm_join_heard_revision(&self->join, ask.network_revision, now);
+    }
     if (self->has_control) {
         take_commands(self, frame, now);
         take_items(self, frame, now);
@@ -215,6 +236,14 @@ static void take_ask(mm_node_t *self, const mm_frame_t *frame, mm_us_t now) {
     }
     if (self->ports.mesh->send(self->ports.mesh->context, frame->source, self->frame, size) != MM_OK) {
         mm_counters_add(&self->counters, MM_COUNTER_MESH_SEND_FAILED, 1); // the root asks again
+    }
+}
+
+static void take_join(mm_node_t *self, const mm_frame_t *frame, mm_us_t now) {
+    if (self->has_join) {
+        mm_join_on_frame(&self->join, frame, now);
+    } else {
+        mm_counters_add(&self->counters, MM_COUNTER_FRAME_UNKNOWN, 1);
     }
 }
 
@@ -246,9 +275,20 @@ void mm_node_on_mesh_frame(mm_node_t *self, mm_mac_t from, const void *bytes, si
             take_ask(self, &frame, now);
         }
         break;
+    case MM_FRAME_JOIN_ASK:
+    case MM_FRAME_JOIN_ANSWER:
+        take_join(self, &frame, now);
+        break;
     default:
         mm_counters_add(&self->counters, MM_COUNTER_FRAME_UNKNOWN, 1);
         break;
+    }
+}
+
+void mm_node_on_door(mm_node_t *self, mm_mac_t from, const void *bytes, size_t bytes_count, mm_us_t now) {
+    advance(self, now);
+    if (self->has_join) {
+        mm_join_on_door(&self->join, from, bytes, bytes_count, now);
     }
 }
 
@@ -313,9 +353,13 @@ mm_us_t mm_node_poll(mm_node_t *self, mm_us_t now) {
         say_hello(self, now);
     }
     deadline = mm_us_earlier(deadline, self->hello_at);
+    follow_role(self, now); // the network may be another one
     deadline = mm_us_earlier(deadline, mm_root_poll(&self->root, now));
     if (self->has_control) {
         deadline = mm_us_earlier(deadline, poll_control(self, now));
     }
-    return self->has_setup ? mm_us_earlier(deadline, mm_setup_poll(&self->setup, now)) : deadline;
+    if (self->has_setup) {
+        deadline = mm_us_earlier(deadline, mm_setup_poll(&self->setup, now));
+    }
+    return self->has_join ? mm_us_earlier(deadline, mm_join_poll(&self->join, now)) : deadline;
 }

@@ -193,6 +193,7 @@ static void ask_node(mm_root_t *self, mm_mac_t mac, const mm_command_batch_t *co
         .watermark = cursor->watermark,
         .after = collected_through(self, cursor),
         .report_bytes_max = MM_MESH_FRAME_BYTES_MAX,
+        .network_revision = self->network_revision,
     };
     if (mm_mac_equal(mac, self->mac)) {
         take_own_commands(self, commands, now);

@@ -31,7 +31,7 @@ static void get_text(mm_reader_t *reader, char *text, size_t capacity_bytes) {
     reader->failed = reader->failed || memchr(text, '\0', length) != NULL;
 }
 
-static void put_network(mm_writer_t *writer, const mm_network_t *network) {
+void mmi_network_put(mm_writer_t *writer, const mm_network_t *network) {
     mm_put_u32(writer, network->revision);
     put_text(writer, network->site, sizeof network->site);
     put_text(writer, network->router_name, sizeof network->router_name);
@@ -42,7 +42,7 @@ static void put_network(mm_writer_t *writer, const mm_network_t *network) {
     mm_put_bytes(writer, network->mesh_key, sizeof network->mesh_key);
 }
 
-static void get_network(mm_reader_t *reader, mm_network_t *network) {
+void mmi_network_get(mm_reader_t *reader, mm_network_t *network) {
     network->revision = mm_get_u32(reader);
     get_text(reader, network->site, sizeof network->site);
     get_text(reader, network->router_name, sizeof network->router_name);
@@ -51,6 +51,7 @@ static void get_network(mm_reader_t *reader, mm_network_t *network) {
     get_text(reader, network->broker_user, sizeof network->broker_user);
     get_text(reader, network->broker_password, sizeof network->broker_password);
     mm_get_bytes(reader, network->mesh_key, sizeof network->mesh_key);
+    reader->failed = reader->failed || mm_network_check(network) != MM_OK;
 }
 
 static void put_channel(mm_writer_t *writer, const mm_channel_setup_t *channel) {
@@ -137,7 +138,7 @@ void mm_configuration_encode(const mm_configuration_t *configuration, mm_writer_
     mm_put_u8(writer, (uint8_t)lasting_state(&configuration->phase));
     mm_put_u8(writer, configuration->challenge_lock_outs);
     if (configuration->has_network) {
-        put_network(writer, &configuration->network);
+        mmi_network_put(writer, &configuration->network);
     }
     if (configuration->has_installation) {
         put_installation(writer, &configuration->installation);
@@ -156,8 +157,7 @@ static void decode(mm_configuration_t *configuration, mm_reader_t *reader) {
     configuration->has_network = (flags & HAS_NETWORK) != 0;
     configuration->has_installation = (flags & HAS_INSTALLATION) != 0;
     if (configuration->has_network) {
-        get_network(reader, &configuration->network);
-        reader->failed = reader->failed || mm_network_check(&configuration->network) != MM_OK;
+        mmi_network_get(reader, &configuration->network);
     }
     if (configuration->has_installation && !reader->failed) {
         get_installation(reader, &configuration->installation);

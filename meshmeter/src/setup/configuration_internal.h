@@ -14,6 +14,9 @@ typedef struct {
     size_t count;
 } mmi_problems_t;
 
+/// A network alone (docs/spec/configuration.md, 3). get fails the reader on one that is none.
+void mmi_network_put(mm_writer_t *writer, const mm_network_t *network);
+void mmi_network_get(mm_reader_t *reader, mm_network_t *network);
 void mmi_problem(mmi_problems_t *self, mm_field_t field, uint8_t channel, const char *what);
 /// Of a text that is bounded and plain.
 bool mmi_router_password_is_good(const char *password);

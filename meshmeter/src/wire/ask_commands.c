@@ -78,18 +78,26 @@ static const uint8_t *get_command(mm_reader_t *content, size_t *bytes_count) {
     return bytes;
 }
 
-void mmi_check_ask_sections(mm_reader_t *reader) {
-    bool seen[MMI_SECTION_ITEMS + 1] = {false};
+static void check_items(mm_reader_t *content) {
+    do {
+        size_t bytes_count;
+        get_command(content, &bytes_count);
+    } while (mm_reader_left_bytes(content) > 0);
+}
+
+void mmi_check_ask_sections(mm_reader_t *reader, uint32_t *network_revision) {
+    bool seen[MMI_SECTION_NETWORK_REVISION + 1] = {false};
     uint8_t type;
     mm_reader_t content;
     while (mmi_next_section(reader, &type, &content)) {
-        if (type != MMI_SECTION_COMMANDS && type != MMI_SECTION_ITEMS) {
+        if (type == MMI_SECTION_NETWORK_REVISION) {
+            *network_revision = mm_get_u32(&content);
+            content.failed = content.failed || *network_revision == 0 || mm_reader_left_bytes(&content) > 0;
+        } else if (type == MMI_SECTION_COMMANDS || type == MMI_SECTION_ITEMS) {
+            check_items(&content);
+        } else {
             continue;
         }
-        do {
-            size_t bytes_count;
-            get_command(&content, &bytes_count);
-        } while (mm_reader_left_bytes(&content) > 0);
         if (content.failed || seen[type]) {
             reader->failed = true;
         }

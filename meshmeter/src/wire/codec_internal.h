@@ -25,6 +25,7 @@ typedef enum {
     MMI_SECTION_COMMANDS = 3,
     MMI_SECTION_CONTROL = 4,
     MMI_SECTION_ITEMS = 5,
+    MMI_SECTION_NETWORK_REVISION = 6,
 } mmi_section_t;
 
 /// Wall time (1.4). put asserts utc >= 0 and a trust that exists; get returns zero with the reader failed otherwise.
@@ -71,11 +72,14 @@ void mmi_envelope_put(mm_writer_t *writer, uint8_t magic, uint8_t type);
 mm_writer_t mmi_frame_begin(void *bytes, size_t capacity_bytes, uint8_t type, mm_mac_t source);
 size_t mmi_frame_seal(const mm_writer_t *writer);
 
-/// Fixed part of an ASK (3.5). get fails the reader on impossible values.
+/// Fixed part of an ASK (3.5), and the section behind it that says the network's revision, if it is said. get reads the
+/// fixed part alone, and fails the reader on impossible values.
 void mmi_put_ask(mm_writer_t *writer, const mm_ask_t *ask);
 void mmi_get_ask(mm_reader_t *reader, mm_ask_t *ask);
-/// Sections of an ASK: those of commands are checked, others skipped; fails the reader on bytes that are none.
-void mmi_check_ask_sections(mm_reader_t *reader);
+/// Sections of an ASK: those that are known are checked, others skipped; fails the reader on bytes that are none.
+void mmi_check_ask_sections(mm_reader_t *reader, uint32_t *network_revision);
+/// End of a body without sections of its own: unknown ones are skipped, anything else is an error.
+mm_err_t mmi_finish_body(mm_reader_t *reader);
 
 /// Content of a snapshot section (4). put asserts ids and pulse constants that a node can have, and leaves out counters
 /// that do not fit. get: false on

@@ -143,6 +143,8 @@ static bool body_is_valid(uint8_t kind, const mm_command_body_t *body) {
         return limits_are_valid(&body->limits);
     case MM_COMMAND_CONFIRM:
         return body->confirm.revision != 0;
+    case MM_COMMAND_ADMIT:
+        return !mm_mac_is_zero(body->admit.asker);
     default:
         return true; // FORMAT takes every code, MODE is a bool, the others are empty
     }
@@ -289,6 +291,11 @@ static void put_body(mm_writer_t *writer, uint8_t kind, const mm_command_body_t 
     case MM_COMMAND_CONFIRM:
         mm_put_u32(writer, body->confirm.revision);
         break;
+    case MM_COMMAND_ADMIT:
+        mm_put_mac(writer, body->admit.asker);
+        mm_put_bytes(writer, body->admit.nonce, sizeof body->admit.nonce);
+        mm_put_bytes(writer, body->admit.hidden_key, sizeof body->admit.hidden_key);
+        break;
     default:
         put_credit(writer, kind, &body->credit);
         break;
@@ -365,6 +372,11 @@ static mm_err_t get_body(mm_reader_t *reader, uint8_t kind, mm_command_body_t *b
         return MM_OK;
     case MM_COMMAND_CONFIRM:
         body->confirm.revision = mm_get_u32(reader);
+        return MM_OK;
+    case MM_COMMAND_ADMIT:
+        body->admit.asker = mm_get_mac(reader);
+        mm_get_bytes(reader, body->admit.nonce, sizeof body->admit.nonce);
+        mm_get_bytes(reader, body->admit.hidden_key, sizeof body->admit.hidden_key);
         return MM_OK;
     case MM_COMMAND_CREDIT:
     case MM_COMMAND_VOID:

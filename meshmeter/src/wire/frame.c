@@ -95,6 +95,11 @@ void mmi_put_ask(mm_writer_t *writer, const mm_ask_t *ask) {
     }
     put_position(writer, ask->after);
     mm_put_u16(writer, ask->report_bytes_max);
+    if (ask->network_revision != 0) {
+        mm_put_u8(writer, MMI_SECTION_NETWORK_REVISION);
+        mm_put_u16(writer, sizeof ask->network_revision);
+        mm_put_u32(writer, ask->network_revision);
+    }
 }
 
 size_t mm_frame_write_ask(void *bytes, size_t capacity_bytes, mm_mac_t source, const mm_ask_t *ask) {
@@ -103,8 +108,7 @@ size_t mm_frame_write_ask(void *bytes, size_t capacity_bytes, mm_mac_t source, c
     return mmi_frame_seal(&writer);
 }
 
-// End of a body without sections of its own: unknown ones are skipped, anything else is an error.
-static mm_err_t finish_body(mm_reader_t *reader) {
+mm_err_t mmi_finish_body(mm_reader_t *reader) {
     mmi_skip_sections(reader);
     return mmi_is_complete(reader) ? MM_OK : MM_ERR_CORRUPT;
 }
@@ -113,14 +117,14 @@ mm_err_t mm_frame_read_hello(const mm_frame_t *frame, mm_hello_t *hello) {
     MM_ASSERT(frame->type == MM_FRAME_HELLO);
     mm_reader_t reader = mm_reader(frame->body, frame->body_bytes);
     hello->boot_no = mm_get_u32(&reader);
-    return finish_body(&reader);
+    return mmi_finish_body(&reader);
 }
 
 mm_err_t mm_frame_read_welcome(const mm_frame_t *frame, mm_welcome_t *welcome) {
     MM_ASSERT(frame->type == MM_FRAME_WELCOME);
     mm_reader_t reader = mm_reader(frame->body, frame->body_bytes);
     welcome->time = mmi_get_time(&reader);
-    return finish_body(&reader);
+    return mmi_finish_body(&reader);
 }
 
 void mmi_get_ask(mm_reader_t *reader, mm_ask_t *ask) {
@@ -135,6 +139,7 @@ void mmi_get_ask(mm_reader_t *reader, mm_ask_t *ask) {
     ask->watermark = ask->has_watermark ? get_position(reader) : (mm_position_t){0};
     ask->after = get_position(reader);
     ask->report_bytes_max = mm_get_u16(reader);
+    ask->network_revision = 0;
     if (ask->report_bytes_max > MM_MESH_FRAME_BYTES_MAX) {
         reader->failed = true;
     }
@@ -144,6 +149,6 @@ mm_err_t mm_frame_read_ask(const mm_frame_t *frame, mm_ask_t *ask) {
     MM_ASSERT(frame->type == MM_FRAME_ASK);
     mm_reader_t reader = mm_reader(frame->body, frame->body_bytes);
     mmi_get_ask(&reader, ask);
-    mmi_check_ask_sections(&reader);
+    mmi_check_ask_sections(&reader, &ask->network_revision);
     return mmi_is_complete(&reader) ? MM_OK : MM_ERR_CORRUPT;
 }

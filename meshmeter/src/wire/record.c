@@ -334,8 +334,26 @@ static void get_installation(mm_reader_t *reader, mm_installation_record_t *inst
     get_installed_meters(reader, installation);
 }
 
+static void put_join(mm_writer_t *writer, const mm_join_record_t *join) {
+    mm_put_mac(writer, join->asker);
+    mm_put_mac(writer, join->via);
+    mm_put_bytes(writer, join->nonce, sizeof join->nonce);
+    mm_put_u32(writer, join->revision);
+    mm_put_bytes(writer, join->tag, sizeof join->tag);
+    mmi_put_label(writer, join->at);
+}
+
+static void get_join(mm_reader_t *reader, mm_join_record_t *join) {
+    join->asker = mm_get_mac(reader);
+    join->via = mm_get_mac(reader);
+    mm_get_bytes(reader, join->nonce, sizeof join->nonce);
+    join->revision = mm_get_u32(reader);
+    mm_get_bytes(reader, join->tag, sizeof join->tag);
+    join->at = mmi_get_label(reader);
+}
+
 void mm_record_encode(const mm_record_t *record, mm_writer_t *writer) {
-    MM_ASSERT(record->type >= MM_RECORD_INTERVAL && record->type <= MM_RECORD_INSTALLATION);
+    MM_ASSERT(record->type >= MM_RECORD_INTERVAL && record->type <= MM_RECORD_JOIN);
     switch (record->type) {
     case MM_RECORD_INTERVAL:
         put_interval(writer, &record->interval);
@@ -354,6 +372,9 @@ void mm_record_encode(const mm_record_t *record, mm_writer_t *writer) {
         break;
     case MM_RECORD_CREDIT:
         put_credit(writer, &record->credit);
+        break;
+    case MM_RECORD_JOIN:
+        put_join(writer, &record->join);
         break;
     default:
         put_installation(writer, &record->installation);
@@ -392,6 +413,9 @@ mm_err_t mm_record_decode(uint8_t type, const void *payload, size_t payload_byte
     case MM_RECORD_INSTALLATION:
         get_installation(&reader, &record->installation);
         break;
+    case MM_RECORD_JOIN:
+        get_join(&reader, &record->join);
+        break;
     default:
         return MM_ERR_NOT_FOUND;
     }
@@ -399,8 +423,8 @@ mm_err_t mm_record_decode(uint8_t type, const void *payload, size_t payload_byte
 }
 
 const char *mm_record_type_name(uint8_t type) {
-    static const char *const names[] = {"none", "interval", "month_closing", "event",
-                                        "gap",  "result",   "credit",        "installation"};
+    static const char *const names[] = {"none",   "interval", "month_closing", "event", "gap",
+                                        "result", "credit",   "installation",  "join"};
     return type < sizeof names / sizeof names[0] ? names[type] : "unknown";
 }
 

@@ -34,10 +34,9 @@ static bool is_same_channel(const mm_channel_setup_t *left, const mm_channel_set
 
 // But for the revision, which the node gives.
 static bool is_same_installation(const mm_installation_t *left, const mm_installation_t *right) {
-    bool same = left->node_no == right->node_no && left->province == right->province &&
-                left->canton == right->canton && left->parish == right->parish &&
-                left->postal_code == right->postal_code && strcmp(left->address, right->address) == 0 &&
-                strcmp(left->installer, right->installer) == 0;
+    bool same = left->node_no == right->node_no && left->province == right->province && left->canton == right->canton &&
+                left->parish == right->parish && left->postal_code == right->postal_code &&
+                strcmp(left->address, right->address) == 0 && strcmp(left->installer, right->installer) == 0;
     for (uint8_t channel = 0; channel < MM_CHANNELS && same; channel++) {
         same = is_same_channel(&left->channels[channel], &right->channels[channel]);
     }
@@ -264,9 +263,9 @@ void commission_on_boot(commission_t *self, int node) {
     its->wrong = 0;
     its->number_at = -1;
     its->locked_until = 0;
-    bool was_torn = its->known && its->last.has_installation &&
-                    device->node.control.installation_told < its->last.installation.revision;
-    if (was_torn && lasting_state(&its->last) == MM_LIFE_AWAITING) {
+    const mm_configuration_t *present = &device->node.setup.configuration;
+    if (lasting_state(present) == MM_LIFE_AWAITING && present->has_installation &&
+        device->node.control.installation_told < present->installation.revision) {
         mm_sim_probe(self->sim, MM_SIM_PROBE_INSTALLATION_TORN, node);
     }
     look(self, node, true);

@@ -40,8 +40,8 @@ typedef struct {
 
 typedef enum {
     DEVICE_AMBUSH_NONE = 0,
-    DEVICE_AMBUSH_ERASE,    ///< a journal sector is erased
-    DEVICE_AMBUSH_THINNING, ///< a journal sector is thinned
+    DEVICE_AMBUSH_ERASE,         ///< a journal sector is erased
+    DEVICE_AMBUSH_THINNING,      ///< a journal sector is thinned
     DEVICE_AMBUSH_CONFIGURATION, ///< a configuration is stored
 } device_ambush_t;
 
@@ -93,14 +93,14 @@ typedef struct {
     mm_entropy_t entropy;
     mm_random_t entropy_random;
     bool entropy_fails;
-    mm_network_t network;  ///< that it started with, if has_network
+    mm_network_t network; ///< that it started with, if has_network
     bool has_network;
-    bool restarting;       ///< dies because it wants to: it is back at once
-    uint64_t restarts;     ///< into another network
-    bool staged;           ///< a router is tried
-    bool staged_wrong;     ///< with a password that is wrong
-    uint64_t fallbacks;    ///< from a wrong one
-    bool kept_wrong;       ///< one was kept: never
+    bool restarting;    ///< dies because it wants to: it is back at once
+    uint64_t restarts;  ///< into another network
+    bool staged;        ///< a router is tried
+    bool staged_wrong;  ///< with a password that is wrong
+    uint64_t fallbacks; ///< from a wrong one
+    bool kept_wrong;    ///< one was kept: never
     mm_node_ports_t ports;
     uint8_t *batch_memory;
     uint8_t batch_capacity;

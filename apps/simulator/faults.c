@@ -397,7 +397,8 @@ static void strike_config(world_t *self, int index) {
         device->entropy_fails = true;
     } else {
         unsigned kind = kinds[draw(self, 4)];
-        uint32_t after = draw(self, 4) * draw(self, 8);
+        uint32_t after = draw(self, 4);
+        after *= draw(self, 8);
         bool for_ever = draw(self, 2) == 0;
         uint32_t count = 1 + draw(self, 20);
         mm_sim_fault(&self->sim, MM_SIM_FAULT_CONFIGURATION_REFUSED, index);

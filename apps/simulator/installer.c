@@ -10,7 +10,13 @@
 #define TEXT_BYTES 40
 
 // Steps of a visit.
-enum { STEP_NONE = 0, STEP_READ_NUMBER, STEP_TYPE_CODE, STEP_ENTER, STEP_SEND_AGAIN };
+enum {
+    STEP_NONE = 0,
+    STEP_READ_NUMBER,
+    STEP_TYPE_CODE,
+    STEP_ENTER,
+    STEP_SEND_AGAIN
+};
 
 static mm_http_answer_t s_answer;
 
@@ -271,8 +277,8 @@ static void write_form(installer_t *person, const char *router) {
     memcpy(nonce, person->nonce, sizeof nonce);
     int used = snprintf(person->form, sizeof person->form,
                         "nonce=%s&node_no=%u&province=%u&canton=%u&parish=%u&postal_code=%u&address=%s&installer=%s%s",
-                        nonce, wanted->node_no, wanted->province, wanted->canton, wanted->parish,
-                        wanted->postal_code, wanted->address, wanted->installer, router);
+                        nonce, wanted->node_no, wanted->province, wanted->canton, wanted->parish, wanted->postal_code,
+                        wanted->address, wanted->installer, router);
     for (unsigned channel = 0; channel < MM_CHANNELS; channel++) {
         const mm_channel_setup_t *its = &wanted->channels[channel];
         if (its->meter.id[0] != '\0') {
@@ -437,8 +443,7 @@ static void enter(commission_t *self, int node, int person) {
         go_away(self, node, person);
         return;
     }
-    if (has_chance(self, 50) &&
-        ask_in_session(self, node, installer, MM_HTTP_GET, "/api/configuration", NULL)) {
+    if (has_chance(self, 50) && ask_in_session(self, node, installer, MM_HTTP_GET, "/api/configuration", NULL)) {
         memcpy(installer->nonce, self->nodes[node].nonce, sizeof installer->nonce);
     }
     draw_installation(self, node, careful, &installer->wanted);

@@ -7,13 +7,14 @@
 #include "simulator/truth.h"
 
 /// Commissioning in the simulated world. What people do (installer.c): somebody hands a network over; installers read a
-/// number, phone, type codes - right, wrong, old ones, those of another node -, enter meters through the node's own page
-/// with good and bad fields, lose answers and send again, cancel, stay away, come two at a time, type a wrong password
-/// of a router, swap meters, reset; HQ confirms, asks again, and confirms what nobody has installed. Everything goes
-/// through the real page (configurator.h), the real label and the usual commands (sales.h).
+/// number, phone, type codes - right, wrong, old ones, those of another node -, enter meters through the node's own
+/// page with good and bad fields, lose answers and send again, cancel, stay away, come two at a time, type a wrong
+/// password of a router, swap meters, reset; HQ confirms, asks again, and confirms what nobody has installed.
+/// Everything goes through the real page (configurator.h), the real label and the usual commands (sales.h).
 ///
 /// What must hold (commission_check.c), looked at after each call of each node and after each start:
-///   I11 the configuration of a node changes only by what somebody with the right to it did in this call: a network with
+///   I11 the configuration of a node changes only by what somebody with the right to it did in this call: a network
+///   with
 ///       a higher revision handed over, an installation sent with the session's unused nonce, a reset with the fresh
 ///       code of this number, a CONFIRM or REINSTALL that HQ ordered, each once. Everything else leaves it as it was
 ///   I4  after a power cut it is the old or the new one, whole

@@ -19,7 +19,7 @@ typedef struct {
     mm_sim_broker_t *broker;
     headquarters_t hq;
     truth_t truth;
-    sales_t sales; ///< in use if the scenario has orders or installers
+    sales_t sales;           ///< in use if the scenario has orders or installers
     commission_t commission; ///< in use if the scenario has installers
     mm_us_t cycle_us;
     mm_us_t meters_stop_at;

@@ -156,8 +156,8 @@ static void test_node_setup_from_parked_to_running(void **state) {
     assert_int_equal(node.control.installation_told, 1);
 }
 
-// The power failed between the configuration and its meters' changes: they came from the configuration at the start. One
-// more start, at which it cannot be read, does not take them away: they count.
+// The power failed between the configuration and its meters' changes: they came from the configuration at the start.
+// One more start, at which it cannot be read, does not take them away: they count.
 static void test_node_setup_meters_without_memory(void **state) {
     (void)state;
     assert_int_equal(start(), MM_OK);

@@ -319,6 +319,9 @@ void commission_check_verdict(commission_t *self, int node, mm_code_verdict_t ve
     if (verdict != MM_CODE_WRONG) {
         return;
     }
+    if (locked) {
+        truth_fail(self->truth, "node %d judges a code during a lock-out", node);
+    }
     if (is_right && its->number_at >= 0) {
         truth_fail(self->truth, "node %d calls the code of its number wrong", node);
     }

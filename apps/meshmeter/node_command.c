@@ -321,6 +321,7 @@ static bool open_all(node_process_t *self) {
            open_node(self) &&
            is_good(self, node_setup_open(&self->setup, &self->node, &self->platform.crypto.crypto, &self->loop,
                                          &self->now, &self->message)) &&
+           is_good(self, node_setup_open_door(&self->setup, &self->mesh, &self->message)) &&
            (config->control_path[0] == '\0' || mm_linux_control_open(&self->control, &self->loop, config->control_path,
                                                                      handle_control, self, &self->message) == MM_OK);
 }
@@ -335,6 +336,7 @@ static void take_events(node_process_t *self) {
     while (mm_linux_mesh_next_frame(&self->mesh, &from, self->frame, &bytes_count)) {
         mm_node_on_mesh_frame(&self->node, from, self->frame, bytes_count, present(self));
     }
+    node_setup_take_door(&self->setup, present(self));
     mm_mqtt_event_t mqtt_event;
     while (mm_linux_mqtt_next_event(&self->mqtt, &mqtt_event)) {
         if (mqtt_event.kind == MM_MQTT_ERROR || mqtt_event.kind == MM_MQTT_REFUSED) {

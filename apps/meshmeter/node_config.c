@@ -255,6 +255,7 @@ static const field_t s_choices[] = {
     CHOICE("fram", with_fram, "no", "yes"),
     CHOICE("router", router_up, "off", "on"),
     CHOICE("legacy_commands", legacy_commands, "no", "yes"),
+    CHOICE("door", door, "no", "yes"),
     CHOICE("commissioning", commissioning, "no", "yes"),
     CHOICE("challenge", challenge_legacy, "device", "legacy"),
 };
@@ -323,6 +324,7 @@ static void set_defaults(node_config_t *config, const char *path) {
         .journal_sectors = 96,
         .storage_sync = true,
         .with_fram = true,
+        .door = true,
         .mesh_id = "",
         .mesh_listen = "127.0.0.1:0",
         .mesh_hello_ms = 250,

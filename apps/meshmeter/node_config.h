@@ -79,6 +79,7 @@ typedef struct {
     bool legacy_commands;
     char legacy_secret_file[NODE_PATH_BYTES];
 
+    bool door;                          ///< joins through the mesh, and lets others join; needs commissioning
     bool commissioning;                 ///< parked until a network was handed over; meters come from an installer
     char configurator[NODE_TEXT_BYTES]; ///< address of the node's own page, "" = none
     bool challenge_legacy;

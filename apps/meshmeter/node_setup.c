@@ -82,6 +82,8 @@ mm_err_t node_setup_prepare(node_setup_t *self, node_config_t *config, mm_linux_
     if (found == MM_OK && self->configuration.has_network) {
         use_network(config, &self->configuration.network);
     } else {
+        memcpy(self->door_peers, config->mesh_peers, sizeof self->door_peers);
+        memcpy(self->door_group, config->mesh_group, sizeof self->door_group);
         use_no_network(config);
     }
     return MM_OK;
@@ -124,6 +126,27 @@ mm_err_t node_setup_open(node_setup_t *self, mm_node_t *node, const mm_crypto_t 
     self->is_open = true;
     mm_linux_log(MM_LOG_INFO, "commissioning: %s", mm_life_state_name(self->setup.configuration.phase.state));
     return open_page(self, loop, message);
+}
+
+mm_err_t node_setup_open_door(node_setup_t *self, mm_linux_mesh_t *mesh, mm_linux_message_t *message) {
+    if (!self->is_open || !self->config->door) {
+        return MM_OK;
+    }
+    mm_err_t err = mm_linux_mesh_open_door(mesh, &self->door, self->door_peers, self->door_group, message);
+    if (err == MM_OK) {
+        mm_node_open_join(self->node, &self->setup, &self->door.door, *self->now);
+        self->has_door = true;
+    }
+    return err;
+}
+
+void node_setup_take_door(node_setup_t *self, mm_us_t now) {
+    mm_mac_t from;
+    uint8_t bytes[MM_DOOR_PACKET_BYTES_MAX];
+    size_t bytes_count = 0;
+    while (self->has_door && mm_linux_door_next(&self->door, &from, bytes, &bytes_count)) {
+        mm_node_on_door(self->node, from, bytes, bytes_count, now);
+    }
 }
 
 mm_us_t node_setup_poll(node_setup_t *self, mm_us_t now) {
@@ -195,6 +218,10 @@ static void print_state(node_setup_t *self, mm_us_t now, mm_linux_answer_t *answ
     }
     if (self->page_url[0] != '\0') {
         mm_linux_answer_print(answer, ",\"page\":\"%s\"", self->page_url);
+    }
+    if (self->has_door && self->node->join.state == MM_JOIN_ASKING) {
+        // What a mesh says of itself before HQ has said its word is not proved: plain, but no more than that.
+        mm_linux_answer_print(answer, ",\"asking\":true,\"heard\":\"%s\"", self->node->join.heard_site);
     }
     mm_linux_answer_print(answer, ",\"revision\":%u}\n", (unsigned)self->setup.configuration.installation.revision);
 }

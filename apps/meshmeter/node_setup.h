@@ -4,7 +4,9 @@
 
 #include "linux/linux_configurator.h"
 #include "linux/linux_control.h"
+#include "linux/linux_door.h"
 #include "linux/linux_flash.h"
+#include "linux/linux_mesh.h"
 #include "meshmeter/node.h"
 #include "meshmeter/setup.h"
 #include "node_config.h"
@@ -23,6 +25,10 @@ typedef struct {
     mm_entropy_t entropy;
     mm_log_t log;
     char secret[MM_CHALLENGE_SECRET_CHARS_MAX + 1];
+    char door_peers[NODE_TEXT_BYTES]; ///< where a node without a network asks
+    char door_group[NODE_TEXT_BYTES];
+    mm_linux_door_t door;
+    bool has_door;
     node_pop_t pop;
     mm_node_t *node;
     const mm_us_t *now; ///< of the node's last call
@@ -42,6 +48,10 @@ mm_err_t node_setup_prepare(node_setup_t *self, node_config_t *config, mm_linux_
 /// After mm_node_init: begin, and serve the page. *self must stay where it is.
 mm_err_t node_setup_open(node_setup_t *self, mm_node_t *node, const mm_crypto_t *crypto, mm_linux_loop_t *loop,
                          const mm_us_t *now, mm_linux_message_t *message);
+/// After node_setup_open: join through the mesh, and let others join, if the configuration wants it.
+mm_err_t node_setup_open_door(node_setup_t *self, mm_linux_mesh_t *mesh, mm_linux_message_t *message);
+/// Hand the node what came to the door.
+void node_setup_take_door(node_setup_t *self, mm_us_t now);
 /// Do what is due; after mm_node_poll. Returns the next deadline of the core.
 mm_us_t node_setup_poll(node_setup_t *self, mm_us_t now);
 /// Serve the page. Returns the next deadline in real time.

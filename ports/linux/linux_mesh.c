@@ -319,6 +319,9 @@ static void take_verified(mm_linux_mesh_t *self, const mm_mesh_datagram_t *datag
 
 static void take_datagram(mm_linux_mesh_t *self, const uint8_t *bytes, size_t bytes_count,
                           const struct sockaddr_in *source) {
+    if (self->door != NULL && mm_linux_door_take(self->door, bytes, bytes_count, source, self->now_us)) {
+        return;
+    }
     mm_mesh_datagram_t datagram;
     switch (mm_mesh_datagram_read(&self->seal, bytes, bytes_count, &datagram)) {
     case MM_MESH_GOOD:
@@ -338,6 +341,13 @@ static void take_datagram(mm_linux_mesh_t *self, const uint8_t *bytes, size_t by
         mmi_mesh_count(self, MM_LINUX_MESH_DROPPED_MALFORMED);
         break;
     }
+}
+
+mm_err_t mm_linux_mesh_open_door(mm_linux_mesh_t *self, mm_linux_door_t *door, const char *peers, const char *group,
+                                 mm_linux_message_t *message) {
+    mm_err_t err = mm_linux_door_open(door, mmi_mesh_own_mac(self), self->file, &self->address, peers, group, message);
+    self->door = err == MM_OK ? door : NULL;
+    return err;
 }
 
 static void receive(mm_linux_mesh_t *self, int file) {

@@ -4,6 +4,7 @@
 
 #include <netinet/in.h>
 
+#include "linux_door.h"
 #include "linux_mesh_wire.h"
 #include "linux_message.h"
 #include "meshmeter/port/mesh.h"
@@ -133,6 +134,8 @@ typedef struct {
     struct sockaddr_in endpoints[MM_LINUX_MESH_ENDPOINTS_MAX];
     size_t endpoint_count;
 
+    mm_linux_door_t *door; ///< or NULL
+
     uint64_t boot;
     uint64_t counter;
     int64_t opened_us;
@@ -174,6 +177,11 @@ mm_err_t mm_linux_mesh_open(mm_linux_mesh_t *self, const mm_linux_mesh_options_t
                             mm_linux_message_t *message);
 /// Say goodbye, so that the others need not wait for the timeout, and release everything. Also after a failed open.
 void mm_linux_mesh_close(mm_linux_mesh_t *self);
+
+/// Let packets for the door in by this mesh's socket (linux_door.h), and be asked there by nodes that look for a mesh
+/// at `peers` and `group` themselves. Borrowed. Errors of mm_linux_door_open.
+mm_err_t mm_linux_mesh_open_door(mm_linux_mesh_t *self, mm_linux_door_t *door, const char *peers, const char *group,
+                                 mm_linux_message_t *message);
 
 /// Files to watch for reading; the second is -1 without a group.
 void mm_linux_mesh_files(const mm_linux_mesh_t *self, int files[2]);

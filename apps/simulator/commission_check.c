@@ -68,15 +68,18 @@ static bool spend_order(commission_t *self, int node, uint8_t kind, uint32_t rev
     return false;
 }
 
-static bool may_have_network(const permit_t *permit, const mm_configuration_t *from, const mm_configuration_t *to) {
+static bool may_have_network(const commission_node_t *its, const permit_t *permit, const mm_configuration_t *from,
+                             const mm_configuration_t *to) {
     if (from->has_network == to->has_network && (!to->has_network || is_same_network(&from->network, &to->network))) {
         return true;
     }
     if (!to->has_network) {
         return permit->reset;
     }
-    return permit->network_given && is_same_network(&permit->network, &to->network) &&
-           (!from->has_network || to->network.revision > from->network.revision);
+    mm_network_t site = commission_network(to->network.revision);
+    bool given = permit->network_given && is_same_network(&permit->network, &to->network);
+    bool joined = its->admitted && is_same_network(&site, &to->network);
+    return (given || joined) && (!from->has_network || to->network.revision > from->network.revision);
 }
 
 static bool is_installed_anew(const mm_configuration_t *from, const mm_configuration_t *to) {
@@ -108,7 +111,7 @@ static bool may_have_state(commission_t *self, int node, const permit_t *permit,
         return permit->reset && !to->has_network;
     }
     if (before == MM_LIFE_PARKED) {
-        return after == MM_LIFE_PROVISIONED && permit->network_given && to->has_network;
+        return after == MM_LIFE_PROVISIONED && to->has_network;
     }
     if (before == MM_LIFE_AWAITING && after == MM_LIFE_RUNNING) {
         return spend_order(self, node, MM_COMMAND_CONFIRM, to->installation.revision);
@@ -118,7 +121,7 @@ static bool may_have_state(commission_t *self, int node, const permit_t *permit,
 
 static bool is_legal(commission_t *self, int node, const permit_t *permit, const mm_configuration_t *from,
                      const mm_configuration_t *to) {
-    return may_have_network(permit, from, to) && may_have_installation(permit, from, to) &&
+    return may_have_network(&self->nodes[node], permit, from, to) && may_have_installation(permit, from, to) &&
            (from->challenge_lock_outs == to->challenge_lock_outs || permit->count) &&
            may_have_state(self, node, permit, from, to);
 }
@@ -128,11 +131,21 @@ static void note_change(commission_t *self, int node, const mm_configuration_t *
     if (is_installed_anew(from, to)) {
         its->entered = realloc(its->entered, (its->entered_count + 1) * sizeof *its->entered);
         MM_ASSERT(its->entered != NULL);
-        its->entered[its->entered_count++] = (entered_t){.installation = to->installation};
+        entered_t entered = {.installation = to->installation};
+        if (its->told_early == to->installation.revision) {
+            entered.told_checksum = its->told_early_checksum;
+        }
+        its->entered[its->entered_count++] = entered;
         self->totals.installations++;
         if (lasting_state(from) == MM_LIFE_RUNNING) {
             mm_sim_probe(self->sim, MM_SIM_PROBE_INSTALLED_AGAIN, node);
         }
+    }
+    bool is_given = its->permit.network_given && is_same_network(&its->permit.network, &to->network);
+    bool is_newer = to->has_network && (!from->has_network || to->network.revision > from->network.revision);
+    if (is_newer && !is_given && its->doubt_count == 0) {
+        self->totals.joins++;
+        mm_sim_probe(self->sim, from->has_network ? MM_SIM_PROBE_JOINED_REVISION : MM_SIM_PROBE_JOINED, node);
     }
     if (from->has_network && !to->has_network) {
         self->totals.resets++;
@@ -391,6 +404,9 @@ void commission_on_record(commission_t *self, int node, const mm_record_t *recor
     }
     if (entered != NULL) {
         entered->told_checksum = checksum;
+    } else {
+        self->nodes[node].told_early = told->revision;
+        self->nodes[node].told_early_checksum = checksum;
     }
 }
 

@@ -113,6 +113,14 @@ static mm_err_t mesh_send_to_root(void *context, const void *bytes, size_t bytes
     return is_dead(self) ? MM_ERR_UNAVAILABLE : port->send_to_root(port->context, bytes, bytes_count);
 }
 
+static mm_err_t door_send(void *context, mm_mac_t to, const void *bytes, size_t bytes_count) {
+    device_t *self = context;
+    if (is_dead(self) || self->door_send == NULL) {
+        return MM_ERR_UNAVAILABLE;
+    }
+    return self->door_send(self->door_context, self->index, to, bytes, bytes_count);
+}
+
 static mm_err_t mqtt_start(void *context, uint32_t session) {
     device_t *self = context;
     const mm_mqtt_t *port = self->uplink;
@@ -367,6 +375,9 @@ void device_power_on(device_t *self, mm_us_t begin_utc_us) {
     }
     self->booting = false;
     mm_sim_power_disarm(&self->power);
+    if (self->plan.has_setup) {
+        mm_node_open_join(&self->node, &self->node.setup, &self->door, 0);
+    }
     self->alive = true;
     mm_sim_note(self->sim, self->index, "booted", self->node.metering.boot_no, self->node.journal.next_seq);
     self->observer.booted(self->observer.context, self->index);
@@ -414,6 +425,13 @@ void device_on_mesh_event(device_t *self, const mm_mesh_event_t *event) {
 void device_on_mesh_frame(device_t *self, mm_mac_t from, const void *bytes, size_t bytes_count) {
     if (self->alive) {
         mm_node_on_mesh_frame(&self->node, from, bytes, bytes_count, device_local_now(self));
+        settle(self);
+    }
+}
+
+void device_on_door(device_t *self, mm_mac_t from, const void *bytes, size_t bytes_count) {
+    if (self->alive) {
+        mm_node_on_door(&self->node, from, bytes, bytes_count, device_local_now(self));
         settle(self);
     }
 }
@@ -546,6 +564,7 @@ void device_init(device_t *self, mm_sim_t *sim, int index, const device_plan_t *
         self->actions.settle = settle_router;
     }
     self->config_port = (mm_flash_t){config_read, config_program, config_erase, self, DEVICE_CONFIG_SECTORS};
+    self->door = (mm_door_t){door_send, self};
     self->entropy = (mm_entropy_t){draw_entropy, self};
     self->entropy_random = mm_sim_random(sim, "entropy", (uint64_t)index);
     self->journal_port = (mm_flash_t){journal_read, journal_program, journal_erase, self, self->plan.journal_sectors};

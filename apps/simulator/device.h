@@ -95,6 +95,9 @@ typedef struct {
     bool entropy_fails;
     mm_network_t network; ///< that it started with, if has_network
     bool has_network;
+    mm_door_t door;
+    mm_err_t (*door_send)(void *context, int device, mm_mac_t to, const void *bytes, size_t bytes_count);
+    void *door_context;
     bool restarting;    ///< dies because it wants to: it is back at once
     uint64_t restarts;  ///< into another network
     bool staged;        ///< a router is tried
@@ -141,6 +144,8 @@ void device_cut_in_write(device_t *self, uint64_t steps);
 
 void device_on_mesh_event(device_t *self, const mm_mesh_event_t *event);
 void device_on_mesh_frame(device_t *self, mm_mac_t from, const void *bytes, size_t bytes_count);
+/// A packet at the door.
+void device_on_door(device_t *self, mm_mac_t from, const void *bytes, size_t bytes_count);
 void device_on_mqtt_event(device_t *self, const mm_mqtt_event_t *event);
 /// The power fails inside the next operation of this kind, whenever it comes, in this boot or a later one: such moments
 /// are short and seldom.

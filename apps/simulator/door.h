@@ -22,7 +22,7 @@ typedef struct {
     int node_count;
     const uint8_t *parts; ///< of the building; borrowed
     mm_random_t random;
-    bool quiet; ///< nothing goes wrong any more
+    bool quiet;                    ///< nothing goes wrong any more
     door_packet_t kept[DOOR_KEPT]; ///< by the attacker
     uint32_t kept_count;
     uint64_t packets;

@@ -524,6 +524,7 @@ void faults_start(world_t *self) {
 
 void faults_stop(world_t *self) {
     self->faults_on = false;
+    self->doors.quiet = true;
     const mm_sim_radio_t radio = {.hop_us = 8000};
     const mm_sim_manners_t manners = {.persistence = MM_SIM_PERSISTENCE_ON, .latency_us = 30000};
     mm_sim_mesh_set_radio(self->mesh, &radio);

@@ -217,8 +217,19 @@ static void draw_channel(commission_t *self, int node, uint8_t channel, mm_chann
 }
 
 static void swap_meters(commission_t *self, int node, mm_installation_t *wanted) {
-    uint8_t left = (uint8_t)draw(self, MM_CHANNELS);
-    uint8_t right = (uint8_t)draw(self, MM_CHANNELS);
+    uint8_t free[MM_CHANNELS];
+    uint32_t free_count = 0;
+    bool any = has_chance(self, 30); // or only those that may be swapped
+    for (uint8_t channel = 0; channel < MM_CHANNELS; channel++) {
+        if (any || self->truth->devices[node].life[channel] == 0) {
+            free[free_count++] = channel;
+        }
+    }
+    if (free_count < 2) {
+        return;
+    }
+    uint8_t left = free[draw(self, free_count)];
+    uint8_t right = free[draw(self, free_count)];
     mm_channel_setup_t kept = wanted->channels[left];
     wanted->channels[left] = wanted->channels[right];
     wanted->channels[right] = kept;
@@ -253,7 +264,7 @@ static void draw_installation(commission_t *self, int node, bool careful, mm_ins
             draw_channel(self, node, channel, &wanted->channels[channel]);
         }
     }
-    if (!careful && has_chance(self, 30)) {
+    if (has_chance(self, careful ? 10 : 40)) {
         swap_meters(self, node, wanted);
     }
 }
@@ -493,23 +504,39 @@ static void run_step(void *context, const void *payload, size_t payload_bytes) {
 
 // --- the network
 
+mm_network_t commission_network(uint32_t revision) {
+    mm_network_t network = {.revision = revision, .site = "house", .router_name = "building"};
+    snprintf(network.router_password, sizeof network.router_password, "password-%u", revision);
+    memset(network.mesh_key, (int)(revision & 0xFF), sizeof network.mesh_key);
+    return network;
+}
+
+static void hand_over_revision(commission_t *self, int node, uint32_t revision);
+
 static void hand_over(commission_t *self, int node, bool older) {
     commission_node_t *its = &self->nodes[node];
-    mm_network_t network = {.revision = its->network_revision + 1, .site = "house", .router_name = "building"};
-    snprintf(network.router_password, sizeof network.router_password, "password-%u", network.revision);
-    memset(network.mesh_key, (int)(network.revision & 0xFF), sizeof network.mesh_key);
-    if (older && its->last.has_network) {
-        network.revision = its->last.network.revision - draw(self, 2);
+    // A node out of the box gets what the others have; what is changed is changed for all of them.
+    uint32_t revision = self->network_revision;
+    if (revision == 0 || its->last.has_network) {
+        revision++;
     }
+    if (older && its->last.has_network && its->last.network.revision > 1) {
+        revision = its->last.network.revision - draw(self, 2);
+    }
+    hand_over_revision(self, node, revision);
+}
+
+static void hand_over_revision(commission_t *self, int node, uint32_t revision) {
+    commission_node_t *its = &self->nodes[node];
+    self->network_revision = revision > self->network_revision ? revision : self->network_revision;
+    mm_network_t network = commission_network(revision);
     its->permit = (permit_t){.network_given = true, .network = network};
     mm_err_t err = MM_OK;
     if (!device_take_network(&self->devices[node], &network, &err)) {
-        its->network_revision++;
         return;
     }
     mm_sim_note(self->sim, node, "network", network.revision, (uint64_t)err);
     if (err == MM_OK) {
-        its->network_revision = network.revision > its->network_revision ? network.revision : its->network_revision;
         self->totals.networks++;
     }
     if (err == MM_ERR_STATE) {
@@ -536,15 +563,17 @@ static void act(commission_t *self, int node) {
         return;
     }
     if (!its->last.has_network) {
-        hand_over(self, node, false);
+        if (self->network_revision == 0 || has_chance(self, 5)) {
+            hand_over(self, node, false); // the others may get it from the mesh
+        }
         return;
     }
     int person = its->people[0].step == STEP_NONE ? 0 : 1;
     uint32_t what = draw(self, 100);
     if (what < 12) {
         type_false_codes(self, node);
-    } else if (what < 20) {
-        hand_over(self, node, has_chance(self, 50));
+    } else if (what < 16) {
+        hand_over(self, node, has_chance(self, 70));
     } else if (what < 30) {
         send_rubbish(self, node);
     } else if (what < 36 && its->entered_count > 0) {
@@ -573,9 +602,31 @@ static void confirm_later(void *context, const void *payload, size_t payload_byt
     its->confirm_due = false;
 }
 
+// HQ admits whose key it has, and who proves to have that key. The last node's key it has not.
+static void admit(commission_t *self, int root, const mm_join_record_t *join) {
+    int asker = join->asker.bytes[5] - 1;
+    if (asker < 0 || asker >= self->node_count || !mm_join_is_proved(join, &self->devices[asker].crypto.crypto)) {
+        return;
+    }
+    if (asker == self->node_count - 1) {
+        mm_sim_probe(self->sim, MM_SIM_PROBE_JOIN_NOT_ADMITTED, asker);
+        return;
+    }
+    mm_command_body_t body = {0};
+    MM_ASSERT(mm_join_admit_body(join, &self->devices[asker].crypto.crypto, &self->devices[root].crypto.crypto,
+                                 &body.admit) == MM_OK);
+    self->nodes[asker].admitted = true;
+    self->totals.admitted++;
+    (void)sales_order(self->sales, root, MM_COMMAND_WHOLE_NODE, MM_COMMAND_ADMIT, &body);
+}
+
 static void on_hq_record(void *context, int node, const mm_record_t *record, uint32_t checksum) {
     commission_t *self = context;
     commission_node_t *its = &self->nodes[node];
+    if (record->type == MM_RECORD_JOIN) {
+        admit(self, node, &record->join);
+        return;
+    }
     commission_on_hq_record(self, node, record, checksum);
     if (checksum == its->hq_checksum || record->installation.revision < its->confirm_revision) {
         return; // it was sent again
@@ -618,13 +669,30 @@ static void act_again(void *context, const void *payload, size_t payload_bytes) 
     mm_sim_queue_add(self->sim->queue, mm_sim_now(self->sim) + after_us, act_again, self, &node, sizeof node);
 }
 
+static uint32_t newest_network(const commission_t *self) {
+    uint32_t newest = 0;
+    for (int node = 0; node < self->node_count; node++) {
+        const mm_configuration_t *last = &self->nodes[node].last;
+        newest = last->has_network && last->network.revision > newest ? last->network.revision : newest;
+    }
+    return newest;
+}
+
+// Whom the mesh cannot tell: its root, and the node whose key HQ lacks.
+static bool needs_network_by_hand(const commission_t *self, int node) {
+    const mm_configuration_t *last = &self->nodes[node].last;
+    bool is_alone = node == self->node_count - 1 || self->devices[node].node.root.active;
+    return !last->has_network || (is_alone && last->network.revision < newest_network(self));
+}
+
 static void finish_node(commission_t *self, int node) {
     commission_node_t *its = &self->nodes[node];
     if (!self->devices[node].alive || its->fault || its->people[0].step != STEP_NONE) {
         return;
     }
-    if (!its->last.has_network) {
-        hand_over(self, node, false);
+    uint32_t newest = newest_network(self);
+    if (needs_network_by_hand(self, node)) {
+        hand_over_revision(self, node, newest > 0 ? newest : 1);
     } else if (its->last.phase.state == MM_LIFE_PROVISIONED) {
         begin_visit(self, node, 0, true);
     } else if (its->last.phase.state == MM_LIFE_AWAITING) {
@@ -646,7 +714,8 @@ static void finish_again(void *context, const void *payload, size_t payload_byte
 
 bool commission_is_settled(const commission_t *self) {
     for (int node = 0; node < self->node_count; node++) {
-        if (self->nodes[node].last.phase.state != MM_LIFE_RUNNING) {
+        const mm_configuration_t *last = &self->nodes[node].last;
+        if (last->phase.state != MM_LIFE_RUNNING || last->network.revision < newest_network(self)) {
             return false;
         }
     }

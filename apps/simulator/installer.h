@@ -74,8 +74,10 @@ typedef struct {
     mm_us_t awaiting_since;
     entered_t *entered;
     size_t entered_count;
+    uint32_t told_early; ///< revision that was told before its configuration was looked at
+    uint32_t told_early_checksum;
     char old_codes[INSTALLER_CODES][MM_CHALLENGE_CODE_CHARS + 1];
-    uint32_t network_revision; ///< that was handed over last
+    bool admitted;             ///< HQ has said so once since it was parked: the mesh may give it the network
     uint32_t hq_checksum;      ///< of the newest installation that HQ has
     uint32_t confirm_revision; ///< of it
     uint32_t confirmed_checksum;
@@ -93,6 +95,8 @@ typedef struct {
     uint64_t requests_refused;
     uint64_t confirmed;
     uint64_t resets;
+    uint64_t joins; ///< networks that came through the mesh
+    uint64_t admitted;
     uint64_t checks;
 } commission_totals_t;
 
@@ -106,6 +110,8 @@ typedef struct {
     mm_random_t random;
     bool open;
     bool finishing;
+    uint32_t network_revision; ///< that was handed over last, anywhere
+    mm_us_t finish_at;
     uint64_t visits;
     bool *orders_spent; ///< by order
     size_t orders_spent_count;
@@ -122,6 +128,9 @@ void commission_start(commission_t *self);
 void commission_finish(commission_t *self);
 /// Every node is running, with what was entered last.
 bool commission_is_settled(const commission_t *self);
+
+/// What a network of this revision is, whoever hands it over.
+mm_network_t commission_network(uint32_t revision);
 
 // commission_check.c
 void commission_on_boot(commission_t *self, int node);

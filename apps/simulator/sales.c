@@ -256,7 +256,8 @@ static void take_control(sales_t *self, int index, mm_reader_t *content) {
 
 static void take_record(sales_t *self, int node, const mm_record_view_t *view) {
     mm_record_t record;
-    bool is_installation = view->type == MM_RECORD_INSTALLATION && self->on_installation != NULL;
+    bool is_installation =
+        (view->type == MM_RECORD_INSTALLATION || view->type == MM_RECORD_JOIN) && self->on_installation != NULL;
     if ((view->type != MM_RECORD_RESULT && view->type != MM_RECORD_CREDIT && !is_installation) ||
         mm_record_decode(view->type, view->payload, view->payload_bytes, &record) != MM_OK) {
         return;

@@ -296,6 +296,10 @@ void truth_on_settled(truth_t *self, const device_t *device) {
     }
 }
 
+void truth_on_published(truth_t *self, const device_t *device) {
+    (void)follow_journal(self, &self->devices[device->index]);
+}
+
 void truth_on_died(truth_t *self, const device_t *device) {
     truth_device_t *truth = &self->devices[device->index];
     // The most that it can know: everything that its counter has shown.

@@ -84,6 +84,8 @@ __attribute__((format(printf, 2, 3))) void truth_fail(truth_t *self, const char 
 
 void truth_on_boot(truth_t *self, const device_t *device);
 void truth_on_settled(truth_t *self, const device_t *device);
+/// Within a call: what a root publishes now is in journals, and its power may fail before the call is over.
+void truth_on_published(truth_t *self, const device_t *device);
 void truth_on_died(truth_t *self, const device_t *device);
 /// A copy of the registers of this device is about to be damaged: the other one is allowed to be older.
 void truth_allow_older(truth_t *self, int device);

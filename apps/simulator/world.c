@@ -83,6 +83,9 @@ static void on_died(void *context, int index) {
 static void on_published(void *context, int index, uint32_t token) {
     world_t *self = context;
     const mm_root_t *root = &device_of(self, index)->node.root;
+    if (has_installers(self)) { // their answers follow commands within the call
+        truth_on_published(&self->truth, device_of(self, index));
+    }
     for (size_t i = 0; i < MM_RECEIPTS_MAX; i++) {
         const mm_receipt_t *receipt = &root->receipts[i];
         if (receipt->token != token) {
@@ -253,6 +256,7 @@ static void init(world_t *self, const world_options_t *options, world_result_t *
         self->hq.connected = on_hq_connected;
     }
     if (has_installers(self)) {
+        doors_init(&self->doors, &self->sim, self->devices, self->node_count, self->parts);
         commission_init(&self->commission, &self->sim, &self->truth, &self->sales, self->devices, self->node_count,
                         self->scenario->minutes_install);
     }

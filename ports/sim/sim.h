@@ -106,7 +106,10 @@
     X(INSTALLATION_REPEATED, "installation_repeated") /* HQ asked for it again */                                      \
     X(CONFIRM_REFUSED, "confirm_refused")             /* of a revision that the node has not */                        \
     X(NODE_RESET, "node_reset")                                                                                        \
-    X(NETWORK_REFUSED, "network_refused") /* an older one */                                                           \
+    X(NETWORK_REFUSED, "network_refused")     /* an older one */                                                       \
+    X(JOINED, "joined")                       /* a parked node got the network from the mesh */                        \
+    X(JOINED_REVISION, "joined_revision")     /* a member got a newer one from the mesh */                             \
+    X(JOIN_NOT_ADMITTED, "join_not_admitted") /* HQ lacks the key of who asks */                                       \
     X(METERS_SWAPPED, "meters_swapped")
 
 typedef enum {

@@ -407,6 +407,9 @@ static bool ask_in_session(commission_t *self, int node, installer_t *installer,
     self->totals.requests_refused += s_answer.status == 403 ? 1 : 0;
     if (has_right) {
         follow_session(self, node);
+        if (its->session && strcmp(its->nonce, installer->nonce) == 0) {
+            truth_fail(self->truth, "node %d: a nonce is good for another request", node);
+        }
     }
     return true;
 }

@@ -238,6 +238,21 @@ static void print_sales(const scenario_t *scenario, uint64_t seed, const report_
            sales->tokens_refused, sales->emergencies, sales->cuts, sales->checks);
 }
 
+// What installers did, in a scenario in which some came.
+static void print_commission(const scenario_t *scenario, uint64_t seed, const report_t *report) {
+    const commission_totals_t *totals = &report->result.commission;
+    if (scenario->minutes_install == 0 || !report->result.compared) {
+        return;
+    }
+    printf("sim-commission: seed=%" PRIu64 " networks=%" PRIu64 " codes_good=%" PRIu64 " codes_refused=%" PRIu64
+           " installations=%" PRIu64 " confirmed=%" PRIu64 " resets=%" PRIu64 " fields_refused=%" PRIu64
+           " requests_refused=%" PRIu64 " joins=%" PRIu64 " admitted=%" PRIu64 " orders=%" PRIu64 " checks=%" PRIu64
+           "\n",
+           seed, totals->networks, totals->codes_good, totals->codes_refused, totals->installations, totals->confirmed,
+           totals->resets, totals->fields_refused, totals->requests_refused, totals->joins, totals->admitted,
+           report->result.sales.orders, totals->checks);
+}
+
 static void print_repeat(const sim_options_t *options, const scenario_t *scenario, uint64_t seed, const char *why) {
     printf("sim: broken scenario=%s seed=%" PRIu64 ": %s; repeat: meshmeter sim --scenario %s --seed %" PRIu64,
            scenario->name, seed, why, scenario->name, seed);
@@ -313,6 +328,7 @@ static void take_report(const sim_options_t *options, total_t *total, const scen
             print_line(scenario, seed, report);
             print_wear(options, scenario, report);
             print_sales(scenario, seed, report);
+            print_commission(scenario, seed, report);
         }
         if (options->verbose) {
             print_counts(&report->result);

@@ -67,6 +67,40 @@ static mm_err_t journal_erase(void *context, uint32_t sector_index) {
     return err;
 }
 
+static mm_err_t config_read(void *context, uint32_t address, void *bytes, size_t bytes_count) {
+    device_t *self = context;
+    return self->config_flash.flash.read(&self->config_flash, address, bytes, bytes_count);
+}
+
+static mm_err_t config_program(void *context, uint32_t address, const void *bytes, size_t bytes_count) {
+    device_t *self = context;
+    spring_ambush(self, DEVICE_AMBUSH_CONFIGURATION);
+    self->in_config = true;
+    mm_err_t err = self->config_flash.flash.program(&self->config_flash, address, bytes, bytes_count);
+    self->in_config = false;
+    return err;
+}
+
+static mm_err_t config_erase(void *context, uint32_t sector_index) {
+    device_t *self = context;
+    spring_ambush(self, DEVICE_AMBUSH_CONFIGURATION);
+    self->in_config = true;
+    mm_err_t err = self->config_flash.flash.erase(&self->config_flash, sector_index);
+    self->in_config = false;
+    return err;
+}
+
+static mm_err_t draw_entropy(void *context, void *bytes, size_t bytes_count) {
+    device_t *self = context;
+    if (is_dead(self) || self->entropy_fails) {
+        return MM_ERR_UNAVAILABLE;
+    }
+    for (size_t i = 0; i < bytes_count; i++) {
+        ((uint8_t *)bytes)[i] = (uint8_t)mm_random_u32(&self->entropy_random);
+    }
+    return MM_OK;
+}
+
 static mm_err_t mesh_send(void *context, mm_mac_t to, const void *bytes, size_t bytes_count) {
     device_t *self = context;
     const mm_mesh_t *port = mm_sim_mesh_port(self->mesh, self->index);
@@ -79,10 +113,19 @@ static mm_err_t mesh_send_to_root(void *context, const void *bytes, size_t bytes
     return is_dead(self) ? MM_ERR_UNAVAILABLE : port->send_to_root(port->context, bytes, bytes_count);
 }
 
+static mm_err_t door_send(void *context, mm_mac_t to, const void *bytes, size_t bytes_count) {
+    device_t *self = context;
+    if (is_dead(self) || self->door_send == NULL) {
+        return MM_ERR_UNAVAILABLE;
+    }
+    return self->door_send(self->door_context, self->index, to, bytes, bytes_count);
+}
+
 static mm_err_t mqtt_start(void *context, uint32_t session) {
     device_t *self = context;
     const mm_mqtt_t *port = self->uplink;
-    mm_err_t err = is_dead(self) ? MM_ERR_UNAVAILABLE : port->start(port->context, session);
+    bool no_way = is_dead(self) || self->staged_wrong;
+    mm_err_t err = no_way ? MM_ERR_UNAVAILABLE : port->start(port->context, session);
     self->sessions += err == MM_OK ? 1 : 0;
     return err;
 }
@@ -127,6 +170,35 @@ static mm_err_t show(void *context, uint32_t seconds) {
     return is_dead(self) ? MM_ERR_UNAVAILABLE : MM_OK;
 }
 
+static mm_err_t stage(void *context, mm_staged_kind_t kind, const char *text, size_t text_chars) {
+    device_t *self = context;
+    if (is_dead(self) || kind != MM_STAGED_NETWORK) {
+        return MM_ERR_UNAVAILABLE;
+    }
+    static const char wrong[] = DEVICE_WRONG_PASSWORD;
+    self->staged = true;
+    self->staged_wrong = false;
+    for (size_t i = 0; i + sizeof wrong - 1 <= text_chars; i++) {
+        self->staged_wrong = self->staged_wrong || memcmp(text + i, wrong, sizeof wrong - 1) == 0;
+    }
+    mm_sim_note(self->sim, self->index, "router_tried", self->staged_wrong, text_chars);
+    return MM_OK;
+}
+
+static mm_err_t settle_router(void *context, mm_staged_kind_t kind, bool keep) {
+    device_t *self = context;
+    (void)kind;
+    if (is_dead(self)) {
+        return MM_ERR_UNAVAILABLE;
+    }
+    self->kept_wrong = self->kept_wrong || (keep && self->staged && self->staged_wrong);
+    self->fallbacks += !keep && self->staged && self->staged_wrong ? 1 : 0;
+    self->staged = false;
+    self->staged_wrong = false;
+    mm_sim_note(self->sim, self->index, "router_settled", keep, 0);
+    return MM_OK;
+}
+
 static size_t log_tail(void *context, char *text, size_t capacity_bytes) {
     const device_t *self = context;
     int chars = snprintf(text, capacity_bytes, "boots %u", self->boots);
@@ -143,6 +215,9 @@ static void note_cut(void *context) {
         mm_sim_probe(self->sim, MM_SIM_PROBE_CUT_IN_RECOVERY, self->index);
         return;
     }
+    if (self->in_config) {
+        mm_sim_probe(self->sim, MM_SIM_PROBE_CUT_IN_CONFIGURATION, self->index);
+    }
     if (self->in_erase) {
         mm_sim_probe(self->sim, MM_SIM_PROBE_CUT_IN_ERASE, self->index);
     }
@@ -158,6 +233,9 @@ static void die(device_t *self) {
     self->alive = false;
     self->booting = false;
     self->in_erase = false;
+    self->in_config = false;
+    self->staged = false; // a restart during the trial brings the present router back
+    self->staged_wrong = false;
     self->wake_no++;
     self->clock_no++;
     self->observer.died(self->observer.context, self->index);
@@ -179,6 +257,18 @@ static void wake_up_at(device_t *self, mm_us_t local) {
     }
 }
 
+// As the product's program does: what is open belongs to the network of the start, and an installer at work is not
+// thrown out.
+static bool wants_restart(const device_t *self) {
+    if (!self->plan.has_setup || self->node.setup.session) {
+        return false;
+    }
+    const mm_configuration_t *present = &self->node.setup.configuration;
+    return present->phase.state != MM_LIFE_FAULT &&
+           (present->has_network != self->has_network ||
+            (present->has_network && present->network.revision != self->network.revision));
+}
+
 // After every call into the node: it does what is due, or its power has failed meanwhile.
 static void settle(device_t *self) {
     mm_us_t now = mm_sim_now(self->sim);
@@ -194,6 +284,14 @@ static void settle(device_t *self) {
         return;
     }
     self->observer.settled(self->observer.context, self->index);
+    if (wants_restart(self)) {
+        self->restarting = true;
+        self->restarts++;
+        mm_sim_note(self->sim, self->index, "restarts", self->restarts, 0);
+        die(self);
+        self->restarting = false;
+        return;
+    }
     wake_up_at(self, deadline);
 }
 
@@ -215,7 +313,8 @@ static mm_node_options_t node_options(const device_t *self) {
         .journal_sector_count = self->plan.journal_sectors,
         .random_seed = ((uint64_t)self->index << 32) + self->boots,
     };
-    snprintf(options.site, sizeof options.site, "%s", self->plan.site);
+    const char *site = !self->plan.has_setup ? self->plan.site : self->has_network ? self->network.site : "parked";
+    snprintf(options.site, sizeof options.site, "%s", site);
     snprintf(options.metering.tz, sizeof options.metering.tz, "%s", self->plan.tz);
     if (self->plan.has_control) {
         options.control.token_unit_wh = 1000;
@@ -223,12 +322,27 @@ static mm_node_options_t node_options(const device_t *self) {
     }
     options.metering.time_trust_s = 86400;
     options.metering.save_period_s = self->plan.save_period_s;
+    if (self->plan.has_setup) {
+        options.config_sector_count = DEVICE_CONFIG_SECTORS;
+        return options; // the meters come with the installation
+    }
     for (uint8_t channel = 0; channel < MM_CHANNELS - 1; channel++) { // the last socket is free
         mm_meter_config_t *meter = &options.metering.meters[channel];
         meter->pulse_constant = channel % 2 == 0 ? 1000 : 800;
         snprintf(meter->id, sizeof meter->id, "M%02d-%u", self->index, channel);
     }
     return options;
+}
+
+// What the program reads before it opens anything.
+static void read_network(device_t *self) {
+    mm_configuration_store_t store;
+    static mm_configuration_t s_configuration;
+    self->has_network = false;
+    if (mm_configuration_store_open(&store, &self->config_port, DEVICE_CONFIG_SECTORS, &s_configuration) == MM_OK) {
+        self->has_network = s_configuration.has_network;
+        self->network = s_configuration.network;
+    }
 }
 
 void device_power_on(device_t *self, mm_us_t begin_utc_us) {
@@ -248,6 +362,10 @@ void device_power_on(device_t *self, mm_us_t begin_utc_us) {
         mm_sim_power_cut_after(&self->power, (uint64_t)self->boot_cut_steps);
         self->boot_cut_steps = -1;
     }
+    if (self->plan.has_setup) {
+        mm_sim_flash_age(&self->config_flash);
+        read_network(self);
+    }
     mm_node_options_t options = node_options(self);
     mm_err_t err = mm_node_init(&self->node, &options, &self->ports, 0);
     MM_ASSERT(err == MM_OK); // the options are ours
@@ -257,10 +375,15 @@ void device_power_on(device_t *self, mm_us_t begin_utc_us) {
     }
     self->booting = false;
     mm_sim_power_disarm(&self->power);
+    if (self->plan.has_setup) {
+        mm_node_open_join(&self->node, &self->node.setup, &self->door, 0);
+    }
     self->alive = true;
     mm_sim_note(self->sim, self->index, "booted", self->node.metering.boot_no, self->node.journal.next_seq);
     self->observer.booted(self->observer.context, self->index);
-    mm_sim_mesh_set_alive(self->mesh, self->index, true);
+    if (!self->plan.has_setup || self->has_network) {
+        mm_sim_mesh_set_alive(self->mesh, self->index, true);
+    }
     if (self->plan.own_clock) {
         device_synchronise(self, begin_utc_us);
     } else {
@@ -306,6 +429,13 @@ void device_on_mesh_frame(device_t *self, mm_mac_t from, const void *bytes, size
     }
 }
 
+void device_on_door(device_t *self, mm_mac_t from, const void *bytes, size_t bytes_count) {
+    if (self->alive) {
+        mm_node_on_door(&self->node, from, bytes, bytes_count, device_local_now(self));
+        settle(self);
+    }
+}
+
 void device_on_mqtt_event(device_t *self, const mm_mqtt_event_t *event) {
     if (self->alive) {
         mm_node_on_mqtt_event(&self->node, event, device_local_now(self));
@@ -345,6 +475,37 @@ bool device_take_emergency(device_t *self, uint8_t channel) {
     return seen && err == MM_OK;
 }
 
+bool device_ask_page(device_t *self, const mm_http_request_t *request, mm_http_answer_t *answer) {
+    if (!self->alive) {
+        return false;
+    }
+    mm_configurator_answer(&self->node.setup, request, device_local_now(self), answer);
+    bool seen = !is_dead(self);
+    settle(self);
+    return seen;
+}
+
+bool device_take_network(device_t *self, const mm_network_t *network, mm_err_t *err) {
+    if (!self->alive) {
+        return false;
+    }
+    *err = mm_setup_take_network(&self->node.setup, network, device_local_now(self));
+    bool seen = !is_dead(self);
+    settle(self);
+    return seen;
+}
+
+bool device_reset(device_t *self, const char *code, mm_code_verdict_t *verdict) {
+    if (!self->alive) {
+        return false;
+    }
+    uint32_t wait_s;
+    *verdict = mm_setup_reset(&self->node.setup, code, device_local_now(self), &wait_s);
+    bool seen = !is_dead(self);
+    settle(self);
+    return seen;
+}
+
 void device_hold(device_t *self) {
     if (self->alive) {
         mm_node_hold(&self->node);
@@ -373,6 +534,10 @@ static void init_memory(device_t *self, uint64_t seed) {
     // As many places for a cut as an erase needs to be torn in every manner.
     self->journal_flash.erase_steps = 16;
     self->register_flash.erase_steps = 16;
+    self->config_bytes = new_bytes((size_t)DEVICE_CONFIG_SECTORS * MM_FLASH_SECTOR_BYTES);
+    mm_sim_flash_init(&self->config_flash, &self->power, self->config_bytes, self->config_sectors,
+                      DEVICE_CONFIG_SECTORS);
+    self->config_flash.erase_steps = 400;
     self->fram_bytes = new_bytes(MM_STORE_FRAM_BYTES);
     mm_sim_fram_init(&self->fram, &self->power, self->fram_bytes, MM_STORE_FRAM_BYTES, 0xFF);
 }
@@ -394,6 +559,14 @@ void device_init(device_t *self, mm_sim_t *sim, int index, const device_plan_t *
     mm_sim_crypto_init(&self->crypto, sim->seed, index);
     self->relay_port = (mm_relay_t){relay_set, self};
     self->actions = (mm_actions_t){.display_on = show, .find = show, .log_tail = log_tail, .context = self};
+    if (plan->has_setup) {
+        self->actions.stage = stage;
+        self->actions.settle = settle_router;
+    }
+    self->config_port = (mm_flash_t){config_read, config_program, config_erase, self, DEVICE_CONFIG_SECTORS};
+    self->door = (mm_door_t){door_send, self};
+    self->entropy = (mm_entropy_t){draw_entropy, self};
+    self->entropy_random = mm_sim_random(sim, "entropy", (uint64_t)index);
     self->journal_port = (mm_flash_t){journal_read, journal_program, journal_erase, self, self->plan.journal_sectors};
     self->mesh_port = (mm_mesh_t){mesh_send, mesh_send_to_root, self};
     self->mqtt_port = (mm_mqtt_t){mqtt_start, mqtt_subscribe, mqtt_publish, mqtt_stop, self};
@@ -408,6 +581,8 @@ void device_init(device_t *self, mm_sim_t *sim, int index, const device_plan_t *
                                     .crypto = &self->crypto.crypto,
                                     .relay = &self->relay_port,
                                     .actions = &self->actions,
+                                    .config_flash = plan->has_setup ? &self->config_port : NULL,
+                                    .entropy = plan->has_setup ? &self->entropy : NULL,
                                     .batch_memory = self->batch_memory,
                                     .batch_capacity = self->batch_capacity};
 }
@@ -416,6 +591,7 @@ void device_deinit(device_t *self) {
     free(self->journal_bytes);
     free(self->register_bytes);
     free(self->fram_bytes);
+    free(self->config_bytes);
     free(self->batch_memory);
     mm_sim_pulses_deinit(&self->pulses);
 }

@@ -2,6 +2,7 @@
 #ifndef SIMULATOR_DEVICE_H
 #define SIMULATOR_DEVICE_H
 
+#include "meshmeter/configurator.h"
 #include "meshmeter/node.h"
 #include "sim/sim.h"
 #include "sim/sim_broker.h"
@@ -17,6 +18,9 @@
 /// with the power.
 
 #define DEVICE_SECTORS_MAX 128
+#define DEVICE_CONFIG_SECTORS 3
+/// A router's password of which this is a part lets nobody in.
+#define DEVICE_WRONG_PASSWORD "wrong"
 
 /// What the installer chose.
 typedef struct {
@@ -27,6 +31,7 @@ typedef struct {
     bool own_clock;    ///< knows the time at once when it starts
     int32_t drift_ppm; ///< of its crystal
     bool has_control;  ///< takes commands, keeps credit, has relays
+    bool has_setup;    ///< begins parked, and takes network and meters from an installer; needs has_control
     uint32_t save_period_s;
     mm_timing_t timing;
     const char *site;
@@ -35,8 +40,9 @@ typedef struct {
 
 typedef enum {
     DEVICE_AMBUSH_NONE = 0,
-    DEVICE_AMBUSH_ERASE,    ///< a journal sector is erased
-    DEVICE_AMBUSH_THINNING, ///< a journal sector is thinned
+    DEVICE_AMBUSH_ERASE,         ///< a journal sector is erased
+    DEVICE_AMBUSH_THINNING,      ///< a journal sector is thinned
+    DEVICE_AMBUSH_CONFIGURATION, ///< a configuration is stored
 } device_ambush_t;
 
 /// What the device's owner must know. Called outside of the node.
@@ -69,6 +75,9 @@ typedef struct {
     mm_sim_sector_t register_sectors[DEVICE_SECTORS_MAX];
     uint8_t *register_bytes;
     mm_sim_fram_t fram;
+    mm_sim_flash_t config_flash;
+    mm_sim_sector_t config_sectors[DEVICE_CONFIG_SECTORS];
+    uint8_t *config_bytes;
     uint8_t *fram_bytes;
     mm_sim_pulses_t pulses;
     mm_sim_relay_t relay;
@@ -80,6 +89,21 @@ typedef struct {
     mm_mqtt_t mqtt_port;
     mm_relay_t relay_port;
     mm_actions_t actions;
+    mm_flash_t config_port;
+    mm_entropy_t entropy;
+    mm_random_t entropy_random;
+    bool entropy_fails;
+    mm_network_t network; ///< that it started with, if has_network
+    bool has_network;
+    mm_door_t door;
+    mm_err_t (*door_send)(void *context, int device, mm_mac_t to, const void *bytes, size_t bytes_count);
+    void *door_context;
+    bool restarting;    ///< dies because it wants to: it is back at once
+    uint64_t restarts;  ///< into another network
+    bool staged;        ///< a router is tried
+    bool staged_wrong;  ///< with a password that is wrong
+    uint64_t fallbacks; ///< from a wrong one
+    bool kept_wrong;    ///< one was kept: never
     mm_node_ports_t ports;
     uint8_t *batch_memory;
     uint8_t batch_capacity;
@@ -88,6 +112,7 @@ typedef struct {
     bool alive; ///< booted
     bool booting;
     bool in_erase;
+    bool in_config;
     device_ambush_t ambush;
     uint64_t ambush_steps;
     mm_us_t booted_at; ///< world time at which the node's local time began
@@ -119,6 +144,8 @@ void device_cut_in_write(device_t *self, uint64_t steps);
 
 void device_on_mesh_event(device_t *self, const mm_mesh_event_t *event);
 void device_on_mesh_frame(device_t *self, mm_mac_t from, const void *bytes, size_t bytes_count);
+/// A packet at the door.
+void device_on_door(device_t *self, mm_mac_t from, const void *bytes, size_t bytes_count);
 void device_on_mqtt_event(device_t *self, const mm_mqtt_event_t *event);
 /// The power fails inside the next operation of this kind, whenever it comes, in this boot or a later one: such moments
 /// are short and seldom.
@@ -129,6 +156,13 @@ void device_synchronise(device_t *self, mm_us_t begin_utc_us);
 /// it was at it: nobody saw what became of it.
 bool device_type_token(device_t *self, uint8_t channel, const char *digits, mm_typed_answer_t *answer);
 bool device_take_emergency(device_t *self, uint8_t channel);
+/// One request of a browser at the node's page. False: the node is dark, or the power failed while it was at it: nobody
+/// saw the answer.
+bool device_ask_page(device_t *self, const mm_http_request_t *request, mm_http_answer_t *answer);
+/// Somebody with the label in his hand gives it a network. False as above.
+bool device_take_network(device_t *self, const mm_network_t *network, mm_err_t *err);
+/// Somebody at the device resets it. False as above.
+bool device_reset(device_t *self, const char *code, mm_code_verdict_t *verdict);
 /// Close the interval and make no more records.
 void device_hold(device_t *self);
 /// The node's own time at this instant.

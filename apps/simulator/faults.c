@@ -55,6 +55,10 @@ static void power_on(world_t *self, int device) {
     device_power_on(&self->devices[device], self->begin_utc_us);
 }
 
+static bool scenario_has_installers(const world_t *self) {
+    return self->scenario->minutes_install > 0;
+}
+
 static void cut_power(world_t *self, int index) {
     device_t *device = &self->devices[index];
     if (!device->alive || !self->faults_on) {
@@ -68,7 +72,9 @@ static void cut_power(world_t *self, int index) {
         mm_sim_probe(&self->sim, MM_SIM_PROBE_ROOT_CUT_IN_SESSION, index);
     }
     static const uint32_t reaches[] = {4, 64, 600, 2500, 8000};
-    if (draw(self, 8) == 0) {
+    if (scenario_has_installers(self) && draw(self, 2) == 0) {
+        device_cut_in(device, DEVICE_AMBUSH_CONFIGURATION, draw(self, 2000));
+    } else if (draw(self, 8) == 0) {
         device_cut_in(device, DEVICE_AMBUSH_ERASE, draw(self, 16));
     } else if (draw(self, self->router_up ? 8 : 3) == 0) { // where thinning is to be expected
         device_cut_in(device, DEVICE_AMBUSH_THINNING, draw(self, 1500));
@@ -83,7 +89,9 @@ void faults_on_device_died(world_t *self, int index) {
     device_t *device = &self->devices[index];
     const scenario_t *scenario = self->scenario;
     mm_us_t off_us = MM_US_PER_S;
-    if (self->faults_on) {
+    if (device->restarting) {
+        off_us = 2 * MM_US_PER_S; // it wanted to
+    } else if (self->faults_on) {
         bool again = scenario->cuts_in_a_row > 0 && draw(self, scenario->cuts_in_a_row) != 0;
         if (again && draw(self, 2) == 0) {
             device->boot_cut_steps = (mm_us_t)draw(self, 2500);
@@ -374,6 +382,31 @@ static void strike_sector(world_t *self, int index) {
     device->journal_sectors[sector].fault = (uint8_t)faults[draw(self, 4)];
 }
 
+static void config_good(world_t *self, int index) {
+    mm_sim_flash_fail(&self->devices[index].config_flash, 0, 0, 0);
+    self->devices[index].entropy_fails = false;
+}
+
+// The memory of the configuration fails, or the source of entropy.
+static void strike_config(world_t *self, int index) {
+    static const unsigned kinds[] = {MM_SIM_FAIL_READ, MM_SIM_FAIL_PROGRAM, MM_SIM_FAIL_ERASE,
+                                     MM_SIM_FAIL_READ | MM_SIM_FAIL_PROGRAM | MM_SIM_FAIL_ERASE};
+    device_t *device = &self->devices[index];
+    if (draw(self, 4) == 0) {
+        mm_sim_fault(&self->sim, MM_SIM_FAULT_ENTROPY_FAILED, index);
+        device->entropy_fails = true;
+    } else {
+        unsigned kind = kinds[draw(self, 4)];
+        uint32_t after = draw(self, 4);
+        after *= draw(self, 8);
+        bool for_ever = draw(self, 2) == 0;
+        uint32_t count = 1 + draw(self, 20);
+        mm_sim_fault(&self->sim, MM_SIM_FAULT_CONFIGURATION_REFUSED, index);
+        mm_sim_flash_fail(&device->config_flash, kind, after, for_ever ? UINT64_MAX : count);
+    }
+    act_after(self, draw_duration_us(self, 24 * 60), config_good, index);
+}
+
 // --- strangers
 
 static void strike_poison(world_t *self, int device) {
@@ -461,6 +494,7 @@ void faults_start(world_t *self) {
         every(self, scenario->minutes_clock, i, strike_clock);
         every(self, scenario->minutes_bit, i, strike_bit);
         every(self, scenario->minutes_sector, i, strike_sector);
+        every(self, scenario->minutes_config, i, strike_config);
     }
     every(self, scenario->minutes_router, -1, strike_router);
     every(self, scenario->minutes_swizzle, -1, strike_swizzle);
@@ -490,6 +524,7 @@ void faults_start(world_t *self) {
 
 void faults_stop(world_t *self) {
     self->faults_on = false;
+    self->doors.quiet = true;
     const mm_sim_radio_t radio = {.hop_us = 8000};
     const mm_sim_manners_t manners = {.persistence = MM_SIM_PERSISTENCE_ON, .latency_us = 30000};
     mm_sim_mesh_set_radio(self->mesh, &radio);
@@ -500,6 +535,8 @@ void faults_stop(world_t *self) {
     hq_on(self, -1);
     for (int i = 0; i < self->node_count; i++) {
         self->devices[i].boot_cut_steps = -1;
+        self->devices[i].ambush = scenario_has_installers(self) ? DEVICE_AMBUSH_NONE : self->devices[i].ambush;
+        config_good(self, i);
         mm_sim_power_disarm(&self->devices[i].power);
         power_on(self, i);
         clock_right(self, i);

@@ -256,12 +256,21 @@ static void take_control(sales_t *self, int index, mm_reader_t *content) {
 
 static void take_record(sales_t *self, int node, const mm_record_view_t *view) {
     mm_record_t record;
-    if ((view->type != MM_RECORD_RESULT && view->type != MM_RECORD_CREDIT) ||
+    bool is_installation =
+        (view->type == MM_RECORD_INSTALLATION || view->type == MM_RECORD_JOIN) && self->on_installation != NULL;
+    if ((view->type != MM_RECORD_RESULT && view->type != MM_RECORD_CREDIT && !is_installation) ||
         mm_record_decode(view->type, view->payload, view->payload_bytes, &record) != MM_OK) {
         return;
     }
     uint32_t checksum = mm_crc32(mm_crc32(0, &view->type, 1), view->payload, view->payload_bytes);
+    if (is_installation) {
+        self->on_installation(self->context, node, &record, checksum);
+        return;
+    }
     if (record.type == MM_RECORD_RESULT) {
+        if (record.result.command_id == 0 && self->on_installation != NULL) {
+            return; // an installer's
+        }
         answer_order(self, record.result.command_id, node, checksum, record.result.status != MM_RESULT_TRYING);
     } else {
         take_credit(self, node, &record.credit, checksum);

@@ -137,6 +137,9 @@ typedef struct {
     bool dispatch_due;
     uint32_t minutes_order;
     sales_totals_t totals;
+    /// HQ has got an INSTALLATION record; NULL: nobody installs here, and every result is of an order.
+    void (*on_installation)(void *context, int node, const mm_record_t *record, uint32_t checksum);
+    void *context;
 } sales_t;
 
 /// Borrowed: everything. minutes_order: between two orders of one node, on average.

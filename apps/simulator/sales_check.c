@@ -31,7 +31,8 @@ static void take_answer(sales_t *self, int node, uint64_t id, uint8_t status, ui
 }
 
 static void check_result(sales_t *self, int node, const mm_result_record_t *result, uint32_t checksum) {
-    if (result->status == MM_RESULT_TRYING) {
+    bool of_installer = result->command_id == 0 && self->on_installation != NULL;
+    if (result->status == MM_RESULT_TRYING || of_installer) {
         return;
     }
     take_answer(self, node, result->command_id, result->status, checksum);
@@ -83,7 +84,8 @@ static uint32_t constant_of(const sales_t *self, int node, uint8_t channel) {
 // From the pulses alone. Rounded down: a Wh is consumed when all of it is.
 static int64_t consumed_wh(const sales_t *self, int node, uint8_t channel, uint64_t life_pulses) {
     uint64_t pulses = life_pulses - self->nodes[node].meters[channel].base_pulses;
-    return (int64_t)(pulses * 1000 / constant_of(self, node, channel));
+    uint32_t constant = constant_of(self, node, channel);
+    return constant == 0 ? 0 : (int64_t)(pulses * 1000 / constant); // 0: its meter was taken away, and had not consumed
 }
 
 static void move_credit(sales_t *self, int node, const mm_credit_record_t *credit) {

@@ -8,7 +8,7 @@
 /// What goes wrong in a simulated world, and how often: data, no behaviour (that is faults.h). Periods are means in
 /// minutes, 0 = never; what happens to nodes is per node.
 
-#define SCENARIO_PROBES_MAX 8
+#define SCENARIO_PROBES_MAX 32
 
 typedef struct {
     const char *name;
@@ -38,8 +38,10 @@ typedef struct {
     uint32_t clock_unset_percent; ///< of nodes that start without a time; the others have a clock of their own
     int32_t drift_ppm_max;
     uint32_t minutes_order; ///< an operator or a customer does something at a node; 0: nodes without control and credit
-    uint32_t relay_refused; ///< chance in millionths that a relay does not take what it is told
-    int offline_days;       ///< the router is off for so long in one piece, in half of the runs at the end
+    uint32_t minutes_install; ///< somebody comes to a node; 0: nodes that are configured by their options alone
+    uint32_t minutes_config;  ///< the memory of a node's configuration, or its entropy, fails for a while
+    uint32_t relay_refused;   ///< chance in millionths that a relay does not take what it is told
+    int offline_days;         ///< the router is off for so long in one piece, in half of the runs at the end
     uint32_t journal_sectors_min;
     uint32_t journal_sectors_max;
     uint32_t flash_only_sectors; ///< > 0: every node but the first has no FRAM, and so many sectors for its registers

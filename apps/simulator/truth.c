@@ -162,6 +162,22 @@ static bool is_configured(const device_t *device, uint8_t channel) {
     return device->node.metering.options.meters[channel].id[0] != '\0';
 }
 
+// A channel that gets its meter counts from here; one that has none has no pulses.
+static void follow_meters(truth_t *self, truth_device_t *truth) {
+    const device_t *device = truth->device;
+    for (uint8_t channel = 0; channel < MM_CHANNELS; channel++) {
+        bool configured = is_configured(device, channel);
+        if (configured && !truth->configured[channel]) {
+            truth->base_life[channel] = truth->life[channel];
+            truth->base_presented[channel] = device->pulses.presented[channel];
+        } else if (!configured && truth->configured[channel] && truth->life[channel] > 0) {
+            truth_fail(self, "node %d channel %u has no meter any more, and %" PRIu64 " pulses", device->index, channel,
+                       truth->life[channel]);
+        }
+        truth->configured[channel] = configured;
+    }
+}
+
 // Every pulse that the counter has shown is in the register, and in exactly one interval.
 static void check_registers(truth_t *self, truth_device_t *truth) {
     const device_t *device = truth->device;
@@ -261,6 +277,9 @@ static void check_waits(truth_t *self, const device_t *device) {
 void truth_on_settled(truth_t *self, const device_t *device) {
     truth_device_t *truth = &self->devices[device->index];
     bool records = follow_journal(self, truth);
+    if (device->plan.has_setup) {
+        follow_meters(self, truth);
+    }
     check_registers(self, truth);
     if (records) {
         check_intervals(self, truth);
@@ -275,6 +294,10 @@ void truth_on_settled(truth_t *self, const device_t *device) {
         memcpy(truth->older_life, truth->old_life, sizeof truth->old_life);
         memcpy(truth->old_life, truth->life, sizeof truth->life);
     }
+}
+
+void truth_on_published(truth_t *self, const device_t *device) {
+    (void)follow_journal(self, &self->devices[device->index]);
 }
 
 void truth_on_died(truth_t *self, const device_t *device) {
@@ -321,6 +344,8 @@ void truth_on_boot(truth_t *self, const device_t *device) {
         }
         truth->base_life[channel] = life;
         truth->base_presented[channel] = device->pulses.presented[channel];
+        truth->life[channel] = life;
+        truth->configured[channel] = is_configured(device, channel);
     }
     truth->booted_once = true;
     truth->memory_damaged = false;

@@ -33,6 +33,7 @@ typedef struct {
     uint64_t life[MM_CHANNELS];      ///< at the last look
     uint64_t base_life[MM_CHANNELS]; ///< at the last boot
     uint32_t base_presented[MM_CHANNELS];
+    bool configured[MM_CHANNELS];    ///< has a meter
     uint64_t safe_life[MM_CHANNELS]; ///< survives a power cut
     mm_us_t unsaved_since;
     uint32_t image_seq;               ///< of the registers' newest image
@@ -83,6 +84,8 @@ __attribute__((format(printf, 2, 3))) void truth_fail(truth_t *self, const char 
 
 void truth_on_boot(truth_t *self, const device_t *device);
 void truth_on_settled(truth_t *self, const device_t *device);
+/// Within a call: what a root publishes now is in journals, and its power may fail before the call is over.
+void truth_on_published(truth_t *self, const device_t *device);
 void truth_on_died(truth_t *self, const device_t *device);
 /// A copy of the registers of this device is about to be damaged: the other one is allowed to be older.
 void truth_allow_older(truth_t *self, int device);

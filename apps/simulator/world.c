@@ -20,17 +20,32 @@ static device_t *device_of(world_t *self, int index) {
     return &self->devices[index];
 }
 
+static bool has_installers(const world_t *self) {
+    return self->scenario->minutes_install > 0;
+}
+
+// HQ's commands are on the way.
+static bool has_orders(const world_t *self) {
+    return self->scenario->minutes_order > 0 || has_installers(self);
+}
+
 // --- what the devices do
 
 static void on_booted(void *context, int index) {
     world_t *self = context;
+    if (has_installers(self)) {
+        commission_on_boot(&self->commission, index);
+    }
     truth_on_boot(&self->truth, device_of(self, index));
 }
 
 static void on_settled(void *context, int index) {
     world_t *self = context;
+    if (has_installers(self)) {
+        commission_on_settled(&self->commission, index); // before its record is seen
+    }
     truth_on_settled(&self->truth, device_of(self, index));
-    if (self->scenario->minutes_order > 0) {
+    if (has_orders(self)) {
         sales_check_node(&self->sales, index);
     }
 }
@@ -68,6 +83,9 @@ static void on_died(void *context, int index) {
 static void on_published(void *context, int index, uint32_t token) {
     world_t *self = context;
     const mm_root_t *root = &device_of(self, index)->node.root;
+    if (has_installers(self)) { // their answers follow commands within the call
+        truth_on_published(&self->truth, device_of(self, index));
+    }
     for (size_t i = 0; i < MM_RECEIPTS_MAX; i++) {
         const mm_receipt_t *receipt = &root->receipts[i];
         if (receipt->token != token) {
@@ -127,7 +145,7 @@ static void to_gateway(void *context, int index, const mm_mqtt_event_t *event) {
 static void to_hq(void *context, const char *topic, const void *bytes, size_t bytes_count) {
     world_t *self = context;
     headquarters_on_message(&self->hq, topic, bytes, bytes_count);
-    if (self->scenario->minutes_order > 0 && books_is_open(self->hq.books)) {
+    if (has_orders(self) && books_is_open(self->hq.books)) {
         sales_on_message(&self->sales, bytes, bytes_count);
     }
 }
@@ -140,6 +158,9 @@ static void on_hq_connected(void *context) {
 static void on_record(void *context, int index, const mm_record_t *record, uint32_t checksum) {
     world_t *self = context;
     sales_on_record(&self->sales, index, record, checksum);
+    if (has_installers(self)) {
+        commission_on_record(&self->commission, index, record, checksum);
+    }
 }
 
 static void on_acknowledged(void *context, const mm_ack_t *ack) {
@@ -168,7 +189,10 @@ static device_plan_t draw_plan(world_t *self, mm_random_t *random, int index, ui
     plan.journal_sectors = scenario->journal_sectors_min + mm_random_below(random, sectors_range);
     plan.has_fram = index == 0 || mm_random_below(random, 5) != 0;
     plan.battery = mm_random_below(random, 3) == 0;
-    plan.has_control = scenario->minutes_order > 0;
+    plan.has_control = has_orders(self);
+    plan.has_setup = has_installers(self);
+    // What a counter of this kind adds while its node has no meter is nobody's: the checker has no word for it.
+    plan.battery = plan.battery && !plan.has_setup;
     plan.own_clock = mm_random_below(random, 100) >= scenario->clock_unset_percent;
     plan.save_period_s = mm_random_below(random, 4) == 0 ? 60 : 900;
     if (scenario->flash_only_sectors > 0) {
@@ -224,12 +248,17 @@ static void init(world_t *self, const world_options_t *options, world_result_t *
     self->mesh = mm_sim_mesh_create(&self->sim, self->node_count, &self->scenario->radio, &mesh);
     self->broker = mm_sim_broker_create(&self->sim, &self->scenario->manners, &broker);
     headquarters_init(&self->hq, &self->sim, self->broker, self->begin_utc_us, on_acknowledged, self);
-    if (self->scenario->minutes_order > 0) {
+    if (has_orders(self)) {
         sales_init(&self->sales, &self->sim, self->broker, &self->truth, self->devices, self->node_count,
                    self->begin_utc_us, self->scenario->minutes_order);
         self->truth.on_record = on_record;
         self->truth.context = self;
         self->hq.connected = on_hq_connected;
+    }
+    if (has_installers(self)) {
+        doors_init(&self->doors, &self->sim, self->devices, self->node_count, self->parts);
+        commission_init(&self->commission, &self->sim, &self->truth, &self->sales, self->devices, self->node_count,
+                        self->scenario->minutes_install);
     }
     for (int i = 0; i < self->node_count; i++) {
         device_of(self, i)->relay.refused = self->scenario->relay_refused;
@@ -245,8 +274,11 @@ static void deinit(world_t *self) {
     for (int i = 0; i < self->node_count; i++) {
         device_deinit(device_of(self, i));
     }
-    if (self->scenario->minutes_order > 0) {
+    if (has_orders(self)) {
         sales_deinit(&self->sales);
+    }
+    if (has_installers(self)) {
+        commission_deinit(&self->commission);
     }
     free(self->devices);
     truth_deinit(&self->truth);
@@ -362,6 +394,11 @@ static void recover(world_t *self) {
     mm_position_t targets[MM_SIM_MESH_NODES_MAX];
     faults_stop(self);
     mm_us_t good_at = mm_sim_now(&self->sim) > self->broker_back_at ? mm_sim_now(&self->sim) : self->broker_back_at;
+    if (has_installers(self)) {
+        // Nobody is left out: who was at work goes, and what is parked gets its network.
+        commission_finish(&self->commission);
+        good_at += 2 * MM_SETUP_SESSION_S * MM_US_PER_S;
+    }
     run_until(self, good_at + 60 * MM_US_PER_S);
     if (is_broken(self)) {
         return;
@@ -386,7 +423,8 @@ static void recover(world_t *self) {
 static void settle_orders(world_t *self) {
     size_t left = self->sales.order_count - self->sales.first_open;
     mm_us_t until = mm_sim_now(&self->sim) + WAITS_US + (mm_us_t)(left / 10 + 8) * self->cycle_us;
-    while (!is_broken(self) && !sales_is_settled(&self->sales)) {
+    while (!is_broken(self) &&
+           !(sales_is_settled(&self->sales) && (!has_installers(self) || commission_is_settled(&self->commission)))) {
         mm_us_t next_at = mm_sim_queue_next_at(self->sim.queue);
         if (next_at > until) {
             truth_fail(&self->truth, "%lld s after the last fault not every order has its answer",
@@ -435,8 +473,11 @@ static void compare_books(world_t *self) {
     }
     headquarters_stop(&self->hq);
     truth_compare(&self->truth, books);
-    if (self->scenario->minutes_order > 0) {
+    if (has_orders(self)) {
         sales_compare(&self->sales);
+    }
+    if (has_installers(self)) {
+        commission_compare(&self->commission);
     }
 }
 
@@ -482,6 +523,7 @@ static void account(world_t *self) {
         }
     }
     result->sales = self->sales.totals;
+    result->commission = self->commission.totals;
     memcpy(result->fault_counts, self->sim.faults, sizeof result->fault_counts);
     memcpy(result->probe_counts, self->sim.probes, sizeof result->probe_counts);
     memcpy(result->fault, self->truth.fault, sizeof result->fault);
@@ -499,18 +541,20 @@ void world_run(const world_options_t *options, world_result_t *result) {
     if (self->scenario->minutes_order > 0) {
         sales_start(&self->sales);
     }
+    if (has_installers(self)) {
+        commission_start(&self->commission);
+    }
     for (int i = 0; i < self->node_count; i++) {
         device_power_on(device_of(self, i), self->begin_utc_us);
     }
     run_days(self, options);
-    bool has_orders = self->scenario->minutes_order > 0;
-    if (has_orders) {
+    if (self->scenario->minutes_order > 0) {
         sales_stop(&self->sales);
     }
     if (!is_broken(self)) {
         recover(self);
     }
-    if (!is_broken(self) && has_orders) {
+    if (!is_broken(self) && has_orders(self)) {
         settle_orders(self);
     }
     if (!is_broken(self)) {

@@ -4,6 +4,7 @@
 
 #include "simulator/device.h"
 #include "simulator/headquarters.h"
+#include "simulator/installer.h"
 #include "simulator/sales.h"
 #include "simulator/scenario.h"
 #include "simulator/truth.h"
@@ -40,8 +41,9 @@ typedef struct {
     uint64_t pulses;
     uint64_t pulses_lost; ///< read and not kept when the power failed
     uint64_t sessions;
-    uint64_t messages;    ///< to HQ
-    sales_totals_t sales; ///< of a scenario with orders
+    uint64_t messages;              ///< to HQ
+    sales_totals_t sales;           ///< of a scenario with orders
+    commission_totals_t commission; ///< of a scenario with installers
     uint64_t trace_hash;
     mm_us_t recovery_us;        ///< after the last fault
     uint32_t recovery_sessions; ///< that it took

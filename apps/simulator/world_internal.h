@@ -2,6 +2,8 @@
 #ifndef SIMULATOR_WORLD_INTERNAL_H
 #define SIMULATOR_WORLD_INTERNAL_H
 
+#include "simulator/door.h"
+#include "simulator/installer.h"
 #include "simulator/sales.h"
 #include "simulator/world.h"
 
@@ -18,7 +20,9 @@ typedef struct {
     mm_sim_broker_t *broker;
     headquarters_t hq;
     truth_t truth;
-    sales_t sales; ///< in use if the scenario has orders
+    sales_t sales;           ///< in use if the scenario has orders or installers
+    doors_t doors;           ///< the same
+    commission_t commission; ///< in use if the scenario has installers
     mm_us_t cycle_us;
     mm_us_t meters_stop_at;
 

@@ -51,7 +51,9 @@
     X(HQ_DISK_FAILED, "hq_disk_failed")                                                                                \
     X(HQ_RESTORED, "hq_restored")                                                                                      \
     X(POISON_SENT, "poison_sent")                                                                                      \
-    X(RELAY_REFUSED, "relay_refused")
+    X(RELAY_REFUSED, "relay_refused")                                                                                  \
+    X(CONFIGURATION_REFUSED, "configuration_refused") /* the flash of the configuration fails for a while */           \
+    X(ENTROPY_FAILED, "entropy_failed")
 
 /// Rare events: things that a run must really have met, or it has shown less than it says.
 #define MM_SIM_PROBE_LIST(X)                                                                                           \
@@ -81,10 +83,34 @@
     X(POISON_QUARANTINED, "poison_quarantined")                                                                        \
     X(SECTOR_RETIRED, "sector_retired")                                                                                \
     X(FRAM_SLOT_RECOVERED, "fram_slot_recovered")                                                                      \
-    X(CREDIT_EXHAUSTED, "credit_exhausted") /* supply was cut because the balance was gone */                          \
-    X(COMMAND_REPEATED, "command_repeated") /* a node got a command that it had taken before */                        \
-    X(COMMANDS_STALE, "commands_stale")     /* a root refused an older batch of commands */                            \
-    X(BOTH_WAYS, "both_ways")               /* a purchase reached its meter by token and by network */
+    X(CREDIT_EXHAUSTED, "credit_exhausted")           /* supply was cut because the balance was gone */                \
+    X(COMMAND_REPEATED, "command_repeated")           /* a node got a command that it had taken before */              \
+    X(COMMANDS_STALE, "commands_stale")               /* a root refused an older batch of commands */                  \
+    X(BOTH_WAYS, "both_ways")                         /* a purchase reached its meter by token and by network */       \
+    X(CUT_IN_CONFIGURATION, "cut_in_configuration")   /* power failed while a configuration was stored */              \
+    X(INSTALLATION_TORN, "installation_torn")         /* power failed between it and its record */                     \
+    X(INSTALLATION_KEPT_OLD, "installation_kept_old") /* power failed in its storing, and the one before counts */     \
+    X(INSTALLATION_REFUSED, "installation_refused")   /* the configuration's memory did not take it */                 \
+    X(SETUP_FAULT, "setup_fault")                     /* a node was in the state FAULT, and came back */               \
+    X(CODE_LOCKED_OUT, "code_locked_out")                                                                              \
+    X(CODE_EXPIRED, "code_expired")                                                                                    \
+    X(CODE_FOREIGN, "code_foreign")                 /* another node's code, or an old one, was refused */              \
+    X(CODE_WITHOUT_ENTROPY, "code_without_entropy") /* a good code, and no entropy for a session */                    \
+    X(INSTALLERS_TWO, "installers_two")             /* a second installer was sent away */                             \
+    X(ANSWER_LOST, "answer_lost")                   /* of an installation that was stored; sent again, refused */      \
+    X(SESSION_EXPIRED, "session_expired")                                                                              \
+    X(SESSION_CANCELLED, "session_cancelled")                                                                          \
+    X(FIELDS_REFUSED, "fields_refused")                                                                                \
+    X(ROUTER_FELL_BACK, "router_fell_back")           /* from a wrong password */                                      \
+    X(INSTALLED_AGAIN, "installed_again")             /* while it was running */                                       \
+    X(INSTALLATION_REPEATED, "installation_repeated") /* HQ asked for it again */                                      \
+    X(CONFIRM_REFUSED, "confirm_refused")             /* of a revision that the node has not */                        \
+    X(NODE_RESET, "node_reset")                                                                                        \
+    X(NETWORK_REFUSED, "network_refused")     /* an older one */                                                       \
+    X(JOINED, "joined")                       /* a parked node got the network from the mesh */                        \
+    X(JOINED_REVISION, "joined_revision")     /* a member got a newer one from the mesh */                             \
+    X(JOIN_NOT_ADMITTED, "join_not_admitted") /* HQ lacks the key of who asks */                                       \
+    X(METERS_SWAPPED, "meters_swapped")
 
 typedef enum {
 #define MM_SIM_FAULT_ENUM(id, name) MM_SIM_FAULT_##id,

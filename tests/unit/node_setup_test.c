@@ -156,6 +156,28 @@ static void test_node_setup_from_parked_to_running(void **state) {
     assert_int_equal(node.control.installation_told, 1);
 }
 
+// The power failed between the configuration and its meters' changes: they came from the configuration at the start.
+// One more start, at which it cannot be read, does not take them away: they count.
+static void test_node_setup_meters_without_memory(void **state) {
+    (void)state;
+    assert_int_equal(start(), MM_OK);
+    run_s(3);
+    install_on_node(1);
+    assert_int_equal(start(), MM_OK);
+    assert_string_equal(node.metering.options.meters[0].id, "M0");
+    run_s(3);
+    mm_sim_flash_fail(&bench.device, MM_SIM_FAIL_READ, 0, UINT64_MAX);
+    assert_int_equal(start(), MM_OK);
+    assert_int_equal(node.setup.configuration.phase.state, MM_LIFE_FAULT);
+    assert_string_equal(node.metering.options.meters[0].id, "M0");
+    assert_int_equal(node.metering.options.meters[0].pulse_constant, 1000);
+    run_s(3);
+    mm_sim_flash_fail(&bench.device, 0, 0, 0);
+    assert_int_equal(start(), MM_OK);
+    assert_string_equal(node.metering.options.meters[5].id, "M5");
+    assert_int_equal(node.setup.configuration.phase.state, MM_LIFE_AWAITING);
+}
+
 static void test_node_setup_needs_its_parts(void **state) {
     (void)state;
     options.config_sector_count = CONFIG_SECTORS + 1;
@@ -224,6 +246,7 @@ int main(void) {
         cmocka_unit_test_setup(test_node_setup_of_an_owner, setup),
         cmocka_unit_test_setup(test_node_setup_channel_without_meter, setup),
         cmocka_unit_test_setup(test_node_setup_from_parked_to_running, setup),
+        cmocka_unit_test_setup(test_node_setup_meters_without_memory, setup),
         cmocka_unit_test_setup(test_node_setup_needs_its_parts, setup),
         cmocka_unit_test_setup(test_node_setup_is_left_out, setup),
     };

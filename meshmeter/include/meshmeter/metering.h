@@ -84,6 +84,7 @@ typedef struct {
 
 typedef struct {
     mm_meter_config_t meters[MM_CHANNELS]; ///< ids differ from each other
+    bool keep_meters; ///< what says which meters there are cannot be read: those stored last stay, if any are
     char tz[MM_TZ_CHARS_MAX + 1];
     uint32_t time_trust_s;     ///< SYNCED becomes HELD this long after the last synchronisation; 86400
     uint32_t save_period_s;    ///< without FRAM: an image at least this often when pulses came; 60. Bound of the loss

@@ -58,7 +58,11 @@ static void set_virgin(mm_metering_t *self) {
 }
 
 // What a command has made of a meter stands above the options.
-static void take_commanded_meters(mm_metering_t *self) {
+static void take_commanded_meters(mm_metering_t *self, bool image_found) {
+    if (self->options.keep_meters && image_found) {
+        memcpy(self->options.meters, self->stored_meters, sizeof self->options.meters);
+        return;
+    }
     for (uint8_t channel = 0; channel < MM_CHANNELS; channel++) {
         if ((self->commanded_channels & (1u << channel)) != 0) {
             self->options.meters[channel] = self->stored_meters[channel];
@@ -314,7 +318,7 @@ mm_err_t mm_metering_open(mm_metering_t *self, const mm_metering_options_t *opti
         opening.store_state = MM_STORE_LOST;
     }
     self->opened_as = opening.store_state;
-    take_commanded_meters(self);
+    take_commanded_meters(self, opening.image_found);
     catch_up(self, opening.image_found);
 
     self->boot_no++;

@@ -32,13 +32,15 @@ static bool can_be_set_up(const mm_node_options_t *options, const mm_flash_t *fl
             options->config_sector_count <= flash->sector_count);
 }
 
-// The meters of the installation, before metering begins. What cannot be read now changes nothing: setup says so.
+// The meters of the installation, before metering begins. What cannot be read now changes nothing: the meters
+// counted last go on, and setup says so.
 static void take_installed_meters(mm_node_t *self) {
     mm_configuration_store_t store;
     mm_configuration_t configuration;
-    if (mm_configuration_store_open(&store, self->ports.config_flash, self->options.config_sector_count,
-                                    &configuration) != MM_OK ||
-        !configuration.has_installation) {
+    mm_err_t err = mm_configuration_store_open(&store, self->ports.config_flash, self->options.config_sector_count,
+                                               &configuration);
+    if (err != MM_OK || !configuration.has_installation) {
+        self->options.metering.keep_meters = err != MM_OK && err != MM_ERR_NOT_FOUND;
         return;
     }
     for (uint8_t channel = 0; channel < MM_CHANNELS; channel++) {

@@ -1,0 +1,447 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <stdlib.h>
+#include <string.h>
+
+#include "simulator/installer.h"
+
+#define SESSION_US (MM_SETUP_SESSION_S * MM_US_PER_S)
+
+static device_t *device_of(commission_t *self, int node) {
+    return &self->devices[node];
+}
+
+// What would be there after a restart.
+static mm_life_state_t lasting_state(const mm_configuration_t *configuration) {
+    const mm_life_cycle_t *phase = &configuration->phase;
+    return phase->state == MM_LIFE_CONFIGURING ? phase->before : phase->state;
+}
+
+static bool is_same_network(const mm_network_t *left, const mm_network_t *right) {
+    return left->revision == right->revision && strcmp(left->site, right->site) == 0 &&
+           strcmp(left->router_name, right->router_name) == 0 &&
+           strcmp(left->router_password, right->router_password) == 0 &&
+           strcmp(left->broker_url, right->broker_url) == 0 && strcmp(left->broker_user, right->broker_user) == 0 &&
+           strcmp(left->broker_password, right->broker_password) == 0 &&
+           memcmp(left->mesh_key, right->mesh_key, sizeof left->mesh_key) == 0;
+}
+
+static bool is_same_channel(const mm_channel_setup_t *left, const mm_channel_setup_t *right) {
+    return strcmp(left->meter.id, right->meter.id) == 0 && left->meter.pulse_constant == right->meter.pulse_constant &&
+           left->meter.start_wh == right->meter.start_wh && left->prepaid == right->prepaid &&
+           left->limits.warning_wh == right->limits.warning_wh &&
+           left->limits.emergency_wh == right->limits.emergency_wh;
+}
+
+// But for the revision, which the node gives.
+static bool is_same_installation(const mm_installation_t *left, const mm_installation_t *right) {
+    bool same = left->node_no == right->node_no && left->province == right->province && left->canton == right->canton &&
+                left->parish == right->parish && left->postal_code == right->postal_code &&
+                strcmp(left->address, right->address) == 0 && strcmp(left->installer, right->installer) == 0;
+    for (uint8_t channel = 0; channel < MM_CHANNELS && same; channel++) {
+        same = is_same_channel(&left->channels[channel], &right->channels[channel]);
+    }
+    return same;
+}
+
+// --- what may change
+
+// An order of HQ that this node may carry out now: each once.
+static bool spend_order(commission_t *self, int node, uint8_t kind, uint32_t revision) {
+    const sales_t *sales = self->sales;
+    if (sales->order_count > self->orders_spent_count) {
+        self->orders_spent = realloc(self->orders_spent, sales->order_count * sizeof *self->orders_spent);
+        MM_ASSERT(self->orders_spent != NULL);
+        for (size_t i = self->orders_spent_count; i < sales->order_count; i++) {
+            self->orders_spent[i] = false;
+        }
+        self->orders_spent_count = sales->order_count;
+    }
+    for (size_t i = 0; i < sales->order_count; i++) {
+        const order_t *order = &sales->orders[i];
+        bool fits = order->node == node && order->kind == kind && order->state != ORDER_QUEUED &&
+                    (kind != MM_COMMAND_CONFIRM || order->body.confirm.revision == revision);
+        if (fits && !self->orders_spent[i]) {
+            self->orders_spent[i] = true;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool may_have_network(const commission_node_t *its, const permit_t *permit, const mm_configuration_t *from,
+                             const mm_configuration_t *to) {
+    if (from->has_network == to->has_network && (!to->has_network || is_same_network(&from->network, &to->network))) {
+        return true;
+    }
+    if (!to->has_network) {
+        return permit->reset;
+    }
+    mm_network_t site = commission_network(to->network.revision);
+    bool given = permit->network_given && is_same_network(&permit->network, &to->network);
+    bool joined = its->admitted && is_same_network(&site, &to->network);
+    return (given || joined) && (!from->has_network || to->network.revision > from->network.revision);
+}
+
+static bool is_installed_anew(const mm_configuration_t *from, const mm_configuration_t *to) {
+    return to->has_installation &&
+           (!from->has_installation || to->installation.revision != from->installation.revision ||
+            !is_same_installation(&from->installation, &to->installation));
+}
+
+static bool may_have_installation(const permit_t *permit, const mm_configuration_t *from,
+                                  const mm_configuration_t *to) {
+    if (!is_installed_anew(from, to)) {
+        return from->has_installation == to->has_installation;
+    }
+    return permit->install && is_same_installation(&permit->installation, &to->installation) &&
+           (!from->has_installation || to->installation.revision > from->installation.revision);
+}
+
+static bool may_have_state(commission_t *self, int node, const permit_t *permit, const mm_configuration_t *from,
+                           const mm_configuration_t *to) {
+    mm_life_state_t before = lasting_state(from);
+    mm_life_state_t after = lasting_state(to);
+    if (is_installed_anew(from, to)) {
+        return before != MM_LIFE_PARKED && after == MM_LIFE_AWAITING;
+    }
+    if (before == after) {
+        return true;
+    }
+    if (after == MM_LIFE_PARKED) {
+        return permit->reset && !to->has_network;
+    }
+    if (before == MM_LIFE_PARKED) {
+        return after == MM_LIFE_PROVISIONED && to->has_network;
+    }
+    if (before == MM_LIFE_AWAITING && after == MM_LIFE_RUNNING) {
+        return spend_order(self, node, MM_COMMAND_CONFIRM, to->installation.revision);
+    }
+    return before == MM_LIFE_RUNNING && after == MM_LIFE_AWAITING && spend_order(self, node, MM_COMMAND_REINSTALL, 0);
+}
+
+static bool is_legal(commission_t *self, int node, const permit_t *permit, const mm_configuration_t *from,
+                     const mm_configuration_t *to) {
+    return may_have_network(&self->nodes[node], permit, from, to) && may_have_installation(permit, from, to) &&
+           (from->challenge_lock_outs == to->challenge_lock_outs || permit->count) &&
+           may_have_state(self, node, permit, from, to);
+}
+
+static void note_change(commission_t *self, int node, const mm_configuration_t *from, const mm_configuration_t *to) {
+    commission_node_t *its = &self->nodes[node];
+    if (is_installed_anew(from, to)) {
+        its->entered = realloc(its->entered, (its->entered_count + 1) * sizeof *its->entered);
+        MM_ASSERT(its->entered != NULL);
+        entered_t entered = {.installation = to->installation};
+        if (its->told_early == to->installation.revision) {
+            entered.told_checksum = its->told_early_checksum;
+        }
+        its->entered[its->entered_count++] = entered;
+        self->totals.installations++;
+        if (lasting_state(from) == MM_LIFE_RUNNING) {
+            mm_sim_probe(self->sim, MM_SIM_PROBE_INSTALLED_AGAIN, node);
+        }
+    }
+    bool is_given = its->permit.network_given && is_same_network(&its->permit.network, &to->network);
+    bool is_newer = to->has_network && (!from->has_network || to->network.revision > from->network.revision);
+    if (is_newer && !is_given && its->doubt_count == 0) {
+        self->totals.joins++;
+        mm_sim_probe(self->sim, from->has_network ? MM_SIM_PROBE_JOINED_REVISION : MM_SIM_PROBE_JOINED, node);
+    }
+    if (from->has_network && !to->has_network) {
+        self->totals.resets++;
+        mm_sim_probe(self->sim, MM_SIM_PROBE_NODE_RESET, node);
+    }
+    if (lasting_state(from) == MM_LIFE_AWAITING && lasting_state(to) == MM_LIFE_RUNNING) {
+        self->totals.confirmed++;
+    }
+}
+
+static void take_change(commission_t *self, int node, bool after_boot) {
+    commission_node_t *its = &self->nodes[node];
+    const mm_configuration_t *from = &its->last;
+    const mm_configuration_t *to = &device_of(self, node)->node.setup.configuration;
+    bool legal = is_legal(self, node, &its->permit, from, to);
+    for (uint32_t i = 0; i < its->doubt_count && !legal && after_boot; i++) {
+        legal = is_legal(self, node, &its->doubts[i], from, to);
+    }
+    if (!legal) {
+        truth_fail(self->truth,
+                   "node %d: configuration changed from %s (network %u, installation %u, lock-outs %u) to %s (%u, %u, "
+                   "%u), and nobody with the right to it did that",
+                   node, mm_life_state_name(lasting_state(from)), from->has_network ? from->network.revision : 0,
+                   from->has_installation ? from->installation.revision : 0, from->challenge_lock_outs,
+                   mm_life_state_name(lasting_state(to)), to->has_network ? to->network.revision : 0,
+                   to->has_installation ? to->installation.revision : 0, to->challenge_lock_outs);
+    }
+    note_change(self, node, from, to);
+    bool was_cut = after_boot && its->doubt_count > 0 && its->doubts[its->doubt_count - 1].install;
+    if (was_cut && !is_installed_anew(from, to)) {
+        mm_sim_probe(self->sim, MM_SIM_PROBE_INSTALLATION_KEPT_OLD, node);
+    }
+    its->last = *to;
+}
+
+// --- after each call
+
+static void check_session(commission_t *self, int node) {
+    commission_node_t *its = &self->nodes[node];
+    const device_t *device = device_of(self, node);
+    const mm_setup_t *setup = &device->node.setup;
+    if (setup->session != (setup->configuration.phase.state == MM_LIFE_CONFIGURING)) {
+        truth_fail(self->truth, "node %d: session and state do not agree", node);
+    }
+    if (setup->session && !its->session) {
+        truth_fail(self->truth, "node %d: a session that nobody began", node);
+    }
+    mm_us_t now = device_local_now(device);
+    if (setup->session && now > its->session_good_at + SESSION_US) {
+        truth_fail(self->truth, "node %d: a session without an end", node);
+    }
+    if (its->session && !setup->session && now >= its->session_good_at + SESSION_US) {
+        mm_sim_probe(self->sim, MM_SIM_PROBE_SESSION_EXPIRED, node);
+    }
+    its->session = its->session && setup->session;
+}
+
+static void check_supply(commission_t *self, int node) {
+    const device_t *device = device_of(self, node);
+    const mm_configuration_t *configuration = &device->node.setup.configuration;
+    bool running = lasting_state(configuration) == MM_LIFE_RUNNING;
+    if (configuration->has_installation && device->node.control.not_commissioned == running) {
+        truth_fail(self->truth, "node %d is %s, and supply does not know it", node,
+                   mm_life_state_name(lasting_state(configuration)));
+    }
+}
+
+// What was done in this call may yet turn out to be so: memory refused it, or the power failed.
+static void doubt(commission_node_t *its) {
+    const permit_t *permit = &its->permit;
+    if (permit->install || permit->network_given || permit->reset || permit->count) {
+        if (its->doubt_count == INSTALLER_DOUBTS) {
+            memmove(&its->doubts[0], &its->doubts[1], (INSTALLER_DOUBTS - 1) * sizeof its->doubts[0]);
+            its->doubt_count--;
+        }
+        its->doubts[its->doubt_count++] = its->permit;
+    }
+    its->permit = (permit_t){0};
+}
+
+static void look(commission_t *self, int node, bool after_boot) {
+    commission_node_t *its = &self->nodes[node];
+    const device_t *device = device_of(self, node);
+    const mm_setup_t *setup = &device->node.setup;
+    self->totals.checks++;
+    uint64_t flash_errors = device->node.counters.values[MM_COUNTER_FLASH_ERROR];
+    if (setup->configuration.phase.state == MM_LIFE_FAULT) {
+        its->fault = true; // it knows nothing, and is asked again when it does
+        its->session = false;
+        doubt(its);
+        return;
+    }
+    if (its->fault) {
+        its->fault = false;
+        after_boot = true; // opened again
+        mm_sim_probe(self->sim, MM_SIM_PROBE_SETUP_FAULT, node);
+    }
+    if (!its->known) {
+        its->known = true;
+        its->last = setup->configuration;
+        if (lasting_state(&its->last) != MM_LIFE_PARKED || its->last.has_network || its->last.has_installation) {
+            truth_fail(self->truth, "node %d is not parked when it comes out of the box", node);
+        }
+    }
+    bool refused = flash_errors > its->flash_errors && !after_boot;
+    if (refused && its->permit.install) {
+        mm_sim_probe(self->sim, MM_SIM_PROBE_INSTALLATION_REFUSED, node);
+    }
+    its->flash_errors = flash_errors;
+    take_change(self, node, after_boot);
+    if (after_boot) {
+        its->doubt_count = 0;
+    } else if (refused) {
+        doubt(its);
+    }
+    its->permit = (permit_t){0};
+    if (lasting_state(&its->last) != MM_LIFE_AWAITING) {
+        its->awaiting_since = mm_sim_now(self->sim);
+    }
+}
+
+void commission_on_boot(commission_t *self, int node) {
+    commission_node_t *its = &self->nodes[node];
+    const device_t *device = device_of(self, node);
+    its->flash_errors = 0;
+    doubt(its);
+    its->session = false;
+    its->wrong = 0;
+    its->number_at = -1;
+    its->locked_until = 0;
+    const mm_configuration_t *present = &device->node.setup.configuration;
+    if (lasting_state(present) == MM_LIFE_AWAITING && present->has_installation &&
+        device->node.control.installation_told < present->installation.revision) {
+        mm_sim_probe(self->sim, MM_SIM_PROBE_INSTALLATION_TORN, node);
+    }
+    look(self, node, true);
+}
+
+void commission_on_settled(commission_t *self, int node) {
+    look(self, node, false);
+    if (!self->nodes[node].fault) {
+        check_session(self, node);
+        check_supply(self, node);
+    }
+    const device_t *device = device_of(self, node);
+    if (device->kept_wrong) {
+        truth_fail(self->truth, "node %d keeps a router that does not let it in", node);
+    }
+    if (device->fallbacks > 0) {
+        mm_sim_probe(self->sim, MM_SIM_PROBE_ROUTER_FELL_BACK, node);
+    }
+}
+
+// --- codes
+
+void commission_check_verdict(commission_t *self, int node, mm_code_verdict_t verdict, bool is_right, bool was_busy) {
+    commission_node_t *its = &self->nodes[node];
+    mm_us_t now = device_local_now(device_of(self, node));
+    bool locked = now < its->locked_until;
+    if (verdict == MM_CODE_GOOD || verdict == MM_CODE_STORAGE) {
+        bool stale = its->number_at < 0 || now >= its->number_at + MM_CHALLENGE_LIFE_S * MM_US_PER_S;
+        if (!is_right || was_busy || locked || stale) {
+            truth_fail(self->truth, "node %d takes a code that is %s", node,
+                       !is_right  ? "not that of its number"
+                       : was_busy ? "typed while somebody else is at work"
+                       : locked   ? "typed during a lock-out"
+                                  : "too old");
+        }
+        its->wrong = 0;
+        its->lock_outs = 0;
+        its->number_at = -1;
+        self->totals.codes_good++;
+        return;
+    }
+    self->totals.codes_refused++;
+    if (verdict == MM_CODE_LOCKED_OUT && !was_busy) {
+        mm_sim_probe(self->sim, MM_SIM_PROBE_CODE_LOCKED_OUT, node);
+    }
+    if (verdict == MM_CODE_EXPIRED) {
+        mm_sim_probe(self->sim, MM_SIM_PROBE_CODE_EXPIRED, node);
+        its->number_at = -1;
+        its->wrong = 0;
+    }
+    if (verdict != MM_CODE_WRONG) {
+        return;
+    }
+    if (locked) {
+        truth_fail(self->truth, "node %d judges a code during a lock-out", node);
+    }
+    if (is_right && its->number_at >= 0) {
+        truth_fail(self->truth, "node %d calls the code of its number wrong", node);
+    }
+    its->wrong++;
+    if (its->wrong > MM_CHALLENGE_TRIES) {
+        truth_fail(self->truth, "node %d judges a code after %u wrong ones", node, its->wrong - 1);
+    }
+    if (its->wrong == MM_CHALLENGE_TRIES) {
+        its->wrong = 0;
+        its->number_at = -1;
+        uint32_t wait_s = MM_CHALLENGE_LOCK_OUT_S;
+        for (uint32_t i = 0; i < its->lock_outs && wait_s < MM_CHALLENGE_LOCK_OUT_MAX_S; i++) {
+            wait_s *= 2;
+        }
+        its->lock_outs++;
+        its->locked_until = now + wait_s * MM_US_PER_S;
+    }
+}
+
+// --- what is told
+
+static entered_t *find_entered(commission_t *self, int node, uint32_t revision) {
+    commission_node_t *its = &self->nodes[node];
+    for (size_t i = its->entered_count; i > 0; i--) {
+        if (its->entered[i - 1].installation.revision == revision) {
+            return &its->entered[i - 1];
+        }
+    }
+    return NULL;
+}
+
+static bool is_told_as_entered(const mm_installation_record_t *told, const mm_installation_t *entered) {
+    bool same = told->node_no == entered->node_no && told->province == entered->province &&
+                told->canton == entered->canton && told->parish == entered->parish &&
+                told->postal_code == entered->postal_code && strcmp(told->installer, entered->installer) == 0;
+    for (uint8_t channel = 0; channel < MM_CHANNELS && same; channel++) {
+        const mm_channel_setup_t *wanted = &entered->channels[channel];
+        same = strcmp(told->channels[channel].id, wanted->meter.id) == 0 &&
+               told->channels[channel].pulse_constant == wanted->meter.pulse_constant &&
+               told->channels[channel].start_wh == wanted->meter.start_wh &&
+               told->channels[channel].prepaid == wanted->prepaid;
+    }
+    return same;
+}
+
+void commission_on_record(commission_t *self, int node, const mm_record_t *record, uint32_t checksum) {
+    if (record->type == MM_RECORD_RESULT && record->result.kind == MM_COMMAND_CONFIRM &&
+        record->result.status == MM_RESULT_STATE) {
+        mm_sim_probe(self->sim, MM_SIM_PROBE_CONFIRM_REFUSED, node);
+    }
+    if (record->type != MM_RECORD_INSTALLATION) {
+        return;
+    }
+    const mm_installation_record_t *told = &record->installation;
+    // A start may see the record before the configuration that it belongs to.
+    const mm_installation_t *present = &device_of(self, node)->node.setup.configuration.installation;
+    entered_t *entered = find_entered(self, node, told->revision);
+    if (!is_told_as_entered(told, entered != NULL ? &entered->installation : present)) {
+        truth_fail(self->truth, "node %d tells installation %u otherwise than it was entered", node, told->revision);
+    }
+    if (told->repeated) {
+        mm_sim_probe(self->sim, MM_SIM_PROBE_INSTALLATION_REPEATED, node);
+        return;
+    }
+    if (entered != NULL && entered->told_checksum != 0 && entered->told_checksum != checksum) {
+        truth_fail(self->truth, "node %d tells installation %u twice", node, told->revision);
+    }
+    if (entered != NULL) {
+        entered->told_checksum = checksum;
+    } else {
+        self->nodes[node].told_early = told->revision;
+        self->nodes[node].told_early_checksum = checksum;
+    }
+}
+
+void commission_on_hq_record(commission_t *self, int node, const mm_record_t *record, uint32_t checksum) {
+    const mm_installation_record_t *told = &record->installation;
+    entered_t *entered = find_entered(self, node, told->revision);
+    if (entered == NULL || !is_told_as_entered(told, &entered->installation)) {
+        truth_fail(self->truth, "HQ has installation %u of node %d, which nobody entered so", told->revision, node);
+        return;
+    }
+    if (told->repeated) {
+        return;
+    }
+    if (entered->hq_checksum != 0 && entered->hq_checksum != checksum) {
+        truth_fail(self->truth, "HQ has installation %u of node %d twice", told->revision, node);
+    }
+    entered->hq_checksum = checksum;
+}
+
+void commission_compare(commission_t *self) {
+    for (int node = 0; node < self->node_count; node++) {
+        const commission_node_t *its = &self->nodes[node];
+        for (size_t i = 0; i < its->entered_count; i++) {
+            const entered_t *entered = &its->entered[i];
+            bool is_last = i + 1 == its->entered_count;
+            if (is_last ? entered->told_checksum == 0 : false) {
+                truth_fail(self->truth, "node %d never told installation %u", node, entered->installation.revision);
+            }
+            if (entered->told_checksum != entered->hq_checksum) {
+                truth_fail(self->truth, "HQ does not have installation %u of node %d as it was told",
+                           entered->installation.revision, node);
+            }
+        }
+        if (lasting_state(&its->last) != MM_LIFE_RUNNING) {
+            truth_fail(self->truth, "node %d is %s in the end", node, mm_life_state_name(lasting_state(&its->last)));
+        }
+    }
+}

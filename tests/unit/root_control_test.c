@@ -334,6 +334,47 @@ static void test_slot_plan_that_does_not_fit_is_passed_over(void **state) {
     assert_int_equal(s_site.root.session_at, planned);
 }
 
+// --- a trial ------------------------------------------------------------------------------------
+static bool s_settled;
+
+static mm_err_t stage(void *context, mm_staged_kind_t kind, const char *text, size_t text_chars) {
+    (void)context;
+    (void)kind;
+    (void)text;
+    (void)text_chars;
+    return MM_OK;
+}
+
+static mm_err_t settle_trial(void *context, mm_staged_kind_t kind, bool keep) {
+    (void)context;
+    assert_int_equal(kind, MM_STAGED_NETWORK);
+    s_settled = keep;
+    return MM_OK;
+}
+
+// An installer's router, typed while a session is open: that session used the one before.
+static void test_session_from_before_an_installers_trial_proves_nothing(void **state) {
+    (void)state;
+    static const mm_actions_t actions = {.stage = stage, .settle = settle_trial};
+    begin_root();
+    s_control.actions = &actions;
+    s_settled = false;
+    reach_dwelling();
+    const mm_command_body_t body = {.network = {.ssid = "new", .password = "a-password"}};
+    assert_int_equal(mm_control_install(&s_control, MM_COMMAND_NETWORK, MM_COMMAND_WHOLE_NODE, &body, now_us()), MM_OK);
+    (void)mm_control_poll(&s_control, now_us());
+    assert_true(mm_control_is_on_trial(&s_control));
+    end_session();
+    assert_false(s_settled);
+    assert_true(mm_control_is_on_trial(&s_control));
+    s_control.send_now = true;
+    wait_us(s_site.timing.urgent_us);
+    reach_dwelling();
+    end_session();
+    assert_true(s_settled);
+    assert_false(mm_control_is_on_trial(&s_control));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_own_command_is_answered_in_its_session),
@@ -350,6 +391,7 @@ int main(void) {
         cmocka_unit_test(test_slot_plan_is_followed),
         cmocka_unit_test(test_slot_plan_moves_what_was_planned),
         cmocka_unit_test(test_slot_plan_that_does_not_fit_is_passed_over),
+        cmocka_unit_test(test_session_from_before_an_installers_trial_proves_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

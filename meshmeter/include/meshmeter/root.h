@@ -98,10 +98,10 @@ typedef struct {
     uint32_t drained_session[MM_NODES_MAX]; ///< by cursor: session in which the node had nothing more
     uint8_t frame[MM_MESH_FRAME_BYTES_MAX]; ///< the root's own answer, or an ask being sent
     mm_root_commands_t commands;
-    mm_control_t *control;     ///< or NULL
-    uint32_t network_revision; ///< that the asks say (join.h); the owner's
-    uint32_t trial_session;    ///< in or after it control began its last trial: it proves nothing
-    bool urgent;               ///< the session being prepared is outside of the slot: it begins when its round is over
+    mm_control_t *control;       ///< or NULL
+    uint32_t network_revision;   ///< that the asks say (join.h); the owner's
+    mm_us_t session_trial_until; ///< of the trial under way when the session began: only that it may prove. 0 = none
+    bool urgent; ///< the session being prepared is outside of the slot: it begins when its round is over
     // wait: another session outside of the slot may be made | until urgent_us | then control's wish is followed
     mm_us_t urgent_at;
     uint32_t rounds_made;

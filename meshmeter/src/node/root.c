@@ -148,11 +148,7 @@ static void take_own_commands(mm_root_t *self, const mm_command_batch_t *command
     mm_err_t err = MM_OK;
     for (uint8_t i = 0; i < commands->count && err != MM_ERR_BUSY; i++) {
         if (mm_mac_equal(commands->commands[i].node, self->mac)) {
-            bool on_trial = mm_control_is_on_trial(self->control);
             err = mm_control_take(self->control, commands->commands[i].bytes, commands->commands[i].bytes_count, now);
-            // The session that is open, or opening, still uses the configuration before.
-            self->trial_session =
-                !on_trial && mm_control_is_on_trial(self->control) ? self->uplink.session : self->trial_session;
         }
     }
 }
@@ -163,10 +159,7 @@ static void take_own_items(mm_root_t *self, mm_us_t now) {
     uint8_t count = mmi_root_commands_items(&self->commands, 0, items);
     mm_err_t err = MM_OK;
     for (uint8_t i = 0; i < count && err != MM_ERR_BUSY; i++) {
-        bool on_trial = mm_control_is_on_trial(self->control);
         err = mm_control_take_legacy(self->control, items[i].text, items[i].text_bytes, now);
-        self->trial_session =
-            !on_trial && mm_control_is_on_trial(self->control) ? self->uplink.session : self->trial_session;
     }
 }
 
@@ -402,13 +395,20 @@ static void source_confirmed(void *context, uint32_t token, mm_us_t now) {
     }
 }
 
+// Tells one trial from another. 0 = none.
+static mm_us_t trial_until(const mm_root_t *self) {
+    return self->control != NULL && mm_control_is_on_trial(self->control) ? self->control->trial_until : 0;
+}
+
 static void source_closed(void *context, bool clean, mm_us_t now) {
     mm_root_t *self = context;
     mmi_root_commands_end_session(&self->commands, clean);
     forget_session(self);
     self->sessions_clean += clean ? 1 : 0;
     if (self->control != NULL) {
-        mm_control_on_session(self->control, clean && self->uplink.session != self->trial_session, now);
+        // A session from before the trial used the configuration before, whoever began the trial meanwhile.
+        bool used_trial = self->session_trial_until != 0 && self->session_trial_until == trial_until(self);
+        mm_control_on_session(self->control, clean && used_trial, now);
     }
     log_info(self, "session closed", "clean", clean, "messages", self->uplink.messages_sent);
 }
@@ -684,13 +684,21 @@ static void poll_round(mm_root_t *self, mm_us_t now) {
     }
 }
 
+static mm_us_t poll_uplink(mm_root_t *self, mm_us_t now) {
+    uint32_t session = self->uplink.session;
+    mm_us_t until = trial_until(self);
+    mm_us_t deadline = mm_uplink_poll(&self->uplink, now);
+    self->session_trial_until = self->uplink.session == session ? self->session_trial_until : until;
+    return deadline;
+}
+
 mm_us_t mm_root_poll(mm_root_t *self, mm_us_t now) {
     if (!self->active) {
         if (self->control != NULL) {
             self->control->send_now = false;
             self->control->plan_changed = false;
         }
-        return mm_uplink_poll(&self->uplink, now);
+        return poll_uplink(self, now);
     }
     mm_cursor_poll(&self->cursors, now);
     if (mm_uplink_wants_plan(&self->uplink)) {
@@ -700,7 +708,7 @@ mm_us_t mm_root_poll(mm_root_t *self, mm_us_t now) {
         follow_control(self, now);
     }
     poll_round(self, now);
-    mm_us_t deadline = mm_uplink_poll(&self->uplink, now);
+    mm_us_t deadline = poll_uplink(self, now);
     bool round_is_over = self->phase == MM_ROOT_COLLECTING && !self->round.open;
     if (mm_uplink_wants_plan(&self->uplink) || (self->urgent && round_is_over)) {
         deadline = now; // it has just become free, or the round needed nobody else: go on in the next call

@@ -65,7 +65,7 @@ void mm_setup_open(mm_setup_t *self, const mm_setup_options_t *options, const mm
     self->counters = counters;
     self->log = log;
     self->retry_at = now;
-    self->commissioning = (mm_commissioning_t){confirm, reinstall, self};
+    self->commissioning = (mm_commissioning_t){.confirm = confirm, .reinstall = reinstall, .context = self};
     mm_control_set_commissioning(control, &self->commissioning);
     open_store(self, now);
 }

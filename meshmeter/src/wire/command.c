@@ -38,6 +38,7 @@ static const struct {
     [MM_COMMAND_ADJUST] = {"adjust", true},
     [MM_COMMAND_CONFIRM] = {"confirm", false},
     [MM_COMMAND_REINSTALL] = {"reinstall", false},
+    [MM_COMMAND_ADMIT] = {"admit", false},
 };
 
 _Static_assert(sizeof kinds / sizeof kinds[0] == MM_COMMAND_KIND_COUNT, "every kind has a name and a target");

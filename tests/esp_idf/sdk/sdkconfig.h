@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef MM_SDK_SDKCONFIG_H
+#define MM_SDK_SDKCONFIG_H
+
+#define CONFIG_FREERTOS_HZ 100
+#define CONFIG_FREERTOS_NUMBER_OF_CORES 2
+#define CONFIG_IDF_TARGET "esp32"
+#define CONFIG_IDF_TARGET_ESP32 1
+
+#endif

@@ -7,7 +7,8 @@
 /// Log of the device: to the SDK's console, and the newest lines into a ring for READ_LOG. Any task may call; from
 /// interrupts it must not be called. Text from outside cannot forge lines: control characters are written as '?'.
 /// Lines look like "12.345 W message first=1 second=2", time since the start in seconds. The ring is held under a
-/// critical section only while one line is copied. 4.2 KB.
+/// critical section only while one line, or what READ_LOG asks
+/// for (a record of 240 bytes), is copied. 4.2 KB.
 
 #define MM_ESP_LOG_LINE_CHARS_MAX 160
 #define MM_ESP_LOG_RING_BYTES 4096

@@ -98,6 +98,7 @@ static mm_esp_ota_result_t check_description(const mm_esp_ota_t *self, esp_https
 }
 
 static mm_esp_ota_result_t download(esp_https_ota_handle_t handle) {
+    // wait: the whole image | until MM_ESP_OTA_LIMIT_S | then the update has failed, and the old image stays
     int64_t until_us = esp_timer_get_time() + (int64_t)MM_ESP_OTA_LIMIT_S * MM_US_PER_S;
     esp_err_t err = ESP_ERR_HTTPS_OTA_IN_PROGRESS;
     while (err == ESP_ERR_HTTPS_OTA_IN_PROGRESS) {

@@ -5,7 +5,7 @@
 
 #include "fake.h"
 
-static fake_pin_t s_pins[GPIO_NUM_MAX];
+static fake_pin_t s_pins[FAKE_PINS];
 static bool s_isr_service;
 static void (*s_on_write)(void *context, int number, int level);
 static void *s_on_write_context;
@@ -19,7 +19,7 @@ static void reset(void) {
 FAKE_ON_RESET(reset)
 
 static fake_pin_t *pin_of(int number) {
-    if (number < 0 || number >= GPIO_NUM_MAX) {
+    if (number < 0 || number >= FAKE_PINS) {
         fake_abort("no pin %d", number);
     }
     return &s_pins[number];
@@ -30,13 +30,13 @@ const fake_pin_t *fake_gpio_pin(int number) {
 }
 
 esp_err_t gpio_config(const gpio_config_t *pGPIOConfig) {
-    if (pGPIOConfig->pin_bit_mask == 0 || (pGPIOConfig->pin_bit_mask >> GPIO_NUM_MAX) != 0) {
+    if (pGPIOConfig->pin_bit_mask == 0 || (pGPIOConfig->pin_bit_mask >> FAKE_PINS) != 0) {
         return ESP_ERR_INVALID_ARG;
     }
     if (fake_call_fails()) {
         return ESP_FAIL;
     }
-    for (int i = 0; i < GPIO_NUM_MAX; i++) {
+    for (int i = 0; i < FAKE_PINS; i++) {
         if ((pGPIOConfig->pin_bit_mask >> i & 1) != 0) {
             s_pins[i].config = *pGPIOConfig;
             s_pins[i].intr_is_enabled = pGPIOConfig->intr_type != GPIO_INTR_DISABLE;

@@ -7,6 +7,9 @@
 
 /// Pins with a level, a configuration and an interrupt handler. A pulled-up input reads 1 until somebody drives it.
 
+/// As many as the ESP32-S3 has.
+#define FAKE_PINS 49
+
 typedef struct {
     gpio_config_t config; ///< of the last gpio_config or gpio_set_direction
     int level;

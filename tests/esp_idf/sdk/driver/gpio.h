@@ -9,8 +9,7 @@
 /// Numbers are the chip's own; those of our boards come from sdkconfig.h.
 typedef enum {
     GPIO_NUM_NC = -1,
-    GPIO_NUM_0 = 0,
-    GPIO_NUM_MAX = 49
+    GPIO_NUM_0 = 0
 } gpio_num_t;
 typedef enum {
     GPIO_INTR_DISABLE = 0,

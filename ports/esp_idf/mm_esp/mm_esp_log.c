@@ -73,7 +73,8 @@ void mm_esp_log_clear(void) {
 
 static char level_letter(mm_log_level_t level) {
     static const char letters[] = {'E', 'W', 'I', 'D'};
-    return (size_t)level < sizeof letters ? letters[level] : '?';
+    MM_ASSERT((size_t)level < sizeof letters);
+    return letters[level];
 }
 
 void mm_esp_log(mm_log_level_t level, const char *format, ...) {

@@ -6,7 +6,7 @@
 #include "mm_esp_settings.h"
 
 /// What commands ask of an ESP32 (meshmeter/port/actions.h). Nothing here blocks: what takes long is done by whoever
-/// the functions of the options belong to. Only the owner calls this. 100 bytes.
+/// the functions of the options belong to. Only the owner calls this. 72 bytes on 32 bit.
 
 typedef struct {
     mm_esp_settings_t *settings;

@@ -5,7 +5,7 @@
 #include "meshmeter/port/crypto.h"
 
 /// mbedTLS 3.6 through its public functions, which IDF 6 takes away: this file is what changes then. The device's key
-/// is copied here and nowhere else; it is wiped by close. 100 bytes.
+/// is copied here and nowhere else; it is wiped by close. 56 bytes on 32 bit.
 
 #define MM_ESP_DEVICE_KEY_BYTES 32
 

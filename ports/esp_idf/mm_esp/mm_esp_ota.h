@@ -13,7 +13,7 @@
 ///   IDLE --begin--> RUNNING --image good--> RESTART_DUE
 ///                   RUNNING --anything else--> IDLE, with the failure
 ///
-/// begin, take_result and the cycles belong to the owner; run is the worker's, one at a time. 300 bytes.
+/// begin, take_result and the cycles belong to the owner; run is the worker's, one at a time. 220 bytes on 32 bit.
 
 typedef enum {
     MM_ESP_OTA_IDLE = 0,

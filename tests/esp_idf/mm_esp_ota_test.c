@@ -67,6 +67,9 @@ static void test_what_is_refused(void **state) {
     fake_ota()->pieces_sent = 3;
     assert_int_equal(update(&ota, false), MM_ESP_OTA_BAD_IMAGE);
     fake_reset();
+    fake_ota()->redirects = true;
+    assert_int_equal(update(&ota, true), MM_ESP_OTA_UNREACHABLE);
+    fake_reset();
     fake_ota()->image_is_bad = true;
     assert_int_equal(update(&ota, false), MM_ESP_OTA_BAD_IMAGE);
 }

@@ -3,10 +3,12 @@
 
 #include <esp_app_desc.h>
 #include <esp_crt_bundle.h>
+#include <esp_http_client.h>
 #include <esp_https_ota.h>
 #include <esp_ota_ops.h>
 #include <esp_timer.h>
 #include <string.h>
+#include <strings.h>
 
 #include "mm_esp_log.h"
 
@@ -124,12 +126,24 @@ static mm_esp_ota_result_t result_of_begin(esp_err_t err) {
     return err == ESP_ERR_NO_MEM ? MM_ESP_OTA_NO_MEMORY : MM_ESP_OTA_UNREACHABLE;
 }
 
+// The SDK's updater follows redirections to wherever they lead, some versions without TLS, and as often as it is told
+// to. The server that was named is the one that is asked: a redirection is noted, which refuses the update, and what
+// would be connected next has no time to be.
+static esp_err_t on_http_event(esp_http_client_event_t *event) {
+    if (event->event_id == HTTP_EVENT_ON_HEADER && strcasecmp(event->header_key, "Location") == 0) {
+        *(bool *)event->user_data = true;
+        (void)esp_http_client_set_timeout_ms(event->client, 1);
+    }
+    return ESP_OK;
+}
+
 mm_esp_ota_result_t mm_esp_ota_run(mm_esp_ota_t *self) {
+    bool was_redirected = false;
     const esp_http_client_config_t http = {
         .url = self->url,
         .timeout_ms = NETWORK_TIMEOUT_MS,
-        // A redirection could lead away from https; the server that was named is the one that is asked.
-        .disable_auto_redirect = true,
+        .event_handler = on_http_event,
+        .user_data = &was_redirected,
         .crt_bundle_attach = esp_crt_bundle_attach,
         .keep_alive_enable = true,
     };
@@ -140,7 +154,7 @@ mm_esp_ota_result_t mm_esp_ota_run(mm_esp_ota_t *self) {
     if (err != ESP_OK) {
         return result_of_begin(err);
     }
-    mm_esp_ota_result_t result = check_description(self, handle);
+    mm_esp_ota_result_t result = was_redirected ? MM_ESP_OTA_UNREACHABLE : check_description(self, handle);
     if (result == MM_ESP_OTA_GOOD) {
         result = download(handle);
     }

@@ -55,6 +55,25 @@ esp_err_t esp_ota_mark_app_valid_cancel_rollback(void) {
     return ESP_OK;
 }
 
+esp_err_t esp_http_client_set_timeout_ms(esp_http_client_handle_t client, int timeout_ms) {
+    (void)client;
+    (void)timeout_ms;
+    return fake_call_fails() ? ESP_FAIL : ESP_OK;
+}
+
+static void send_header(const esp_http_client_config_t *config, const char *key) {
+    char key_text[32];
+    char value[] = "https://elsewhere.example/a.bin";
+    (void)snprintf(key_text, sizeof key_text, "%s", key);
+    esp_http_client_event_t event = {.event_id = HTTP_EVENT_ON_HEADER,
+                                     .user_data = config->user_data,
+                                     .header_key = key_text,
+                                     .header_value = value};
+    if (config->event_handler != NULL) {
+        (void)config->event_handler(&event);
+    }
+}
+
 static void check_handle(esp_https_ota_handle_t handle) {
     if (handle != &s_ota || s_ota.open_count == 0) {
         fake_abort("an update's handle that is not open");
@@ -71,6 +90,10 @@ esp_err_t esp_https_ota_begin(const esp_https_ota_config_t *ota_config, esp_http
     }
     s_ota.bundle_was_attached = ota_config->http_config->crt_bundle_attach == esp_crt_bundle_attach;
     (void)snprintf(s_ota.url, sizeof s_ota.url, "%s", ota_config->http_config->url);
+    send_header(ota_config->http_config, "Content-Type");
+    if (s_ota.redirects) {
+        send_header(ota_config->http_config, "location");
+    }
     s_ota.open_count++;
     s_pieces_done = 0;
     *handle = &s_ota;

@@ -13,6 +13,7 @@ typedef struct {
     esp_app_desc_t offered;
     unsigned pieces;        ///< of the image
     unsigned pieces_sent;   ///< before the connection ends; >= pieces: all
+    bool redirects;         ///< answers with another address, and that server has the image, too
     int64_t piece_us;       ///< a piece takes so long
     bool image_is_bad;      ///< its check fails
     bool new_image_is_next; ///< what the bootloader starts

@@ -19,7 +19,9 @@
 /// pulses since the last read.
 
 #define MM_ESP_HEALTH_QUIET_S 3600
-#define MM_ESP_HEALTH_WATCHDOG_MS 30000
+#define MM_ESP_HEALTH_FEED_S 5
+/// If the SDK has not begun its watchdog already (sdkconfig.defaults).
+#define MM_ESP_HEALTH_WATCHDOG_MS 20000
 
 /// Carried in the event of the start (mm_node_options_t.reset_reason); docs/spec/records.md. Numbers are appended.
 typedef enum {
@@ -55,8 +57,8 @@ typedef struct {
 void mm_esp_health_open(mm_esp_health_t *self, const mm_esp_health_options_t *options, mm_us_t now);
 /// In every turn of the owner: feeds the watchdog. Returns the deadline of the next call.
 mm_us_t mm_esp_health_poll(mm_esp_health_t *self, mm_us_t now);
-/// The safe mode is over (quiet hour): restart now.
-bool mm_esp_health_must_restart(const mm_esp_health_t *self, mm_us_t now);
+/// The safe mode is over (a quiet hour, or forgiven): restart now.
+bool mm_esp_health_must_restart(const mm_esp_health_t *self);
 /// Somebody pressed the button in safe mode: forget the crashes; restart then.
 void mm_esp_health_forgive(mm_esp_health_t *self);
 

@@ -40,7 +40,6 @@ typedef struct {
     uint32_t rejected; ///< times that a level changed and went back before it counted: bounce and noise
     bool survived;     ///< the counts went on through this start
     uint8_t failed;    ///< bit per channel whose input could not be set up; its counter stays
-    void *units[MM_CHANNELS];
 } mm_esp_pulses_t;
 
 /// Begin to count. One at a time. fresh_generation: random, used unless the counts survived. MM_ERR_UNAVAILABLE: some

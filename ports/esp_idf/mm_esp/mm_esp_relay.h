@@ -2,6 +2,7 @@
 #ifndef MM_ESP_RELAY_H
 #define MM_ESP_RELAY_H
 
+#include "meshmeter/limits.h"
 #include "meshmeter/port/relay.h"
 
 /// The relays of up to 8 meters. What each was told last is kept twice: in memory that a reset does not clear, and in
@@ -27,6 +28,8 @@ typedef struct {
     uint8_t closed;   ///< bit per channel: what it was told last
     uint8_t waiting;  ///< latching: bit per channel that is to be pulsed
     int8_t coil_pin;  ///< that is driven now, or -1
+    bool survived;    ///< the state was still in memory at open
+    uint8_t driven;   ///< bit per channel: was told in this start
     bool is_unsaved;  ///< NVS has not taken it yet
     uint8_t has_pins; ///< bit per channel whose pins work
     // wait: a latching relay's armature moves | until MM_ESP_RELAY_COIL_MAX_MS | then the coil is let go
@@ -42,7 +45,7 @@ typedef struct {
 /// without it then. MM_ERR_UNAVAILABLE: some pin does not work; the others do.
 mm_err_t mm_esp_relay_open(mm_esp_relay_t *self, const mm_esp_relay_options_t *options);
 /// After NVS works: take from it what memory did not keep. False: nothing is known, all stay undriven.
-bool mm_esp_relay_restore(mm_esp_relay_t *self, mm_us_t now);
+bool mm_esp_relay_restore(mm_esp_relay_t *self);
 /// Drive, end, save what is due. Returns the next deadline.
 mm_us_t mm_esp_relay_poll(mm_esp_relay_t *self, mm_us_t now);
 

@@ -160,7 +160,8 @@ static void move_coils(mm_esp_relay_t *self, mm_us_t now) {
         if (!is_bit(self->waiting, i)) {
             continue;
         }
-        int8_t pin = is_bit(self->closed, i) ? self->options.pins[i] : self->options.open_pins[i];
+        const int8_t *pins = is_bit(self->closed, i) ? self->options.pins : self->options.open_pins;
+        int8_t pin = pins[i];
         if (drive(self, pin, true)) {
             self->waiting = (uint8_t)(self->waiting & ~bit(i));
             self->coil_pin = pin;

@@ -106,7 +106,7 @@ def check_partitions():
             problem(f"{name} is not at the same place in all tables")
     # Names that the port asks for are in the tables.
     for path in port_files(".c", ".h"):
-        for name in re.findall(r'_PARTITION(?:_LABEL)? "(\w+)"', read(path)):
+        for name in re.findall(r'(?:_PARTITION(?:_LABEL)?|mm_esp_flash_open\([^";]*,) "(\w+)"', read(path)):
             if name not in tables[4]:
                 problem(f"{path}: no table has the partition {name}")
 

@@ -31,7 +31,7 @@ static void keep_in_memory(const mm_esp_relay_t *self) {
 }
 
 static bool is_bit(uint8_t bits, unsigned channel) {
-    return (bits >> channel & 1U) != 0;
+    return ((unsigned)bits >> channel & 1U) != 0;
 }
 
 static uint8_t bit(unsigned channel) {

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef MM_ESP_CRYPTO_H
+#define MM_ESP_CRYPTO_H
+
+#include "meshmeter/port/crypto.h"
+
+/// mbedTLS 3.6 through its public functions, which IDF 6 takes away: this file is what changes then. The device's key
+/// is copied here and nowhere else; it is wiped by close. 56 bytes on 32 bit.
+
+#define MM_ESP_DEVICE_KEY_BYTES 32
+
+typedef struct {
+    mm_crypto_t crypto; ///< hand this to the core; *self must stay where it is
+    bool has_key;
+    uint8_t key[MM_ESP_DEVICE_KEY_BYTES];
+} mm_esp_crypto_t;
+
+/// key: of the device (settings), or NULL: what needs one is refused.
+void mm_esp_crypto_open(mm_esp_crypto_t *self, const uint8_t key[MM_ESP_DEVICE_KEY_BYTES]);
+void mm_esp_crypto_close(mm_esp_crypto_t *self);
+/// Overwrite a secret; no compiler leaves this out.
+void mm_esp_wipe(void *bytes, size_t bytes_count);
+
+#endif

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef MM_ESP_DOOR_H
+#define MM_ESP_DOOR_H
+
+#include "meshmeter/port/door.h"
+
+/// port/door.h on ESP-NOW: packets begin with 4 bytes that tell them from other users' of ESP-NOW. A member hears on
+/// the channel of its mesh. A parked node, which has none, goes to the next of the channels 1 to 13 before each
+/// broadcast and stays there until the next one, so it hears the answer.
+/// Packets beyond MM_DOOR_PACKETS_PER_S are counted and dropped in the callback.
+
+#define MM_ESP_DOOR_CHANNELS 13
+
+typedef struct {
+    uint32_t limited; ///< beyond the rate
+    uint32_t foreign; ///< not ours, or of an impossible size
+    uint32_t sends_refused;
+} mm_esp_door_counts_t;
+
+typedef struct {
+    mm_door_t door; ///< for the core
+    mm_esp_door_counts_t counts;
+    bool is_open;
+    bool is_parked;
+    uint8_t channel;
+    mm_mac_t peer; ///< the one device that was sent to last; zero = none
+    int64_t second_us;
+    uint8_t left; ///< of this second
+} mm_esp_door_t;
+
+/// Wi-Fi is started. MM_ERR_UNAVAILABLE: the SDK refused; nothing is left open, and the table answers UNAVAILABLE.
+mm_err_t mm_esp_door_open(mm_esp_door_t *self, bool is_parked);
+void mm_esp_door_close(mm_esp_door_t *self);
+
+#endif

@@ -1,0 +1,382 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The ESP32 project without an SDK: partition tables, Kconfig, and what depends on them.
+
+usage: tests/esp_idf/project_test.py          check; exit code 1 if anything is wrong, 77 without kconfiglib
+       tests/esp_idf/project_test.py --write  write tests/esp_idf/sdk/sdkconfig.h and the tables of docs/guide/esp32.md
+"""
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+sys.dont_write_bytecode = True
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+KCONFIG = "apps/esp32/main/Kconfig.projbuild"
+SDKCONFIG = "tests/esp_idf/sdk/sdkconfig.h"
+GUIDE = "docs/guide/esp32.md"
+OWNER = "ports/esp_idf/mm_esp/mm_esp_owner.h"
+NODE = "ports/esp_idf/mm_esp/mm_esp_node.c"
+TARGETS = {"esp32": "ESP32", "esp32s3": "ESP32-S3", "esp32c6": "ESP32-C6"}
+SECTOR = 4096
+
+problems = []
+
+
+def problem(text):
+    problems.append(text)
+    print(f"project_test: {text}", file=sys.stderr)
+
+
+def read(path):
+    with open(os.path.join(ROOT, path), encoding="utf-8") as file:
+        return file.read()
+
+
+def constant(path, name):
+    return int(re.search(rf"#define {name} (\d+)", read(path)).group(1))
+
+
+# Partition tables
+
+
+def partitions_of(text):
+    for line in text.splitlines():
+        line = line.split("#")[0].strip()
+        if line:
+            name, kind, subtype, offset, size = [field.strip() for field in line.split(",")][:5]
+            yield name, kind, subtype, int(offset, 0), int(size, 0)
+
+
+def check_table(where, text, flash_bytes):
+    """What Espressif's documentation of partition tables asks for, and what our code expects."""
+    found = {}
+    # The table itself is at 0x8000 and has one sector.
+    end = 0x9000
+    for name, kind, subtype, offset, size in partitions_of(text):
+        found[name] = (kind, subtype, offset, size)
+        alignment = 0x10000 if kind == "app" else SECTOR
+        if offset % alignment or size % SECTOR or size == 0:
+            problem(f"{where}: {name} is not aligned")
+        if offset < end:
+            problem(f"{where}: {name} overlaps what is before it")
+        if len(name) > 16:
+            problem(f"{where}: {name}: more than 16 characters")
+        end = offset + size
+    if end > flash_bytes:
+        problem(f"{where}: needs 0x{end:X} bytes, the flash has 0x{flash_bytes:X}")
+    wanted = {
+        # name: type, subtype, least bytes. NVS needs three sectors, the data of OTA two.
+        "nvs": ("data", "nvs", 3 * SECTOR),
+        "device": ("data", "nvs", 3 * SECTOR),
+        "otadata": ("data", "ota", 2 * SECTOR),
+        "config": ("data", "0x40", constant("meshmeter/include/meshmeter/configuration.h", "MM_CONFIGURATION_SECTORS_MIN") * SECTOR),
+        "registers": ("data", "0x41", constant("meshmeter/include/meshmeter/register_store.h", "MM_STORE_FLASH_SECTORS_MIN") * SECTOR),
+        "journal": ("data", "0x42", 384 * 1024),
+        "ota_0": ("app", "ota_0", 1700 * 1024),
+        "ota_1": ("app", "ota_1", 1700 * 1024),
+        "coredump": ("data", "coredump", 64 * 1024),
+    }
+    for name, (kind, subtype, size_min) in wanted.items():
+        if name not in found:
+            problem(f"{where}: no partition {name}")
+        elif found[name][:2] != (kind, subtype) or found[name][3] < size_min:
+            problem(f"{where}: {name} must be {kind}, {subtype}, {size_min} bytes at least")
+    if found.get("ota_0", [0])[-1] != found.get("ota_1", [1])[-1]:
+        problem(f"{where}: the slots for updates differ in size")
+    if otadata_size(found) != 2 * SECTOR:
+        problem(f"{where}: otadata must have 2 sectors")
+    return found
+
+
+def otadata_size(found):
+    return found["otadata"][3] if "otadata" in found else 0
+
+
+def check_partitions():
+    tables = {}
+    for megabytes in (4, 8, 16):
+        path = f"apps/esp32/partitions_{megabytes}mb.csv"
+        tables[megabytes] = check_table(path, read(path), megabytes << 20)
+    # What survives an update by cable to a larger flash stays where it is.
+    for name in ("nvs", "device", "config", "registers"):
+        if len({tables[size].get(name) for size in tables}) != 1:
+            problem(f"{name} is not at the same place in all tables")
+    # Names that the port asks for are in the tables.
+    for path in port_files(".c", ".h"):
+        for name in re.findall(r'(?:_PARTITION(?:_LABEL)?|mm_esp_flash_open\([^";]*,) "(\w+)"', read(path)):
+            if name not in tables[4]:
+                problem(f"{path}: no table has the partition {name}")
+
+
+def self_test_partitions():
+    """The rules bite."""
+    good = read("apps/esp32/partitions_4mb.csv")
+    bad = {
+        "overlap": good.replace("0x15000", "0x14000"),
+        "alignment of a slot": good.replace("0x30000", "0x31000"),
+        "too large": good.replace("0x3F0000, 0x10000", "0x3F0000, 0x11000"),
+        "journal too small": good.replace("0x390000, 0x60000", "0x390000, 0x5F000"),
+        "no journal": re.sub(r"journal.*", "", good),
+        "slots differ": good.replace("ota_1, 0x1E0000, 0x1B0000", "ota_1, 0x1E0000, 0x1AF000"),
+        "not a sector": good.replace("0x9000, 0x6000", "0x9000, 0x5800"),
+    }
+    for name, text in bad.items():
+        before = len(problems)
+        sys.stderr, stderr = open(os.devnull, "w", encoding="utf-8"), sys.stderr
+        check_table(name, text, 4 << 20)
+        sys.stderr = stderr
+        found = len(problems) - before
+        del problems[before:]
+        if text == good or found == 0:
+            problem(f"self-test: {name} was not found")
+
+
+# Kconfig
+
+
+def import_kconfiglib():
+    try:
+        import kconfiglib
+    except ImportError:
+        # Where Debian puts it, if another Python comes first.
+        sys.path.append("/usr/lib/python3/dist-packages")
+        try:
+            import kconfiglib
+        except ImportError:
+            print("skip: no kconfiglib (python3-kconfiglib)")
+            sys.exit(77)
+    return kconfiglib
+
+
+def load_kconfig(kconfiglib, target):
+    """Our Kconfig with the targets' symbols, which the SDK defines."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "Kconfig")
+        with open(path, "w", encoding="utf-8") as file:
+            for name in TARGETS:
+                file.write(f"config IDF_TARGET_{name.upper()}\n    def_bool {'y' if name == target else 'n'}\n")
+            file.write(f'source "{os.path.join(ROOT, KCONFIG)}"\n')
+        config = kconfiglib.Kconfig(path, warn_to_stderr=False)
+    for warning in config.warnings:
+        problem(f"{KCONFIG}: {warning}")
+    return config
+
+
+def port_files(*suffixes):
+    for folder in ("ports/esp_idf/mm_esp", "apps/esp32", "apps/esp32/main"):
+        for name in sorted(os.listdir(os.path.join(ROOT, folder))):
+            if name.endswith(suffixes):
+                yield f"{folder}/{name}"
+
+
+def check_symbols(config):
+    defined = {symbol.name for symbol in config.unique_defined_syms if symbol.name.startswith("MM_")}
+    used = set()
+    sources = list(port_files(".c", ".h", "CMakeLists.txt")) + ["meshmeter/CMakeLists.txt"]
+    for path in sources:
+        for name in re.findall(r"\bCONFIG_(MM_\w+)", read(path)):
+            used.add(name)
+            if name not in defined:
+                problem(f"{path}: CONFIG_{name} is not in {KCONFIG}")
+    for name in sorted(defined - used):
+        problem(f"{KCONFIG}: {name} is used nowhere")
+    for path in ["apps/esp32/sdkconfig.defaults"] + [f"apps/esp32/sdkconfig.defaults.{target}" for target in TARGETS]:
+        for name in re.findall(r"^CONFIG_(MM_\w+)", read(path), re.MULTILINE):
+            problem(f"{path}: {name}: the default of our own symbol belongs into {KCONFIG}")
+        for line in read(path).splitlines():
+            if re.match(r"CONFIG_\w*(PASSWORD|PASSPHRASE|_POP|PASSWD)\w*=.*[^\"=n]", line):
+                problem(f"{path}: a password: {line}")
+
+
+# What no pin of a board may be, and why. From the data sheets of the modules.
+FORBIDDEN_PINS = {
+    "esp32": {6, 7, 8, 9, 10, 11, 20, 24, 28, 29, 30, 31, 1, 3},  # flash; not there; console
+    "esp32s3": {22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 19, 20, 43, 44},  # not there; flash; USB; console
+    "esp32c6": {12, 13, 16, 17, *range(24, 49)},  # USB; console; flash; not there
+}
+INPUT_ONLY = {"esp32": {34, 35, 36, 37, 38, 39}, "esp32s3": set(), "esp32c6": set()}
+
+
+def pins_of(config):
+    return {
+        symbol.name: int(symbol.str_value)
+        for symbol in config.unique_defined_syms
+        if re.search(r"_PIN(_\d)?$", symbol.name) and symbol.str_value
+    }
+
+
+def check_pins(target, pins):
+    users = {}
+    for name, pin in pins.items():
+        if pin < 0:
+            continue
+        users.setdefault(pin, []).append(name)
+        if pin in FORBIDDEN_PINS[target]:
+            problem(f"{target}: {name}: {pin} cannot be used")
+        if pin in INPUT_ONLY[target] and "PULSE" not in name and "BUTTON" not in name:
+            problem(f"{target}: {name}: {pin} is an input only")
+    for pin, names in users.items():
+        kinds = {re.sub(r"MM_(FRAM|DISPLAY)_(SDA|SCL)_PIN", r"bus \2", name) for name in names}
+        if len(kinds) > 1:
+            problem(f"{target}: {pin} is used by {', '.join(names)}")
+    for kind in ("PULSE", "RELAY"):
+        count = sum(pin >= 0 for name, pin in pins.items() if re.match(rf"MM_{kind}_PIN_\d$", name))
+        if count != 8:
+            problem(f"{target}: {count} pins for {kind}")
+
+
+def header_of(config):
+    """Our part of sdkconfig.h, as the host and the RISC-V compiler see it, and what little they need of the SDK's."""
+    lines = [
+        "// SPDX-License-Identifier: Apache-2.0",
+        "// The defaults of an ESP32 board; written by tests/esp_idf/project_test.py --write.",
+        "#ifndef MM_SDK_SDKCONFIG_H",
+        "#define MM_SDK_SDKCONFIG_H",
+        "",
+        "#define CONFIG_FREERTOS_HZ 100",
+        "#define CONFIG_FREERTOS_NUMBER_OF_CORES 2",
+        '#define CONFIG_IDF_TARGET "esp32"',
+        "#define CONFIG_IDF_TARGET_ESP32 1",
+        "",
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "a.h")
+        config.write_autoconf(path)
+        with open(path, encoding="utf-8") as file:
+            lines += [line for line in file.read().splitlines() if line.startswith("#define CONFIG_MM_")]
+    return "\n".join([*lines, "", "#endif"]) + "\n"
+
+
+# Tables of the guide
+
+
+def wiring_table(all_pins):
+    rows = []
+    for index in range(8):
+        rows.append((f"meter {index + 1}: pulse", f"MM_PULSE_PIN_{index}"))
+    for index in range(8):
+        rows.append((f"meter {index + 1}: relay", f"MM_RELAY_PIN_{index}"))
+    for device in ("FRAM", "DISPLAY"):
+        for wire in ("SDA", "SCL"):
+            rows.append((f"{'FRAM' if device == 'FRAM' else 'display'}: {wire}", f"MM_{device}_{wire}_PIN"))
+    rows += [("button", "MM_BUTTON_PIN"), ("lamp", "MM_LED_PIN")]
+    lines = ["| wire | symbol | " + " | ".join(TARGETS.values()) + " |", "|---|---|" + "---|" * len(TARGETS)]
+    for text, name in rows:
+        values = [str(pins[name]) if pins[name] >= 0 else "–" for pins in all_pins.values()]
+        lines.append(f"| {text} | `{name}` | " + " | ".join(values) + " |")
+    return "\n".join(lines)
+
+
+def partition_table():
+    tables = {size: {row[0]: row for row in partitions_of(read(f"apps/esp32/partitions_{size}mb.csv"))} for size in (4, 8, 16)}
+    purposes = {
+        "nvs": "the SDK's values, and what commands changed",
+        "otadata": "which slot is started",
+        "phy_init": "calibration of the radio",
+        "device": "key and label, written once",
+        "config": "configuration: network, meters",
+        "registers": "registers of a node without an FRAM",
+        "ota_0": "image",
+        "ota_1": "image",
+        "journal": "records",
+        "coredump": "what a crash left",
+    }
+    lines = ["| partition | what | 4 MB | 8 MB | 16 MB |", "|---|---|---|---|---|"]
+    for name, purpose in purposes.items():
+        sizes = " | ".join(f"{tables[size][name][4] // 1024} KB" for size in tables)
+        lines.append(f"| {name} | {purpose} | {sizes} |")
+    return "\n".join(lines)
+
+
+def task_table():
+    """Of the list MM_ESP_TASK_LIST(X): X(name, stack bytes, priority, purpose)."""
+    text = read(OWNER).replace("\\\n", " ")
+    body = re.search(r"#define MM_ESP_TASK_LIST\(X\)(.*)", text).group(1)
+    tasks = re.findall(r'X\(\s*(\w+)\s*,\s*(\w+)\s*,\s*(\w+)\s*,\s*"([^"]*)"\s*\)', body)
+    if not tasks:
+        problem(f"{OWNER}: no tasks in MM_ESP_TASK_LIST")
+    lines = ["| task | stack (bytes) | priority | what it does |", "|---|---|---|---|"]
+    for name, stack, priority, purpose in tasks:
+        for value in (stack, priority):
+            macro = re.search(rf"#define {value} (\d+)", text)
+            stack = macro.group(1) if macro and value == stack else stack
+            priority = macro.group(1) if macro and value == priority else priority
+        lines.append(f"| `{name}` | {stack} | {priority} | {purpose} |")
+    return "\n".join(lines)
+
+
+def guide_with_tables(all_pins):
+    text = read(GUIDE)
+    tables = {"wiring": wiring_table(all_pins), "partitions": partition_table()}
+    if os.path.isfile(os.path.join(ROOT, OWNER)):
+        tables["tasks"] = task_table()
+    for name, table in tables.items():
+        pattern = re.compile(rf"(<!-- {name}: [^>]*-->\n).*?(<!-- end -->)", re.DOTALL)
+        if not pattern.search(text):
+            problem(f"{GUIDE}: no place for the table {name}")
+        text = pattern.sub(lambda match: match.group(1) + table + "\n" + match.group(2), text)
+    return text
+
+
+def check_written(path, text, write):
+    if write:
+        with open(os.path.join(ROOT, path), "w", encoding="utf-8") as file:
+            file.write(text)
+    elif read(path) != text:
+        problem(f"{path} is old: tests/esp_idf/project_test.py --write")
+
+
+# ESP-IDF reads a component's CMakeLists.txt in script mode first, where less is allowed.
+SCRIPT = """
+function(idf_component_register)
+  cmake_parse_arguments(PARSE_ARGV 0 given "" "" "SRCS;INCLUDE_DIRS;PRIV_INCLUDE_DIRS;REQUIRES;PRIV_REQUIRES;EMBED_TXTFILES")
+  foreach(file IN LISTS given_SRCS given_EMBED_TXTFILES)
+    if(NOT EXISTS ${file} AND NOT EXISTS ${FOLDER}/${file})
+      message(SEND_ERROR "no file ${file}")
+    endif()
+  endforeach()
+  if(NOT given_SRCS)
+    message(SEND_ERROR "no sources")
+  endif()
+endfunction()
+set(ESP_PLATFORM 1)
+include(${FOLDER}/CMakeLists.txt)
+"""
+
+
+def check_components():
+    for folder in ("meshmeter", "ports/esp_idf/mm_esp", "apps/esp32/main"):
+        with tempfile.NamedTemporaryFile("w", suffix=".cmake") as file:
+            file.write(SCRIPT)
+            file.flush()
+            command = ["cmake", f"-DFOLDER={os.path.join(ROOT, folder)}", "-P", file.name]
+            result = subprocess.run(command, capture_output=True, text=True, check=False)
+        if result.returncode != 0:
+            problem(f"{folder}/CMakeLists.txt in script mode: {result.stderr.strip()}")
+
+
+def main():
+    write = sys.argv[1:] == ["--write"]
+    if sys.argv[1:] and not write:
+        print(__doc__)
+        return 2
+    check_partitions()
+    self_test_partitions()
+    check_components()
+    kconfiglib = import_kconfiglib()
+    configs = {target: load_kconfig(kconfiglib, target) for target in TARGETS}
+    all_pins = {target: pins_of(config) for target, config in configs.items()}
+    for target, pins in all_pins.items():
+        check_pins(target, pins)
+    check_symbols(configs["esp32"])
+    check_written(SDKCONFIG, header_of(configs["esp32"]), write)
+    check_written(GUIDE, guide_with_tables(all_pins), write)
+    print(f"project_test: 3 partition tables, {len(configs)} targets, {len(problems)} problems")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

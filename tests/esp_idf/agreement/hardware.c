@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <driver/i2c_master.h>
 #include <driver/pulse_cnt.h>
+#include <driver/uart.h>
 #include <esp_intr_alloc.h>
 #include <esp_partition.h>
 #include <esp_system.h>
@@ -38,3 +39,4 @@ MM_MEMBER(esp_partition_t, readonly, bool);
 
 MM_MEMBER(esp_task_wdt_config_t, timeout_ms, uint32_t);
 MM_MEMBER(esp_task_wdt_config_t, trigger_panic, bool);
+MM_TYPE(uart_port_t, int);

@@ -29,6 +29,7 @@ static bool send_answer(mm_esp_console_t *self) {
         }
         size_t part = self->answer_bytes - self->sent_bytes;
         part = part < room - TX_HEAD_BYTES ? part : room - TX_HEAD_BYTES;
+        // no wait: not more than the driver has room for
         int sent = uart_write_bytes(PORT, self->answer + self->sent_bytes, part);
         if (sent <= 0) {
             return false;
@@ -76,6 +77,7 @@ mm_us_t mm_esp_console_poll(mm_esp_console_t *self, mm_us_t now) {
     // One byte after the other, so that what follows a line stays with the driver until its answer is on the way.
     for (int i = 0; send_answer(self) && i < PIECE_BYTES; i++) {
         char byte = 0;
+        // no wait: 0 ticks
         if (uart_read_bytes(PORT, &byte, 1, 0) != 1) {
             break;
         }

@@ -39,4 +39,3 @@ MM_MEMBER(esp_partition_t, readonly, bool);
 
 MM_MEMBER(esp_task_wdt_config_t, timeout_ms, uint32_t);
 MM_MEMBER(esp_task_wdt_config_t, trigger_panic, bool);
-MM_TYPE(uart_port_t, int);

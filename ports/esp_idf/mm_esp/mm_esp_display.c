@@ -10,7 +10,7 @@
 #define DISPLAY_OFF 0xAE
 #define DISPLAY_ON 0xAF
 
-static bool transmit(const mm_esp_display_t *self, const uint8_t *bytes, size_t bytes_count) {
+static bool transfer(const mm_esp_display_t *self, const uint8_t *bytes, size_t bytes_count) {
     // wait: the display takes the bytes | until MM_ESP_DISPLAY_TIMEOUT_MS | then it is taken as unplugged
     return i2c_master_transmit(self->device, bytes, bytes_count, MM_ESP_DISPLAY_TIMEOUT_MS) == ESP_OK;
 }
@@ -31,7 +31,7 @@ static bool set_up(const mm_esp_display_t *self) {
         0xDB,     0x40,                    // level of unselected lines
         0xA4,     0xA6,                    // dots from memory, 1 = lit
     };
-    return transmit(self, commands, sizeof commands);
+    return transfer(self, commands, sizeof commands);
 }
 
 static bool send_page(const mm_esp_display_t *self, const mm_canvas_t *canvas, size_t page) {
@@ -39,12 +39,12 @@ static bool send_page(const mm_esp_display_t *self, const mm_canvas_t *canvas, s
     uint8_t dots[1 + MM_CANVAS_WIDTH];
     dots[0] = DOTS;
     memcpy(dots + 1, canvas->bytes + page * MM_CANVAS_WIDTH, MM_CANVAS_WIDTH);
-    return transmit(self, place, sizeof place) && transmit(self, dots, sizeof dots);
+    return transfer(self, place, sizeof place) && transfer(self, dots, sizeof dots);
 }
 
 static bool light(const mm_esp_display_t *self, bool on) {
     const uint8_t commands[] = {COMMANDS, on ? DISPLAY_ON : DISPLAY_OFF};
-    return transmit(self, commands, sizeof commands);
+    return transfer(self, commands, sizeof commands);
 }
 
 static bool is_dark(const mm_canvas_t *canvas) {

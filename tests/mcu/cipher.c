@@ -3,8 +3,8 @@
 // Small and slow, no protection against anything: no product contains it. cipher_test.c holds it to published vectors.
 #include <string.h>
 
-#include "mbedtls/aes.h"
-#include "mbedtls/md.h"
+#include <mbedtls/aes.h>
+#include <mbedtls/md.h>
 
 #include <stdint.h>
 
@@ -62,8 +62,8 @@ static void sha_take_block(sha_t *self) {
 }
 
 static sha_t sha_begin(void) {
-    return (sha_t){.state = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab,
-                             0x5be0cd19}};
+    return (sha_t){
+        .state = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19}};
 }
 
 static void sha_take(sha_t *self, const uint8_t *bytes, size_t bytes_count) {
@@ -216,9 +216,10 @@ int mbedtls_aes_crypt_ecb(mbedtls_aes_context *self, int mode, const unsigned ch
             for (size_t i = 0; i < 4; i++) {
                 const uint8_t *bytes = mixed + column;
                 uint8_t next = bytes[(i + 1) % 4];
-                state[column + i] = round == 14 ? bytes[i]
-                                                : (uint8_t)(doubled(bytes[i]) ^ doubled(next) ^ next ^
-                                                            bytes[(i + 2) % 4] ^ bytes[(i + 3) % 4]);
+                state[column + i] =
+                    round == 14
+                        ? bytes[i]
+                        : (uint8_t)(doubled(bytes[i]) ^ doubled(next) ^ next ^ bytes[(i + 2) % 4] ^ bytes[(i + 3) % 4]);
             }
         }
         add_key(state, self->rounds + 16 * round);

@@ -100,9 +100,12 @@ static void passes(void **state) {
 // Each of these must fail, or the harness lets everything pass.
 static int run_what_must_fail(void) {
     static const struct CMUnitTest failing[] = {
-        cmocka_unit_test(fails_equal),    cmocka_unit_test(fails_assertion),
-        cmocka_unit_test(fails_to_assert), cmocka_unit_test(fails_range),
-        cmocka_unit_test(fails_memory),   cmocka_unit_test(fails_string),
+        cmocka_unit_test(fails_equal),
+        cmocka_unit_test(fails_assertion),
+        cmocka_unit_test(fails_to_assert),
+        cmocka_unit_test(fails_range),
+        cmocka_unit_test(fails_memory),
+        cmocka_unit_test(fails_string),
         cmocka_unit_test_setup(passes, fails_setup),
     };
     print_message("the next %zu must fail\n", sizeof failing / sizeof failing[0]);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cmocka.h"
+#include <cmocka.h>
 
 #include <inttypes.h>
 #include <stdarg.h>

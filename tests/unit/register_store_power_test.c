@@ -113,7 +113,8 @@ static void cut_step(store_fixture_t *f, const store_fixture_t *before, const tr
         step_t next = {STEP_IMAGE, 0, step.number + 1000000};
         if (cut % 8 == 0) {
             at_cut = *f;
-            for (uint64_t second = 0; second_stride != 0 && second < f->image_bytes + 64; second += second_stride * MM_CASES_EVERY) {
+            for (uint64_t second = 0; second_stride != 0 && second < f->image_bytes + 64;
+                 second += second_stride * MM_CASES_EVERY) {
                 *f = at_cut;
                 truth_t pages = now;
                 // A torn page is absent in FRAM; that is known by now.

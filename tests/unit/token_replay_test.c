@@ -8,7 +8,8 @@
 #include "meshmeter/random.h"
 #include "token_support.h"
 
-// Sanitizers make it ten times slower, an emulated chip a hundred times; what they look for is in the first orders already.
+// Sanitizers make it ten times slower, an emulated chip a hundred times; what they look for is in the first orders
+// already.
 #if MM_CASES_EVERY > 1
 #define TOKENS 5
 #define ORDERS 120

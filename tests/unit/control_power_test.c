@@ -395,7 +395,7 @@ static void cut_everywhere(const story_t *story, bool with_fram) {
         begins[i] = operation_begins[i] - base_world.power.steps_drawn;
     }
     begins[operations] = steps;
-    for (uint32_t i = 0; i < operations; i++) {
+    for (uint32_t i = 0; i < operations; i += MM_CASES_EVERY) {
         uint64_t size = begins[i + 1] - begins[i];
         const uint64_t places[] = {0, size / 2, size - 1};
         for (size_t place = 0; place < 3 && (place == 0 || places[place] > places[place - 1]); place++) {

@@ -277,7 +277,7 @@ static void cut_every_operation(int64_t from_us, int64_t until_us, bool with_fra
         begins[i] = operation_begins[i] - base.power.steps_drawn;
     }
     begins[operations] = steps;
-    for (uint32_t i = 0; i < operations; i++) {
+    for (uint32_t i = 0; i < operations; i += MM_CASES_EVERY) {
         uint64_t size = begins[i + 1] - begins[i];
         const uint64_t places[] = {0, 1, size / 2, size - 1};
         for (size_t place = 0; place < 4 && (place == 0 || places[place] > places[place - 1]); place++) {

@@ -17,7 +17,7 @@ static void test_uplink_every_fate_of_every_answer(void **state) {
     (void)state;
     uint32_t clean = 0;
     assert_int_equal(schedule_count(ANSWER_COUNT), 279936);
-    for (uint32_t number = 0; number < 279936; number += MM_CASES_EVERY) {
+    for (uint32_t number = 0; number < 279936; number++) {
         fate_t fates[ANSWER_COUNT];
         schedule_of(number, ANSWER_COUNT, fates);
         clean += is_clean_schedule(fates, ANSWER_COUNT);

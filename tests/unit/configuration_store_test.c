@@ -116,7 +116,7 @@ static void test_configuration_store_survives_the_first_cut(void **state) {
     base = chip;
     assert_int_equal(save(1), MM_OK);
     uint64_t steps = chip.power.steps_drawn - base.power.steps_drawn;
-    for (uint64_t step = 0; step < steps; step++) {
+    for (uint64_t step = 0; step < steps; step += MM_CASES_EVERY) {
         chip = base;
         mm_sim_power_cut_after(&chip.power, step);
         (void)save(1);
@@ -140,7 +140,7 @@ static void test_configuration_store_falls_back(void **state) {
     uint64_t begin = (uint64_t)chip.store.sector_index * MM_FLASH_SECTOR_BYTES * 8;
     uint64_t bits = (chip.flash.programmed_bytes / 2) * 8;
     base = chip;
-    for (uint64_t bit = 0; bit < bits; bit++) {
+    for (uint64_t bit = 0; bit < bits; bit += MM_CASES_EVERY) {
         chip = base;
         mm_sim_flash_flip_bit(&chip.flash, begin + bit);
         assert_found(2, 1);

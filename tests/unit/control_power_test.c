@@ -395,7 +395,7 @@ static void cut_everywhere(const story_t *story, bool with_fram) {
         begins[i] = operation_begins[i] - base_world.power.steps_drawn;
     }
     begins[operations] = steps;
-    for (uint32_t i = 0; i < operations; i++) {
+    for (uint32_t i = 0; i < operations; i += MM_CASES_EVERY) {
         uint64_t size = begins[i + 1] - begins[i];
         const uint64_t places[] = {0, size / 2, size - 1};
         for (size_t place = 0; place < 3 && (place == 0 || places[place] > places[place - 1]); place++) {
@@ -427,7 +427,7 @@ static void test_control_cut_at_every_byte_of_a_credit(void **state) {
     make_base(story, true);
     story->act();
     uint64_t steps = world.power.steps_drawn - base_world.power.steps_drawn;
-    for (uint64_t step = 0; step < steps; step += 3) {
+    for (uint64_t step = 0; step < steps; step += 3 * MM_CASES_EVERY) {
         run_case(story, step, UINT64_MAX);
     }
 }
@@ -441,7 +441,7 @@ static void test_control_second_cut_everywhere_in_the_recovery(void **state) {
         story->act();
         uint64_t steps = world.power.steps_drawn - base_world.power.steps_drawn;
         for (uint64_t step = steps / 6; step < steps; step += steps / 3) {
-            for (uint64_t second_step = 0; second_step < 6000; second_step += 97) {
+            for (uint64_t second_step = 0; second_step < 6000; second_step += 97 * MM_CASES_EVERY) {
                 run_case(story, step, second_step);
             }
         }

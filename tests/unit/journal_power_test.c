@@ -97,7 +97,7 @@ static mm_err_t run_step(fixture_t *f, step_t step, const truth_t *truth, mm_pos
 static void cut_step(fixture_t *f, const saved_t *before, step_t step, const truth_t *truth, uint64_t step_bytes,
                      uint64_t stride, uint64_t second_stride, uint32_t more) {
     static saved_t at_cut;
-    for (uint64_t cut = 0; cut < step_bytes; cut += stride) {
+    for (uint64_t cut = 0; cut < step_bytes; cut += stride * MM_CASES_EVERY) {
         restore(f, before);
         f->power.random = mm_random(cut);
         f->flash.torn_erase = (mm_sim_torn_erase_t)(cut % 4);
@@ -116,7 +116,7 @@ static void cut_step(fixture_t *f, const saved_t *before, step_t step, const tru
         assert_int_equal(fixture_reopen(f), MM_OK);
         uint64_t recovery_bytes = f->power.steps_drawn - drawn;
         check_and_go_on(f, truth, promised, more);
-        for (uint64_t second = 0; second < recovery_bytes; second += second_stride) {
+        for (uint64_t second = 0; second < recovery_bytes; second += second_stride * MM_CASES_EVERY) {
             restore(f, &at_cut);
             f->power.random = mm_random(second ^ 0x55);
             mm_sim_power_up(&f->power);
@@ -207,7 +207,7 @@ static void test_journal_every_single_bit_flip(void **state) {
     uint32_t record_count = fixture_check(f, NULL).seen_count;
     f->expected_next = mm_journal_next(&f->journal);
     uint32_t flip_count = 0;
-    for (uint32_t bit = 0; bit < IMAGE_BYTES * 8; bit++) {
+    for (uint32_t bit = 0; bit < IMAGE_BYTES * 8; bit += MM_CASES_EVERY) {
         mm_position_t expected_next = f->expected_next;
         restore(f, &populated);
         f->expected_next = expected_next;

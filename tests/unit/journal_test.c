@@ -685,7 +685,8 @@ static void test_journal_nth_call_fails(void **state) {
     for (size_t kind = 0; kind < sizeof kinds / sizeof kinds[0]; kind++) {
         for (size_t count = 0; count < sizeof counts / sizeof counts[0]; count++) {
             uint64_t step = kinds[kind] == MM_SIM_FAIL_PROGRAM || kinds[kind] == MM_SIM_FAIL_ERASE ? 1 : 61;
-            for (uint64_t after = 0; after < (kinds[kind] == MM_SIM_FAIL_ERASE ? 4 : 150 * step); after += step) {
+            for (uint64_t after = 0; after < (kinds[kind] == MM_SIM_FAIL_ERASE ? 4 : 150 * step);
+                 after += step * MM_CASES_EVERY) {
                 *base = saved;
                 memcpy(base->bytes, bytes, 4 * MM_FLASH_SECTOR_BYTES);
                 memcpy(base->truth, truth, saved.truth_count * sizeof *truth);

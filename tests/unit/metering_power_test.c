@@ -277,7 +277,7 @@ static void cut_every_operation(int64_t from_us, int64_t until_us, bool with_fra
         begins[i] = operation_begins[i] - base.power.steps_drawn;
     }
     begins[operations] = steps;
-    for (uint32_t i = 0; i < operations; i++) {
+    for (uint32_t i = 0; i < operations; i += MM_CASES_EVERY) {
         uint64_t size = begins[i + 1] - begins[i];
         const uint64_t places[] = {0, 1, size / 2, size - 1};
         for (size_t place = 0; place < 4 && (place == 0 || places[place] > places[place - 1]); place++) {
@@ -308,7 +308,7 @@ static void cut_every_step(int64_t from_us, int64_t until_us, uint64_t stride) {
     make_base(from_us, true);
     uint64_t steps = count_steps(until_us);
     assert_true(steps > 0);
-    for (uint64_t step = 0; step < steps; step += stride) {
+    for (uint64_t step = 0; step < steps; step += stride * MM_CASES_EVERY) {
         name_case("step", step);
         operation_count = 0;
         run_with_cut(step, true, until_us);
@@ -329,7 +329,7 @@ static void test_metering_cut_in_the_bytes_of_a_month(void **state) {
 
 static void test_metering_cut_at_every_operation_of_a_virgin_node(void **state) {
     (void)state;
-    for (uint64_t step = 0; step < 20000; step += 61) {
+    for (uint64_t step = 0; step < 20000; step += 61 * MM_CASES_EVERY) {
         name_case("virgin step", step);
         world_init((MIDNIGHT_US - 1200 * US) / US, true);
         begin_run(world.t_us, true);

@@ -128,7 +128,7 @@ static void open_disturbed(bool on_flash, uint32_t *older_count) {
     store_fixture_t *f = begin_saved(on_flash);
     uint64_t read_count = count_reads_of_open(f);
     for (uint64_t read = 0; read < read_count; read++) {
-        for (uint64_t bit = 0; bit < 128; bit += 5) {
+        for (uint64_t bit = 0; bit < 128; bit += 5 * MM_CASES_EVERY) {
             s_reads = 0;
             s_disturb_at = read;
             s_bit_index = bit;
@@ -221,7 +221,7 @@ static void test_register_store_log_out_of_a_dead_end(void **state) {
         stuck_count++;
         s_stuck = *f;
         bool was_cut = true;
-        for (uint64_t steps = 0; was_cut; steps += 131) {
+        for (uint64_t steps = 0; was_cut; steps += 131 * MM_CASES_EVERY) {
             *f = s_stuck;
             mm_sim_power_cut_after(&f->power, steps);
             mm_err_t err = store_save(f, 41);

@@ -93,7 +93,7 @@ static bool check_opened(store_fixture_t *f, const truth_t *truth, step_t step) 
 static void cut_step(store_fixture_t *f, const store_fixture_t *before, const truth_t *truth, step_t step,
                      uint64_t step_bytes, uint64_t stride, uint64_t second_stride) {
     static store_fixture_t at_cut;
-    for (uint64_t cut = 0; cut < step_bytes; cut += stride) {
+    for (uint64_t cut = 0; cut < step_bytes; cut += stride * MM_CASES_EVERY) {
         *f = *before;
         f->power.random = mm_random(cut);
         f->flash.torn_erase = (mm_sim_torn_erase_t)(cut % 4);
@@ -113,7 +113,8 @@ static void cut_step(store_fixture_t *f, const store_fixture_t *before, const tr
         step_t next = {STEP_IMAGE, 0, step.number + 1000000};
         if (cut % 8 == 0) {
             at_cut = *f;
-            for (uint64_t second = 0; second_stride != 0 && second < f->image_bytes + 64; second += second_stride) {
+            for (uint64_t second = 0; second_stride != 0 && second < f->image_bytes + 64;
+                 second += second_stride * MM_CASES_EVERY) {
                 *f = at_cut;
                 truth_t pages = now;
                 // A torn page is absent in FRAM; that is known by now.
@@ -248,7 +249,7 @@ static void test_register_store_every_single_bit_flip_in_flash(void **state) {
     uint32_t first_bit = f->store.log_sector_index * MM_FLASH_SECTOR_BYTES * 8;
     uint32_t last_bit = first_bit + (f->store.log_offset_bytes + 8) * 8;
     uint32_t flips = 0;
-    for (uint32_t bit = first_bit; bit < last_bit; bit++) {
+    for (uint32_t bit = first_bit; bit < last_bit; bit += MM_CASES_EVERY) {
         mm_sim_flash_flip_bit(&f->flash, bit);
         assert_int_equal(store_open(f), MM_OK);
         assert_true(f->image_no == 12 || f->image_no == 11);

@@ -280,7 +280,7 @@ static uint64_t cut_everywhere(const story_t *story, bool with_fram) {
     }
     begins[operations] = steps;
     uint64_t cases = 0;
-    for (uint32_t i = 0; i < operations; i++) {
+    for (uint32_t i = 0; i < operations; i += MM_CASES_EVERY) {
         uint64_t size = begins[i + 1] - begins[i];
         if (size == 0) {
             continue;

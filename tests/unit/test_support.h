@@ -12,6 +12,11 @@
 
 #include "meshmeter/base.h"
 
+/// Long tests take every n-th of their cases: all on the host, fewer on emulated chips (tests/mcu/CMakeLists.txt).
+#ifndef MM_CASES_EVERY
+#define MM_CASES_EVERY 1
+#endif
+
 /// The test programs' mm_assert_failed: a failed MM_ASSERT fails the running test with its place, and cmocka's
 /// expect_assert_failure(call) passes if the call ends in one. Inside the call nothing after the assertion runs,
 /// so let it hold no resource.

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # What every target shares: warnings, sanitizers, and the libraries of the system.
 
-find_package(PkgConfig REQUIRED)
-find_package(Threads REQUIRED)
+if(NOT MM_CORE_ONLY)
+  find_package(PkgConfig REQUIRED)
+  find_package(Threads REQUIRED)
+endif()
 
 add_library(mm_options INTERFACE)
 target_compile_options(mm_options INTERFACE

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 /// The part of cmocka's interface that the core's unit tests use, in our own words, for machines that Debian has no
-/// cmocka for: the emulated microcontrollers and -m32 (docs/adr/0011-harness-on-the-chip.md). It stands before the real
+/// cmocka for: the emulated microcontrollers and -m32 (docs/adr/0013-harness-on-the-chip.md). It stands before the real
 /// one in the include path of those builds only, so the files in tests/unit are the same everywhere. Meaning as in
 /// cmocka 1.1: integers are compared as uintmax_t, a failure ends the test, group setup and teardown run once.
 

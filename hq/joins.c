@@ -210,26 +210,34 @@ bool mmi_hq_joins_conflict(sqlite3 *db, int64_t id, mm_joins_conflict_t *conflic
 
 // --- the rule
 
-// Asks that wait for nobody's word but the rule's.
-static bool apply_rule(sqlite3 *db, int64_t id, int64_t now_us) {
-    mmi_joins_ask_t ask;
+// It is switched on, and nothing is unclear.
+static bool rule_holds(sqlite3 *db, int64_t id, bool *holds) {
     mm_joins_conflict_t conflict;
     char site[MM_SITE_CHARS_MAX + 1];
-    char request[48];
     int64_t on = 0;
     mmi_sql_t query = mmi_sql_begin(db, "SELECT ifnull((SELECT auto_join FROM site_setting WHERE site = join_ask.site"
                                         " ORDER BY id DESC LIMIT 1), 0) FROM join_ask WHERE id = ?");
     mmi_sql_put_integer(&query, id);
-    if (!mmi_sql_value(&query, 0, &on) || !mmi_hq_joins_load(db, id, &ask) ||
-        !mmi_hq_joins_conflict(db, id, &conflict, site)) {
+    bool good = mmi_sql_value(&query, 0, &on) && mmi_hq_joins_conflict(db, id, &conflict, site);
+    *holds = good && on != 0 && conflict == MM_JOINS_NO_CONFLICT;
+    return good;
+}
+
+// What HQ cannot order waits for a person, or for the key.
+static bool order_by_rule(sqlite3 *db, int64_t id, const char *request, int64_t now_us) {
+    mmi_joins_ask_t ask;
+    bool holds = false;
+    if (!rule_holds(db, id, &holds)) {
         return false;
     }
-    if (on == 0 || conflict != MM_JOINS_NO_CONFLICT || ask.state != MM_JOINS_WAITING || ask.command != 0) {
-        return true;
-    }
-    // What HQ cannot order waits for a person, or for the key.
+    return !holds || (mmi_hq_joins_load(db, id, &ask) &&
+                      mmi_hq_joins_order(db, &ask, request, MM_HQ_RULE, now_us) != MMI_JOINS_FAILURE);
+}
+
+static bool apply_rule(sqlite3 *db, int64_t id, int64_t now_us) {
+    char request[48];
     snprintf(request, sizeof request, "rule:join:%lld", (long long)id);
-    return mmi_hq_joins_order(db, &ask, request, MM_HQ_RULE, now_us) != MMI_JOINS_FAILURE;
+    return order_by_rule(db, id, request, now_us);
 }
 
 bool mmi_hq_joins_renew(sqlite3 *db, int64_t site_id, int64_t now_us) {
@@ -242,11 +250,9 @@ bool mmi_hq_joins_renew(sqlite3 *db, int64_t site_id, int64_t now_us) {
     mmi_sql_put_integer(&query, MM_COMMAND_STATE_EXPIRED);
     mmi_sql_put_integer(&query, now_us - MM_JOINS_RENEW_S * INT64_C(1000000));
     while (good && mmi_sql_row(&query)) {
-        mmi_joins_ask_t ask;
         char request[64];
         snprintf(request, sizeof request, "rule:join:again:%lld", (long long)mmi_sql_integer(&query, 1));
-        good = mmi_hq_joins_load(db, mmi_sql_integer(&query, 0), &ask) &&
-               mmi_hq_joins_order(db, &ask, request, MM_HQ_RULE, now_us) != MMI_JOINS_FAILURE;
+        good = order_by_rule(db, mmi_sql_integer(&query, 0), request, now_us);
     }
     return mmi_sql_end(&query) && good;
 }

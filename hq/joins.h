@@ -29,8 +29,8 @@
 /// A conflict: another site has admitted the device, or hears it, or it asks there, and this site has not seen it
 /// since. People may admit it in spite of that (it has moved); the rule never does.
 ///
-/// The word of the rule is repeated while the ask is not older than MM_JOINS_RENEW_S; that of a person ends with its
-/// command.
+/// The word of the rule is repeated while the rule holds and the ask is not older than MM_JOINS_RENEW_S; that of a
+/// person ends with its command.
 
 #define MM_JOINS_ADMIT_S 1800
 #define MM_JOINS_RENEW_S 86400

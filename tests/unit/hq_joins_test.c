@@ -572,6 +572,14 @@ static void test_joins_rule(void **state) {
         assert_int_equal(world->batch.count, 1);
         assert_int_equal(count_where(world, "command WHERE kind = 24"), 2 + times);
     }
+    // As long as it is the rule.
+    turn_rule(world, "off", "home", 0);
+    world->now_us += 1801 * SECOND;
+    world_dispatch(world);
+    assert_int_equal(world->batch.count, 0);
+    turn_rule(world, "on", "home", 1);
+    world_dispatch(world);
+    assert_int_equal(world->batch.count, 1);
     world->now_us = first_us + 86401 * SECOND;
     world_dispatch(world);
     assert_int_equal(world->batch.count, 0);

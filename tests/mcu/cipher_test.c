@@ -3,6 +3,7 @@
 #include "test_support.h"
 
 #include <mbedtls/aes.h>
+#include <mbedtls/gcm.h>
 #include <mbedtls/md.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,6 +62,34 @@ static void test_aes256(void **state) {
     assert_int_equal(mbedtls_aes_setkey_enc(&aes, key, 256), 0);
     assert_int_equal(mbedtls_aes_crypt_ecb(&aes, MBEDTLS_AES_ENCRYPT, block, result), 0);
     assert_memory_equal(result, expected, sizeof result);
+}
+
+// "The Galois/Counter Mode of Operation" (McGrew, Viega), test case 16.
+static void test_gcm(void **state) {
+    (void)state;
+    unsigned char key[32], iv[12], more[20], plain[60], expected[60], expected_tag[16], result[60], tag[16];
+    from_hex("feffe9928665731c6d6a8f9467308308feffe9928665731c6d6a8f9467308308", key);
+    from_hex("cafebabefacedbaddecaf888", iv);
+    from_hex("feedfacedeadbeeffeedfacedeadbeefabaddad2", more);
+    from_hex("d9313225f88406e5a55909c5aff5269a86a7a9531534f7da2e4c303d8a318a721c3c0c95956809532fcf0e2449a6b525"
+             "b16aedf5aa0de657ba637b39",
+             plain);
+    from_hex("522dc1f099567d07f47f37a32a84427d643a8cdcbfe5c0c97598a2bd2555d1aa8cb08e48590dbb3da7b08b1056828838"
+             "c5f61e6393ba7a0abcc9f662",
+             expected);
+    from_hex("76fc6ece0f4e1768cddf8853bb2d551b", expected_tag);
+    mbedtls_gcm_context gcm;
+    mbedtls_gcm_init(&gcm);
+    assert_int_equal(mbedtls_gcm_setkey(&gcm, MBEDTLS_CIPHER_ID_AES, key, 256), 0);
+    assert_int_equal(mbedtls_gcm_crypt_and_tag(&gcm, MBEDTLS_GCM_ENCRYPT, 60, iv, 12, more, 20, plain, result, 16, tag),
+                     0);
+    assert_memory_equal(result, expected, sizeof result);
+    assert_memory_equal(tag, expected_tag, sizeof tag);
+    assert_int_equal(mbedtls_gcm_auth_decrypt(&gcm, 60, iv, 12, more, 20, tag, 16, expected, result), 0);
+    assert_memory_equal(result, plain, sizeof result);
+    tag[15] ^= 1;
+    assert_int_equal(mbedtls_gcm_auth_decrypt(&gcm, 60, iv, 12, more, 20, tag, 16, expected, result),
+                     MBEDTLS_ERR_GCM_AUTH_FAILED);
 }
 
 static void fails_equal(void **state) {
@@ -127,6 +156,7 @@ int main(void) {
         cmocka_unit_test(passes),
         cmocka_unit_test(test_hmac),
         cmocka_unit_test(test_aes256),
+        cmocka_unit_test(test_gcm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

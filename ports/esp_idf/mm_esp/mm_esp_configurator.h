@@ -15,7 +15,7 @@
 /// MM_ESP_CONFIGURATOR_WAIT_MS; the owner answers with mm_esp_configurator_serve. An answer that comes too late is
 /// dropped by its number and the client gets 503. 9.5 KB.
 
-// wait: the owner answers a request of the page | until MM_ESP_CONFIGURATOR_WAIT_MS | then the client gets 503
+// no wait(MM_ESP_CONFIGURATOR_WAIT_MS): how long a client will wait for the owner; its code is not written yet
 #define MM_ESP_CONFIGURATOR_WAIT_MS 5000
 #define MM_ESP_CONFIGURATOR_SOCKETS 4
 #define MM_ESP_CONFIGURATOR_PASSWORD_CHARS 12

@@ -51,7 +51,7 @@ typedef struct {
     uint8_t layer;
     int pending; ///< at the last look
     uint8_t stuck_step;
-    // wait: the send queue moves | until MM_ESP_MESH_STUCK_S | then reconnect, at last stop and start
+    /// the send queue has to move within MM_ESP_MESH_STUCK_S of this: else reconnect, at last stop and start
     mm_us_t stuck_at;
 } mm_esp_mesh_t;
 

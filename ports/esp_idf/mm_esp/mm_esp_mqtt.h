@@ -15,6 +15,9 @@
 /// session: a message that was not delivered must not seem so.
 
 #define MM_ESP_MQTT_TOPIC_BYTES_MAX 128
+// no wait(MM_ESP_MQTT_CONNECT_MS): its code is not written yet
+// no wait(MM_ESP_MQTT_DATA_WAIT_MS): its code is not written yet
+// no wait(MM_ESP_MQTT_CLOSE_S): its code is not written yet
 #define MM_ESP_MQTT_CONNECT_MS 10000
 #define MM_ESP_MQTT_DATA_WAIT_MS 2000
 /// The worker destroys a client within this.

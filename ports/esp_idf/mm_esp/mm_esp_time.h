@@ -17,7 +17,7 @@ typedef struct {
     uint32_t answers_seen;
     uint32_t starts_failed;
     mm_us_t answered_at;
-    // wait: time to tell the core | until MM_ESP_TIME_TELL_S | then it is told
+    /// told to the core every MM_ESP_TIME_TELL_S
     mm_us_t tell_at;
 } mm_esp_time_t;
 

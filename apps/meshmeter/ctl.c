@@ -23,6 +23,12 @@ static void print_help(void) {
          "  hold               close the interval and make no more metering records until the next start\n"
          "  credit             balances, relays, reasons and lock-outs of prepaid meters, as JSON\n"
          "  setup              a node from the box: its state, number and page, as JSON\n"
+         "  config             its configuration, as JSON; of a secret, whether there is one\n"
+         "  install            its installation: revision, what HQ was told, whether it is confirmed, as JSON\n"
+         "  mesh               role, root, parent, members and counters of the mesh, as JSON\n"
+         "  slot               its slot plan and next session, as JSON\n"
+         "  journal            what is stored, and what of it HQ has not committed yet, as JSON\n"
+         "  log                the newest lines of its log\n"
          "  relays             which relays are closed (supply is on) and which are open\n"
          "  oled               the picture of the display; meshmeter oled draws it\n"
          "  button short|long  press or hold the button (or: down, up)\n\n"
@@ -54,7 +60,10 @@ static void ask_one(const char *node_name, const char *socket_path, void *contex
     }
     errand->asked++;
     bool good = control_ask(socket_path, errand->line, ANSWER_TIMEOUT_MS, s_answer, sizeof s_answer);
-    s_answer[strcspn(s_answer, "\n")] = '\0';
+    size_t chars = strlen(s_answer);
+    while (chars > 0 && s_answer[chars - 1] == '\n') {
+        s_answer[--chars] = '\0';
+    }
     if (!good) {
         fprintf(stderr, "%s: %s\n", node_name, s_answer);
         errand->code = APP_NO_ANSWER;

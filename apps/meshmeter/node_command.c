@@ -20,6 +20,7 @@
 #include "linux/linux_mqtt.h"
 #include "meshmeter/node.h"
 #include "node_config.h"
+#include "node_console.h"
 #include "node_credit.h"
 #include "node_panel.h"
 #include "node_platform.h"
@@ -120,6 +121,15 @@ static bool handle_panel(node_process_t *self, const char *line, mm_linux_answer
     return node_panel_handle(&self->panel, line, &life, self->router_up, self->now, mm_linux_real_us(), answer);
 }
 
+static bool handle_console(node_process_t *self, const char *line, mm_linux_answer_t *answer) {
+    const node_console_t console = {.node = &self->node,
+                                    .mesh = &self->mesh,
+                                    .setup = self->setup.is_open ? &self->setup.setup : NULL,
+                                    .actions = self->node.ports.actions,
+                                    .broker = self->config.broker};
+    return node_console_handle(&console, line, present(self), answer);
+}
+
 static void handle_control(void *context, char *line, mm_linux_answer_t *answer) {
     node_process_t *self = context;
     if (strcmp(line, "status") == 0) {
@@ -134,12 +144,13 @@ static void handle_control(void *context, char *line, mm_linux_answer_t *answer)
         mm_linux_answer_print(answer, "ok hold\n");
     } else if (strncmp(line, "clock set", 9) == 0 && set_clock(self, line[9] == ' ' ? line + 10 : line + 9)) {
         mm_linux_answer_print(answer, "ok clock set\n");
-    } else if (!handle_panel(self, line, answer) && !node_setup_handle(&self->setup, line, present(self), answer) &&
+    } else if (!handle_panel(self, line, answer) && !handle_console(self, line, answer) &&
+               !node_setup_handle(&self->setup, line, present(self), answer) &&
                !node_credit_handle(&self->node, line, present(self), answer)) {
         mm_linux_answer_print(answer,
                               "error: not understood: '%s'. Known: status, router on|off, clock set [UTC], hold, "
                               "token METER DIGITS, emergency METER, credit, relays, oled, button short|long|down|up, "
-                              "setup\n",
+                              "setup, config, install, mesh, slot, journal, log, help\n",
                               line);
     }
 }

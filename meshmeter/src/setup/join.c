@@ -235,13 +235,12 @@ static void on_door_ask(mm_join_t *self, const mm_frame_t *frame, mm_us_t now) {
 void mm_join_on_door(mm_join_t *self, mm_mac_t from, const void *bytes, size_t bytes_count, mm_us_t now) {
     mm_frame_t frame;
     mm_join_answer_t answer;
-    if (bytes_count > MM_DOOR_PACKET_BYTES_MAX || mm_frame_open(bytes, bytes_count, &frame) != MM_OK) {
-        mm_counters_add(self->counters, MM_COUNTER_JOIN_REFUSED, 1);
-    } else if (!mm_mac_equal(frame.source, from)) {
+    bool is_frame = bytes_count <= MM_DOOR_PACKET_BYTES_MAX && mm_frame_open(bytes, bytes_count, &frame) == MM_OK;
+    if (is_frame && !mm_mac_equal(frame.source, from)) {
         mm_counters_add(self->counters, MM_COUNTER_JOIN_FORGED, 1);
-    } else if (frame.type == MM_FRAME_JOIN_ASK) {
+    } else if (is_frame && frame.type == MM_FRAME_JOIN_ASK) {
         on_door_ask(self, &frame, now);
-    } else if (frame.type != MM_FRAME_JOIN_ANSWER || mm_frame_read_join_answer(&frame, &answer) != MM_OK) {
+    } else if (!is_frame || frame.type != MM_FRAME_JOIN_ANSWER || mm_frame_read_join_answer(&frame, &answer) != MM_OK) {
         mm_counters_add(self->counters, MM_COUNTER_JOIN_REFUSED, 1);
     } else if (mm_mac_equal(answer.asker, self->mac)) {
         take_answer(self, &answer, now);

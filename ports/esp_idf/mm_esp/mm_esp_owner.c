@@ -146,7 +146,9 @@ static int8_t take_frame_slot(void) {
     int8_t found = -1;
     portENTER_CRITICAL(&s_owner.lock);
     for (int8_t i = 0; i < MM_ESP_OWNER_FRAMES && found < 0; i++) {
-        found = s_owner.frames[i].used ? -1 : i;
+        if (!s_owner.frames[i].used) {
+            found = i;
+        }
     }
     if (found >= 0) {
         s_owner.frames[found].used = true;
@@ -159,7 +161,9 @@ static int8_t take_packet_slot(void) {
     int8_t found = -1;
     portENTER_CRITICAL(&s_owner.lock);
     for (int8_t i = 0; i < MM_ESP_OWNER_PACKETS && found < 0; i++) {
-        found = s_owner.packets[i].used ? -1 : i;
+        if (!s_owner.packets[i].used) {
+            found = i;
+        }
     }
     if (found >= 0) {
         s_owner.packets[found].used = true;
@@ -322,7 +326,7 @@ static void run_jobs(void *context) {
 static void run_owner(void *context) {
     (void)context;
     s_owner.run(s_owner.context);
-    MM_ASSERT(!"the owner has ended");
+    MM_ASSERT(false); // the owner never ends
 }
 
 mm_err_t mm_esp_owner_open(void) {

@@ -18,8 +18,8 @@
 
 /// name, stack in bytes, priority, what for. tests/esp_idf/project_test.py writes it into docs/guide/esp32.md.
 #define MM_ESP_TASK_LIST(X)                                                                                            \
-    X(owner, 10240, 10, "owns the node: everything that decides")                                                      \
-    X(worker, 6144, 4, "what blocks: end of an MQTT session, update over the air")                                     \
+    X(owner, 18432, 10, "owns the node: everything that decides")                                                      \
+    X(worker, 8192, 4, "what blocks: end of an MQTT session, update over the air")                                     \
     X(mesh, 3072, 11, "takes frames from the mesh and posts them")
 
 #define MM_ESP_OWNER_QUEUE_COUNT 40
@@ -82,11 +82,11 @@ bool mm_esp_owner_post_request(uint32_t number);
 /// By the owner: the next post, waiting until deadline, MM_ESP_OWNER_TURN_MS at most. False: none. Each post that was
 /// taken is given back with done before the next one is taken.
 bool mm_esp_owner_take(mm_esp_post_t *post, mm_us_t deadline);
-void mm_esp_owner_done(mm_esp_post_t *post);
+void mm_esp_owner_done(mm_esp_post_t *taken);
 
 /// By the owner: let the worker do this; JOB with *number follows. One at a time: MM_ERR_BUSY. MM_ERR_UNAVAILABLE:
 /// there is no worker.
-mm_err_t mm_esp_owner_give_job(mm_esp_job_fn *job, void *context, mm_us_t deadline, uint32_t *number);
+mm_err_t mm_esp_owner_give_job(mm_esp_job_fn *run, void *context, mm_us_t deadline, uint32_t *number);
 /// By the owner, in every turn: false: the job is overdue beyond its grace, the worker is lost: restart the device.
 bool mm_esp_owner_worker_is_good(mm_us_t now);
 

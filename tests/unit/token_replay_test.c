@@ -8,13 +8,13 @@
 #include "meshmeter/random.h"
 #include "token_support.h"
 
-// Sanitizers make it ten times slower, an emulated chip a hundred times; what they look for is in the first orders
-// already.
+// Sanitizers and counting make it ten times slower, an emulated chip a hundred times; what they look for is in the
+// first orders already.
 #if MM_CASES_EVERY > 1
 #define TOKENS 5
 #define ORDERS 120
 #define GUESSES 10000
-#elif defined(__SANITIZE_ADDRESS__)
+#elif defined(__SANITIZE_ADDRESS__) || defined(MM_COVERAGE)
 #define TOKENS 6
 #define ORDERS 720
 #define GUESSES 100000

@@ -192,6 +192,9 @@ static const char *const s_migrations[] = {
     mmi_hq_schema_installations,
     // 8: devices that want to join.
     mmi_hq_schema_joins,
+    // 9: commands that are asked about again; the last time and how often.
+    "ALTER TABLE command ADD COLUMN asked INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE command ADD COLUMN asked_us INTEGER NOT NULL DEFAULT 0;",
 };
 
 #define MIGRATION_COUNT ((int)(sizeof s_migrations / sizeof s_migrations[0]))

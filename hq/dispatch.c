@@ -219,6 +219,11 @@ static void load_candidate(candidate_t *item, const mmi_sql_t *query) {
     }
 }
 
+// Not credit whose meter is not on its channel any more (swaps.h).
+#define NOT_HELD                                                                                                       \
+    " AND NOT (command.kind = 17 AND EXISTS (SELECT 1 FROM meter_swap AS swap WHERE swap.node = node.id"               \
+    " AND swap.channel = command.channel AND swap.state = 'open'))"
+
 // In the order in which they go: nodes that are heard first, then priority, then age. What a node has taken needs no
 // place in the batch; it stays only while the batch would otherwise be blank, for the blank says that all have ended.
 static bool load_candidates(dispatch_t *self, bool taken) {
@@ -226,12 +231,12 @@ static bool load_candidates(dispatch_t *self, bool taken) {
         self->db,
         taken ? "SELECT command.id, node.id, node.mac, command.era, command.counter, not_after_s, kind, channel,"
                 " body FROM command JOIN node ON node.id = command.node"
-                " WHERE node.site = ?1 AND command.state < 4 AND command.state IN (1, 2, 3)"
+                " WHERE node.site = ?1 AND command.state < 4 AND command.state IN (1, 2, 3)" NOT_HELD
                 " ORDER BY command.id LIMIT ?2"
               : "SELECT command.id, node.id, node.mac, control.era, command.counter, not_after_s, kind, channel,"
                 " body FROM command JOIN node ON node.id = command.node"
                 " JOIN control ON control.node = node.id JOIN device_key ON device_key.mac = node.mac"
-                " WHERE node.site = ?1 AND command.state < 4 AND (command.state = 0"
+                " WHERE node.site = ?1 AND command.state < 4" NOT_HELD " AND (command.state = 0"
                 " OR (command.state = 1 AND command.era = control.era AND command.counter > control.counter)"
                 " OR (command.state IN (2, 3) AND command.asked > 0 AND command.era = control.era))"
                 " ORDER BY node.last_seen_us + ?3 < (SELECT max(last_seen_us) FROM node WHERE site = ?1),"

@@ -57,8 +57,8 @@
 /// DONE. A restart in between goes on where it was.
 ///
 /// Credit belongs to the channel: balance, tokens and limits stay where they are when UPDATE gives the channel another
-/// meter or another id, and go with the era or with MODE. An installer cannot change such a meter (setup.h). Whether the
-/// credit is for the meter that has come HQ asks an operator (hq/swaps.h).
+/// meter or another id, and go with the era or with MODE. An installer cannot change such a meter (setup.h). Whether
+/// the credit is for the meter that has come HQ asks an operator (hq/swaps.h).
 ///
 /// Balances are computed with the pulse constant they were begun with. If another configuration comes with a start,
 /// what was consumed is fixed in Wh first.

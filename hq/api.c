@@ -485,7 +485,7 @@ static bool add_event(void *context, const mm_query_event_t *event) {
     cJSON_AddStringToObject(item, "name", event->name);
     cJSON *values = cJSON_AddArrayToObject(item, "values");
     for (size_t index = 0; index < MM_EVENT_VALUES; index++) {
-        cJSON_AddItemToArray(values, cJSON_CreateNumber((double)event->values[index]));
+        cJSON_AddItemToArray(values, cJSON_CreateNumber((double)(int64_t)event->values[index]));
     }
     return true;
 }

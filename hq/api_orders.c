@@ -75,6 +75,20 @@ static void add_time(cJSON *item, const char *name, int64_t time_us) {
 static void add_command_answer(cJSON *item, const mmi_sql_t *query) {
     int64_t state = mmi_sql_integer(query, 5);
     int64_t status = mmi_sql_integer(query, 10);
+    // A trial's first answer is no answer to what HQ has given up waiting for.
+    bool unknown = state == MM_COMMAND_STATE_EXPIRED && (status < 0 || status == MM_RESULT_TRYING) &&
+                   mmi_sql_integer(query, 14) > 0;
+    if (unknown) {
+        char text[224];
+        snprintf(
+            text, sizeof text,
+            "outcome unknown: asked %lld times without an answer. Look at the device or at what it reports, and order"
+            " it again if it was not done",
+            (long long)mmi_sql_integer(query, 14));
+        cJSON_AddNullToObject(item, "status");
+        cJSON_AddStringToObject(item, "detail", text);
+        return;
+    }
     if (status >= 0) {
         size_t bytes_count;
         const void *bytes = mmi_sql_bytes(query, 11, &bytes_count);
@@ -113,6 +127,7 @@ static void add_command(cJSON *list, const mmi_sql_t *query) {
     add_time(item, "sent", mmi_sql_integer(query, 7));
     add_time(item, "accepted", mmi_sql_integer(query, 8));
     add_time(item, "ended", mmi_sql_integer(query, 9));
+    mm_api_add_integer(item, "asked", mmi_sql_integer(query, 14));
     add_command_answer(item, query);
 }
 
@@ -121,8 +136,8 @@ static bool add_commands(mm_api_request_t *self, cJSON *item, int64_t order_id) 
     mmi_sql_t query =
         mmi_sql_begin(mmi_desk_db(self->desk),
                       "SELECT command.id, site.name, node.mac, command.channel, ifnull(meter.id, ''), command.state,"
-                      " command.created_us, sent_us, accepted_us, ended_us, status, detail, command.kind, not_after_s"
-                      " FROM command JOIN node ON node.id = command.node JOIN site ON site.id = node.site"
+                      " command.created_us, sent_us, accepted_us, ended_us, status, detail, command.kind, not_after_s,"
+                      " asked FROM command JOIN node ON node.id = command.node JOIN site ON site.id = node.site"
                       " LEFT JOIN meter ON meter.node = command.node AND meter.channel = command.channel"
                       " WHERE command.order_id = ? ORDER BY command.id");
     mmi_sql_put_integer(&query, order_id);

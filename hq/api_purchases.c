@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "api_request.h"
+#include "api_swaps.h"
 #include "tariffs.h"
 #include "vending.h"
 
@@ -144,6 +145,9 @@ static void get_books(mm_api_request_t *self) {
     if (mm_api_take_result(self, mm_reconcile(self->desk, add_meter, &books, &error), &error) &&
         mm_api_take_result(self, mm_ledger(self->desk, add_unit, &books, &error), &error) && !books.balanced) {
         cJSON_ReplaceItemInObject(self->answer, "balanced", cJSON_CreateFalse());
+    }
+    if (!mm_api_has_failed(self)) {
+        mm_api_add_swaps(self, true, MM_API_SWAPS_OPEN_MAX);
     }
 }
 

@@ -46,6 +46,7 @@ extern const mm_api_route_t mm_api_order_routes[];
 extern const mm_api_route_t mm_api_purchase_routes[];
 extern const mm_api_route_t mm_api_installation_routes[];
 extern const mm_api_route_t mm_api_join_routes[];
+extern const mm_api_route_t mm_api_swap_routes[];
 
 /// The first failure stands; the answer is {"error": text}.
 void mm_api_fail(mm_api_request_t *self, int status, const char *format, ...) __attribute__((format(printf, 3, 4)));

@@ -8,7 +8,7 @@
 #include <strings.h>
 
 static const mm_api_route_t *const s_tables[] = {mm_api_order_routes, mm_api_purchase_routes,
-                                                 mm_api_installation_routes, mm_api_join_routes};
+                                                 mm_api_installation_routes, mm_api_join_routes, mm_api_swap_routes};
 #define TABLE_COUNT (sizeof s_tables / sizeof s_tables[0])
 
 #define NAME_CHARACTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._:"

@@ -102,6 +102,7 @@ static bool take_answer(mm_store_t *store, int64_t node_id, const answer_t *answ
     bool known = false;
     bool answered = false;
     int64_t known_state = 0;
+    int64_t known_status = -1;
     int64_t kind = 0;
     int64_t order_id = 0;
     if (mmi_sql_row(&find)) {
@@ -109,8 +110,8 @@ static bool take_answer(mm_store_t *store, int64_t node_id, const answer_t *answ
         known = kind_fits(answer, kind) && mmi_sql_integer(&find, 1) == answer->channel;
         known_state = mmi_sql_integer(&find, 2);
         // What HQ has ended by itself an answer still overrides.
-        int64_t status = mmi_sql_integer(&find, 3);
-        answered = known_state >= MM_COMMAND_STATE_DONE && status >= 0 && status != MM_RESULT_TRYING;
+        known_status = mmi_sql_integer(&find, 3);
+        answered = known_state >= MM_COMMAND_STATE_DONE && known_status >= 0 && known_status != MM_RESULT_TRYING;
         order_id = mmi_sql_integer(&find, 4);
     }
     if (!mmi_sql_end(&find)) {
@@ -124,7 +125,8 @@ static bool take_answer(mm_store_t *store, int64_t node_id, const answer_t *answ
         return take_stranger(store, node_id, answer);
     }
     int state = state_of(answer->status);
-    if (answered || state == known_state) {
+    // The first answer to a trial that a full journal has carried over does not begin it anew.
+    if (answered || state == known_state || answer->status == known_status) {
         return true;
     }
     return store_answer(store, answer, state, received_us) &&

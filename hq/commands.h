@@ -6,6 +6,7 @@
 #include "store.h"
 
 #include "meshmeter/command.h"
+#include "meshmeter/control.h"
 
 /// HQ's command queue. An order is what a person asked for (one target, one kind); it becomes one command for each node
 /// or meter that the target names. A command stays in the database until its answer has come:
@@ -22,10 +23,23 @@
 ///                               memory, or the answer may be among records that were lost. Never twice by itself.
 ///                               (Commands with a purchase are safe by their count: they are sealed anew after a gap,
 ///                               and end with the era that their token series belongs to.)
+///   accepted, trying            asked again (the same command, which a node never carries out twice) when its answer
+///   is
+///                               MM_COMMAND_ASK_AFTER_S late, MM_COMMAND_ASKS_MAX times, MM_COMMAND_ASK_EVERY_S apart
+///   trying -> expired           asked so often, and one more round has passed: outcome unknown. A later answer counts
+///   accepted -> expired         the same, if the node was heard since and its journal, complete up to there, holds no
+///                               answer; with a purchase it is sealed anew instead
 ///
 /// Counters are given when a command is first put into a batch, in the order of priority, then age. No command of a
 /// node is given a counter before the node's era is known (its first report). Numbers of commands come from the clock,
 /// so that a database that was restored from a copy does not give one again.
+
+/// A round and its way to HQ, as HQ counts them; a site whose rounds are longer is asked less often than it could be.
+#define MM_COMMAND_ASK_EVERY_S 480
+/// The last answer of a trial is due.
+#define MM_COMMAND_ASK_AFTER_S (MM_CONTROL_TRIAL_S + MM_COMMAND_ASK_EVERY_S)
+/// The node answers a repeated command not before MM_CONTROL_REPEAT_S: several of these come later than that.
+#define MM_COMMAND_ASKS_MAX 6
 
 typedef enum {
     MM_COMMAND_STATE_QUEUED = 0,

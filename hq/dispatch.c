@@ -15,6 +15,7 @@
 // Looked at for one batch.
 #define CANDIDATES_MAX 400
 #define PREFIX_BYTES 2
+#define MICROSECONDS INT64_C(1000000)
 
 /// One command that may go into the batch.
 typedef struct {
@@ -59,6 +60,20 @@ static bool end_by_time(dispatch_t *self) {
     return mmi_sql_run(&write);
 }
 
+// What was taken and has no answer goes into the batch once more, as it is.
+static bool ask_again(dispatch_t *self) {
+    mmi_sql_t write = mmi_sql_begin(
+        self->db, "UPDATE command SET asked = asked + 1, asked_us = ?1 WHERE node IN (SELECT id FROM node WHERE site ="
+                  " ?2) AND state < 4 AND state IN (2, 3) AND kind NOT IN (17, 18, 21) AND asked < ?3"
+                  " AND accepted_us > 0 AND accepted_us + ?4 <= ?1 AND asked_us + ?5 <= ?1");
+    mmi_sql_put_integer(&write, self->now_us);
+    mmi_sql_put_integer(&write, self->site_id);
+    mmi_sql_put_integer(&write, MM_COMMAND_ASKS_MAX);
+    mmi_sql_put_integer(&write, MM_COMMAND_ASK_AFTER_S * MICROSECONDS);
+    mmi_sql_put_integer(&write, MM_COMMAND_ASK_EVERY_S * MICROSECONDS);
+    return mmi_sql_run(&write);
+}
+
 typedef enum {
     FATE_WAIT,
     FATE_REQUEUE,
@@ -76,13 +91,30 @@ typedef struct {
     int64_t node_counter;
     bool complete; ///< everything that the node had when it said so has arrived, or will never
     bool has_gap;  ///< records are missing among which the answer may be
+    // wait: the answer to a command that its node has taken | until MM_COMMAND_ASKS_MAX asks, MM_COMMAND_ASK_EVERY_S
+    // apart, the first one MM_COMMAND_ASK_AFTER_S behind its acceptance | then its outcome is unknown
+    int64_t overdue_at_us;
 } unanswered_t;
 
 static bool has_purchase(uint8_t kind) {
     return kind == MM_COMMAND_CREDIT || kind == MM_COMMAND_VOID || kind == MM_COMMAND_ADJUST;
 }
 
-static fate_t fate_of(const unanswered_t *command) {
+// A purchase is not asked about: it is safe by its count.
+static int64_t overdue_at_us(uint8_t kind, int64_t accepted_us, int64_t asked, int64_t asked_us) {
+    const int64_t every_us = MM_COMMAND_ASK_EVERY_S * MICROSECONDS;
+    if (has_purchase(kind)) {
+        return accepted_us > 0 ? accepted_us + MM_COMMAND_ASK_AFTER_S * MICROSECONDS + MM_COMMAND_ASKS_MAX * every_us
+                               : INT64_MAX;
+    }
+    return asked >= MM_COMMAND_ASKS_MAX ? asked_us + every_us : INT64_MAX;
+}
+
+static fate_t fate_of(const unanswered_t *command, int64_t now_us) {
+    bool overdue = now_us >= command->overdue_at_us;
+    if (command->state == MM_COMMAND_STATE_TRYING && overdue) {
+        return FATE_LOST; // heard or not: it may have gone to another network or broker
+    }
     if (!command->complete) {
         return FATE_WAIT;
     }
@@ -90,6 +122,9 @@ static fate_t fate_of(const unanswered_t *command) {
         // A token series belongs to its era, so a purchase of the old one can never be taken; what had been taken was
         // executed, and its answer is lost.
         return has_purchase(command->kind) || command->state != MM_COMMAND_STATE_SENT ? FATE_LOST : FATE_REQUEUE;
+    }
+    if (command->state == MM_COMMAND_STATE_ACCEPTED && overdue) {
+        return has_purchase(command->kind) ? FATE_REQUEUE : FATE_LOST;
     }
     if (command->state == MM_COMMAND_STATE_TRYING || command->node_counter <= command->counter) {
         return FATE_WAIT; // its answer is on the way
@@ -102,7 +137,9 @@ static fate_t fate_of(const unanswered_t *command) {
 static bool apply_fate(dispatch_t *self, const unanswered_t *command, fate_t fate) {
     mmi_sql_t write;
     if (fate == FATE_REQUEUE) {
-        write = mmi_sql_begin(self->db, "UPDATE command SET state = 0, counter = 0, era = 0 WHERE id = ?");
+        write =
+            mmi_sql_begin(self->db, "UPDATE command SET state = 0, counter = 0, era = 0, accepted_us = 0, asked = 0,"
+                                    " asked_us = 0 WHERE id = ?");
     } else {
         write = mmi_sql_begin(self->db, "UPDATE command SET state = 6, ended_us = ?2 WHERE id = ?1");
     }
@@ -121,7 +158,7 @@ static bool apply_fate(dispatch_t *self, const unanswered_t *command, fate_t fat
     " EXISTS (SELECT 1 FROM gap WHERE gap.node = command.node AND gap.reason <> 1"                                     \
     "  AND (gap.epoch > command.sent_epoch OR (gap.epoch = command.sent_epoch AND gap.last_seq > command.sent_seq))"   \
     "  AND (gap.epoch < control.journal_epoch OR gap.first_seq < control.journal_next_seq))"                           \
-    "  OR control.journal_epoch <> command.sent_epoch"                                                                 \
+    "  OR control.journal_epoch <> command.sent_epoch, command.accepted_us, command.asked, command.asked_us"           \
     " FROM command JOIN node ON node.id = command.node JOIN control ON control.node = command.node"                    \
     " WHERE command.node IN (SELECT id FROM node WHERE site = ?) AND command.state < 4"                                \
     " AND command.state IN (1, 2, 3)"
@@ -139,8 +176,11 @@ static bool requeue(dispatch_t *self) {
                                       .node_era = mmi_sql_integer(&query, 5),
                                       .node_counter = mmi_sql_integer(&query, 6),
                                       .complete = mmi_sql_integer(&query, 7) != 0,
-                                      .has_gap = mmi_sql_integer(&query, 8) != 0};
-        fate_t fate = fate_of(&command);
+                                      .has_gap = mmi_sql_integer(&query, 8) != 0,
+                                      .overdue_at_us =
+                                          overdue_at_us((uint8_t)mmi_sql_integer(&query, 2), mmi_sql_integer(&query, 9),
+                                                        mmi_sql_integer(&query, 10), mmi_sql_integer(&query, 11))};
+        fate_t fate = fate_of(&command, self->now_us);
         good = fate == FATE_WAIT || apply_fate(self, &command, fate);
     }
     return mmi_sql_end(&query) && good;
@@ -179,6 +219,11 @@ static void load_candidate(candidate_t *item, const mmi_sql_t *query) {
     }
 }
 
+// Not credit whose meter is not on its channel any more (swaps.h).
+#define NOT_HELD                                                                                                       \
+    " AND NOT (command.kind = 17 AND EXISTS (SELECT 1 FROM meter_swap AS swap WHERE swap.node = node.id"               \
+    " AND swap.channel = command.channel AND swap.state = 'open'))"
+
 // In the order in which they go: nodes that are heard first, then priority, then age. What a node has taken needs no
 // place in the batch; it stays only while the batch would otherwise be blank, for the blank says that all have ended.
 static bool load_candidates(dispatch_t *self, bool taken) {
@@ -186,13 +231,14 @@ static bool load_candidates(dispatch_t *self, bool taken) {
         self->db,
         taken ? "SELECT command.id, node.id, node.mac, command.era, command.counter, not_after_s, kind, channel,"
                 " body FROM command JOIN node ON node.id = command.node"
-                " WHERE node.site = ?1 AND command.state < 4 AND command.state IN (1, 2, 3)"
+                " WHERE node.site = ?1 AND command.state < 4 AND command.state IN (1, 2, 3)" NOT_HELD
                 " ORDER BY command.id LIMIT ?2"
               : "SELECT command.id, node.id, node.mac, control.era, command.counter, not_after_s, kind, channel,"
                 " body FROM command JOIN node ON node.id = command.node"
                 " JOIN control ON control.node = node.id JOIN device_key ON device_key.mac = node.mac"
-                " WHERE node.site = ?1 AND command.state < 4 AND (command.state = 0"
-                " OR (command.state = 1 AND command.era = control.era AND command.counter > control.counter))"
+                " WHERE node.site = ?1 AND command.state < 4" NOT_HELD " AND (command.state = 0"
+                " OR (command.state = 1 AND command.era = control.era AND command.counter > control.counter)"
+                " OR (command.state IN (2, 3) AND command.asked > 0 AND command.era = control.era))"
                 " ORDER BY node.last_seen_us + ?3 < (SELECT max(last_seen_us) FROM node WHERE site = ?1),"
                 " command.priority DESC, command.id LIMIT ?2");
     mmi_sql_put_integer(&query, self->site_id);
@@ -364,7 +410,7 @@ static bool store_message(dispatch_t *self, uint8_t *bytes, size_t *bytes_count)
 }
 
 static bool make_message(dispatch_t *self, uint8_t *bytes, size_t *bytes_count, bool *changed) {
-    if (!end_by_time(self) || !requeue(self) || !forget(self) ||
+    if (!end_by_time(self) || !requeue(self) || !ask_again(self) || !forget(self) ||
         !mmi_hq_joins_renew(self->db, self->site_id, self->now_us) || !fill_batch(self)) {
         return false;
     }

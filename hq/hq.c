@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -157,11 +158,23 @@ static bool set_time_zones(hq_t *self, mm_hq_error_t *error) {
     return good;
 }
 
+static void refuse_second(const hq_t *self, mm_hq_error_t *error) {
+    char owner[16] = "";
+    ssize_t chars = pread(self->lock_file, owner, sizeof owner - 1, 0);
+    owner[chars > 0 ? strcspn(owner, "\n") : 0] = '\0';
+    mm_hq_error_set(error,
+                    "database %s: another HQ has it%s%s; stop that one first, or give this one a database and a broker"
+                    " client id of its own",
+                    self->options.database_path, owner[0] != '\0' ? ", process " : "", owner);
+}
+
 // Two HQs on one database would give out the same counters. The lock is a file of its own: SQLite's locks would go with
-// the first descriptor of the database that is closed.
+// the first descriptor of the database that is closed. It stands beside the file itself, whatever link names it.
 static bool lock_database(hq_t *self, mm_hq_error_t *error) {
-    char path[4096];
-    const char *database = self->options.database_path;
+    char path[PATH_MAX + 8];
+    char real[PATH_MAX];
+    const char *database = realpath(self->options.database_path, real);
+    database = database != NULL ? database : self->options.database_path; // it is to be made
     if ((size_t)snprintf(path, sizeof path, "%s.lock", database) >= sizeof path) {
         mm_hq_error_set(error, "database %s: the path is too long", database);
         return false;
@@ -172,8 +185,12 @@ static bool lock_database(hq_t *self, mm_hq_error_t *error) {
         return false;
     }
     if (flock(self->lock_file, LOCK_EX | LOCK_NB) != 0) {
-        mm_hq_error_set(error, "database %s: another HQ has it; stop that one first", database);
+        refuse_second(self, error);
         return false;
+    }
+    // For the message above only: a lock does not tell whose it is.
+    if (ftruncate(self->lock_file, 0) != 0 || dprintf(self->lock_file, "%ld\n", (long)getpid()) < 0) {
+        mm_hq_log("%s cannot be written: %s", path, strerror(errno));
     }
     return true;
 }

@@ -16,6 +16,8 @@
 #include <unistd.h>
 
 #define CONNECTIONS_MAX 256
+/// Of one address, so that it cannot keep all others out. A proxy before HQ is one address.
+#define ADDRESS_CONNECTIONS_MAX 128
 #define CONNECTION_BYTES 8192
 #define TIMEOUT_S 30
 #define BACKLOG 64
@@ -271,6 +273,7 @@ static struct MHD_Daemon *start_daemon(mm_http_t *self, int listener) {
     struct MHD_Daemon *daemon =
         MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL, 0, NULL, NULL, handle, self,
                          MHD_OPTION_LISTEN_SOCKET, listener, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
+                         MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)ADDRESS_CONNECTIONS_MAX,
                          MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES, MHD_OPTION_CONNECTION_TIMEOUT,
                          (unsigned)TIMEOUT_S, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_END);
     pthread_sigmask(SIG_SETMASK, &before, NULL);

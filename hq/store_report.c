@@ -3,6 +3,7 @@
 #include "installations.h"
 #include "joins.h"
 #include "store_internal.h"
+#include "swaps.h"
 #include "vending.h"
 
 #include "meshmeter/frame.h"
@@ -18,7 +19,9 @@ typedef struct {
     mmi_hq_node_t *node;
     const char *topic;
     int64_t received_us;
-    bool is_newest; ///< the report's snapshot was taken as the node's newest
+    bool is_newest;           ///< the report's snapshot was taken as the node's newest
+    uint8_t changed_channels; ///< bit per channel: this snapshot has another meter than the one before
+    char before[MM_CHANNELS][MM_METER_ID_CHARS_MAX + 1]; ///< that was there
     // New records of one epoch without a hole between them, not yet in the track's spans.
     mmi_hq_track_t *run_track;
     uint32_t run_first;
@@ -425,6 +428,10 @@ static void write_snapshot(putting_t *self, const mm_snapshot_t *snapshot) {
     for (int channel = 0; channel < MM_CHANNELS; channel++) {
         if (!node->has_snapshot || strcmp(node->snapshot->meters[channel].id, snapshot->meters[channel].id) != 0) {
             write_meter(self, channel, snapshot->meters[channel].id);
+            if (node->has_snapshot) {
+                self->changed_channels |= (uint8_t)(1u << channel);
+                memcpy(self->before[channel], node->snapshot->meters[channel].id, sizeof self->before[channel]);
+            }
         }
     }
     *node->snapshot = *snapshot;
@@ -551,6 +558,16 @@ static void put_control(putting_t *self, mm_reader_t *content) {
     }
 }
 
+// Behind the control section: what it says of a channel's credit counts.
+static void take_swaps(putting_t *self) {
+    for (uint8_t channel = 0; channel < MM_CHANNELS; channel++) {
+        if ((self->changed_channels >> channel & 1) != 0) {
+            mmi_hq_swaps_take(self->store, self->node->id, channel, self->before[channel],
+                              self->node->snapshot->meters[channel].id, self->received_us);
+        }
+    }
+}
+
 // --- frame and batch
 
 static void put_report(putting_t *self, const mm_frame_t *frame, const uint8_t *bytes, size_t bytes_count) {
@@ -578,6 +595,7 @@ static void put_report(putting_t *self, const mm_frame_t *frame, const uint8_t *
         }
     }
     finish_run(self);
+    take_swaps(self);
     mmi_hq_node_t *node = self->node;
     mmi_hq_track_t *track = node->epoch != 0 ? mmi_hq_track(self->store, node, node->epoch) : NULL;
     if (track != NULL) {

@@ -192,6 +192,19 @@ static const char *const s_migrations[] = {
     mmi_hq_schema_installations,
     // 8: devices that want to join.
     mmi_hq_schema_joins,
+    // 9: commands that are asked about again; the last time and how often.
+    "ALTER TABLE command ADD COLUMN asked INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE command ADD COLUMN asked_us INTEGER NOT NULL DEFAULT 0;",
+    // 10: credit whose meter is no longer on its channel.
+    "CREATE TABLE meter_swap ("
+    "  id INTEGER PRIMARY KEY, node INTEGER NOT NULL REFERENCES node(id), channel INTEGER NOT NULL,"
+    "  meter_before TEXT NOT NULL, meter_after TEXT NOT NULL, opened_us INTEGER NOT NULL,"
+    "  balance_wh INTEGER NOT NULL, pending_wh INTEGER NOT NULL, state TEXT NOT NULL DEFAULT 'open'"
+    "    CHECK (state IN ('open', 'transferred', 'withdrawn', 'returned', 'lost')),"
+    "  decided_by TEXT NOT NULL DEFAULT '', decided_us INTEGER NOT NULL DEFAULT 0, request TEXT NOT NULL DEFAULT ''"
+    ");"
+    "CREATE UNIQUE INDEX meter_swap_open ON meter_swap (node, channel) WHERE state = 'open';"
+    "CREATE UNIQUE INDEX meter_swap_request ON meter_swap (request) WHERE request <> '';",
 };
 
 #define MIGRATION_COUNT ((int)(sizeof s_migrations / sizeof s_migrations[0]))

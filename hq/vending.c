@@ -4,6 +4,7 @@
 #include "commands.h"
 #include "device_keys.h"
 #include "operators.h"
+#include "swaps.h"
 
 #include "meshmeter/calendar.h"
 #include "meshmeter/command_body.h"
@@ -118,6 +119,23 @@ static mm_desk_result_t check_meter(sale_t *self, mm_hq_error_t *error) {
         return MM_DESK_REFUSED;
     }
     return MM_DESK_OK;
+}
+
+// What is sold now would stand on top of credit that may have to be taken away again.
+static mm_desk_result_t check_swap(sale_t *self, mm_hq_error_t *error) {
+    int64_t swap = 0;
+    char before[MM_METER_ID_CHARS_MAX + 1];
+    if (!mmi_hq_swaps_find_open(self->db, self->place.node_id, self->place.channel, &swap, before)) {
+        return MM_DESK_UNAVAILABLE;
+    }
+    if (swap == 0) {
+        return MM_DESK_OK;
+    }
+    mm_hq_error_set(error,
+                    "meter %s is where meter %s was, whose credit is still there; decide first: meshmeter books"
+                    " transfer %lld, or withdraw %lld",
+                    self->place.meter, before, (long long)swap, (long long)swap);
+    return MM_DESK_REFUSED;
 }
 
 // Whether the tokens that are still open could be typed behind one of this count.
@@ -382,7 +400,8 @@ static mm_desk_result_t sell(sale_t *self, int64_t *id, bool *repeated, mm_hq_er
     if (result != MM_DESK_OK || *repeated) {
         return result;
     }
-    mm_desk_result_t (*const steps[])(sale_t *, mm_hq_error_t *) = {check_meter, make_quote, choose_count, make_tokens};
+    mm_desk_result_t (*const steps[])(sale_t *, mm_hq_error_t *) = {check_meter, check_swap, make_quote, choose_count,
+                                                                    make_tokens};
     result = mmi_hq_place_find(self->db, self->request->meter, &self->place, error);
     for (size_t index = 0; result == MM_DESK_OK && index < sizeof steps / sizeof steps[0]; index++) {
         result = steps[index](self, error);
@@ -420,7 +439,7 @@ mm_desk_result_t mm_vend(mm_desk_t *desk, const mm_vend_request_t *request, int6
 
 // --- void
 
-static mm_desk_result_t make_void(sqlite3 *db, mmi_hq_purchase_t *purchase, const char *operator_name, int64_t now_us,
+mm_desk_result_t mmi_hq_vend_void(sqlite3 *db, mmi_hq_purchase_t *purchase, const char *operator_name, int64_t now_us,
                                   mm_hq_error_t *error) {
     char detail[64];
     if (purchase->state == MMI_HQ_PURCHASE_VOIDING || purchase->state == MMI_HQ_PURCHASE_VOID) {
@@ -459,7 +478,7 @@ mm_desk_result_t mm_vend_void(mm_desk_t *desk, int64_t purchase_id, const char *
         mm_hq_error_set(error, "no purchase %lld", (long long)purchase_id);
         return mmi_desk_rollback(desk, MM_DESK_NOT_FOUND);
     }
-    result = make_void(db, &purchase, operator_name, now_us, error);
+    result = mmi_hq_vend_void(db, &purchase, operator_name, now_us, error);
     if (result == MM_DESK_UNAVAILABLE) {
         return mmi_desk_fail(desk, error);
     }

@@ -53,6 +53,8 @@ typedef struct {
 #define MMI_HQ_ACCOUNT_REVENUE "revenue"
 #define MMI_HQ_ACCOUNT_TAX "tax"
 #define MMI_HQ_ACCOUNT_REFUND "refund"
+/// What was kept for a meter and is kept for another one now: nothing over both.
+#define MMI_HQ_ACCOUNT_MOVED "moved"
 
 #define MMI_HQ_UNIT_WH "Wh"
 
@@ -67,6 +69,12 @@ bool mmi_hq_ledger_move(sqlite3 *db, mmi_hq_purchase_t *purchase, mmi_hq_purchas
 /// Kept for a meter of a site, in 1/1000 minor units of the currency, wherever in the site it was connected.
 bool mmi_hq_ledger_remainder(sqlite3 *db, int64_t site_id, const char *meter, const char *currency,
                              int64_t *remainder_milli);
+
+// vending.c
+
+/// Take a sale back, inside of the caller's transaction; asked for before is OK, too. UNAVAILABLE: the database failed.
+mm_desk_result_t mmi_hq_vend_void(sqlite3 *db, mmi_hq_purchase_t *purchase, const char *operator_name, int64_t now_us,
+                                  mm_hq_error_t *error);
 
 // purchase.c
 

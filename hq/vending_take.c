@@ -3,6 +3,7 @@
 
 #include "commands.h"
 #include "store_internal.h"
+#include "swaps.h"
 
 #include "meshmeter/command.h"
 #include "meshmeter/control.h"
@@ -304,7 +305,7 @@ static bool end_era(sqlite3 *db, int64_t node_id, uint32_t era, int64_t now_us) 
             return false;
         }
     }
-    return true;
+    return mmi_hq_swaps_end_era(db, node_id, now_us);
 }
 
 static bool change_era(sqlite3 *db, int64_t node_id, uint32_t era, int64_t now_us) {

@@ -11,15 +11,25 @@
 #define FILE_BYTES_MAX 16384
 
 static void print_books_help(void) {
-    puts("usage: meshmeter books [--json]\n\n"
+    puts("usage: meshmeter books [--json]\n"
+         "       meshmeter books swaps [--json]\n"
+         "       meshmeter books transfer N|withdraw N [--request ID]\n\n"
          "Compare, for each prepaid meter, what was sold with what the meter has taken (issued = applied + pending + "
          "void +\n"
          "lost), and what it has taken with what it has used and still has (applied + other = consumed + balance). "
          "What was\n"
          "used is computed from the meter's registers, not from its balance. kWh.\n\n"
          "  other     movements without a purchase: corrections, tokens that set, balances that were lost or given up\n"
-         "  sold/used difference of the two sums; a record that is still on its way is marked '~'\n\n" API_CLIENT_HELP
-         "\nExit code 1 if something does not balance.");
+         "  sold/used difference of the two sums; a record that is still on its way is marked '~'\n\n"
+         "If another meter is on a channel that has credit, that is a swap (those that are open come first), and "
+         "nothing "
+         "is\n"
+         "sold to the channel until somebody decides:\n\n"
+         "  transfer  the credit is for the meter that is there now: it replaced the other one, or its id was "
+         "corrected\n"
+         "  withdraw  it is not: open purchases are taken back and the balance is cleared; it is owed to the other "
+         "meter's\n"
+         "            customer\n\n" API_CLIENT_HELP "\nExit code 1 if something does not balance.");
 }
 
 static void print_tariff_help(void) {
@@ -92,6 +102,31 @@ static void print_line(const cJSON *meter) {
     puts(cJSON_IsTrue(cJSON_GetObjectItem(meter, "settled")) ? "" : " ~");
 }
 
+static void print_swap(const cJSON *swap) {
+    char balance[32];
+    char pending[32];
+    const char *after = api_text(swap, "after");
+    app_format_decimal(api_number(swap, "balance_wh"), WH_DECIMALS, balance);
+    app_format_decimal(api_number(swap, "pending_wh"), WH_DECIMALS, pending);
+    printf("swap %lld  %s  ", api_number(swap, "id"), api_text(swap, "state"));
+    api_print_text(after[0] != '\0' ? after : "no meter");
+    printf(" is where ");
+    api_print_text(api_text(swap, "before"));
+    printf(" was (%s/%lld): balance %s kWh, sold and not taken %s kWh", api_text(swap, "node"),
+           api_number(swap, "channel") + 1, balance, pending);
+    if (api_text(swap, "decided_by")[0] != '\0') {
+        printf(", by %s", api_text(swap, "decided_by"));
+    }
+    putchar('\n');
+}
+
+static void print_swaps(const cJSON *answer) {
+    const cJSON *item;
+    cJSON_ArrayForEach(item, cJSON_GetObjectItem(answer, "swaps")) {
+        print_swap(item);
+    }
+}
+
 static void print_books(const cJSON *answer) {
     static const char *const heads[] = {"issued", "applied",  "pending", "void", "lost",
                                         "other",  "consumed", "balance", "sold", "used"};
@@ -109,13 +144,63 @@ static void print_books(const cJSON *answer) {
                strcmp(api_text(item, "unit"), "Wh") == 0 ? "" : " (1/1000 minor units)", api_number(item, "debits"),
                api_number(item, "credits"));
     }
+    print_swaps(answer);
     puts(cJSON_IsTrue(cJSON_GetObjectItem(answer, "balanced")) ? "balanced" : "NOT BALANCED");
+}
+
+static int compare(api_client_t *client, const options_t *options) {
+    cJSON *answer = NULL;
+    int code = api_client_ask(client, "books", NULL, &answer, NULL);
+    if (code == APP_OK) {
+        if (options->json) {
+            api_print_json(answer);
+        } else {
+            print_books(answer);
+        }
+        code = cJSON_IsTrue(cJSON_GetObjectItem(answer, "balanced")) ? APP_OK : APP_CHECK_FAILED;
+    }
+    cJSON_Delete(answer);
+    return code;
+}
+
+static int list_swaps(api_client_t *client, const options_t *options) {
+    cJSON *answer = NULL;
+    int code = api_client_ask(client, "swaps", NULL, &answer, NULL);
+    if (code == APP_OK && options->json) {
+        api_print_json(answer);
+    } else if (code == APP_OK) {
+        print_swaps(answer);
+    }
+    cJSON_Delete(answer);
+    return code;
+}
+
+static int decide(api_client_t *client, const options_t *options, const char *verb, const char *number) {
+    char path[64];
+    char id[33];
+    int64_t swap_id;
+    cJSON *answer = NULL;
+    if (!app_parse_number(number, 1, INT64_MAX / 4, &swap_id)) {
+        return app_error(APP_USAGE, "books", "'%s' is no number of a swap; meshmeter books swaps lists them", number);
+    }
+    if (options->request == NULL && !api_client_request_id(id)) {
+        return app_error(APP_ENVIRONMENT, "books", "no random number for the request's id");
+    }
+    cJSON *body = cJSON_CreateObject();
+    cJSON_AddStringToObject(body, "request", options->request != NULL ? options->request : id);
+    snprintf(path, sizeof path, "swaps/%lld/%s", (long long)swap_id, verb);
+    int code = api_client_ask(client, path, body, &answer, NULL);
+    if (code == APP_OK) {
+        printf("swap %lld: %s\n", (long long)swap_id, api_text(answer, "state"));
+    }
+    cJSON_Delete(body);
+    cJSON_Delete(answer);
+    return code;
 }
 
 int command_books(int argc, char **argv) {
     options_t options = {.help = false};
     api_client_t client;
-    cJSON *answer = NULL;
     int code = read_options("books", argc, argv, &options);
     if (code != APP_OK) {
         return code;
@@ -124,23 +209,20 @@ int command_books(int argc, char **argv) {
         print_books_help();
         return APP_OK;
     }
-    if (optind != argc) {
-        return app_error(APP_USAGE, "books", "no arguments are needed; see meshmeter books --help");
+    int count = argc - optind;
+    const char *verb = count > 0 ? argv[optind] : "";
+    bool decides = count == 2 && (strcmp(verb, "transfer") == 0 || strcmp(verb, "withdraw") == 0);
+    bool lists = count == 1 && strcmp(verb, "swaps") == 0;
+    if (count != 0 && !decides && !lists) {
+        return app_error(APP_USAGE, "books", "nothing, swaps, transfer N or withdraw N; see meshmeter books --help");
     }
     code = api_client_open(&client, "books", &options.client);
     if (code != APP_OK) {
         return code;
     }
-    code = api_client_ask(&client, "books", NULL, &answer, NULL);
-    if (code == APP_OK) {
-        if (options.json) {
-            api_print_json(answer);
-        } else {
-            print_books(answer);
-        }
-        code = cJSON_IsTrue(cJSON_GetObjectItem(answer, "balanced")) ? APP_OK : APP_CHECK_FAILED;
-    }
-    cJSON_Delete(answer);
+    code = decides ? decide(&client, &options, verb, argv[optind + 1])
+           : lists ? list_swaps(&client, &options)
+                   : compare(&client, &options);
     api_client_close(&client);
     return code;
 }

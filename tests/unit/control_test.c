@@ -499,6 +499,52 @@ static void test_control_keeps_a_configuration_that_proves_itself(void **state) 
     assert_int_equal(count_actions(ACTION_ROLL_BACK), 0);
 }
 
+// HQ has lost the answer and asks with the same command: it is answered again, seldom, and not done again.
+static void test_control_answers_a_trial_again(void **state) {
+    (void)state;
+    sealed_t broker = seal_broker();
+    assert_int_equal(take(&broker), MM_OK);
+    control_run_s(MM_CONTROL_REPEAT_S + 60);
+    assert_int_equal(take(&broker), MM_OK);
+    hq_collect();
+    assert_int_equal(count_answers(broker.id, NULL), 0); // it is still on trial
+    mm_control_on_session(&desk.control, true, desk_now());
+    assert_int_equal(take(&broker), MM_OK);
+    assert_int_equal(answer_of(broker.id)->status, MM_RESULT_DONE); // one: its record is on the way
+    for (uint32_t repeats = 1; repeats <= MM_CONTROL_REPEATS_MAX + 2; repeats++) {
+        const mm_record_t *last = NULL;
+        uint32_t wanted = 1 + (repeats < MM_CONTROL_REPEATS_MAX ? repeats : MM_CONTROL_REPEATS_MAX);
+        control_run_s(MM_CONTROL_REPEAT_S + 1);
+        assert_int_equal(take(&broker), MM_OK);
+        assert_int_equal(take(&broker), MM_OK);
+        hq_collect();
+        assert_int_equal(count_answers(broker.id, &last), wanted);
+        assert_int_equal(last->result.status, MM_RESULT_DONE);
+        assert_int_equal(last->result.kind, MM_COMMAND_BROKER);
+    }
+    // After a start, too; but not what a later one has put out of memory, and nothing that needs no platform.
+    control_reboot(true);
+    control_run_s(MM_CONTROL_REPEAT_S + 1);
+    assert_int_equal(take(&broker), MM_OK);
+    hq_collect();
+    assert_int_equal(count_answers(broker.id, NULL), 2 + MM_CONTROL_REPEATS_MAX);
+    sealed_t lock = seal(MM_COMMAND_LOCK, 0, NULL);
+    sealed_t second = seal_broker();
+    assert_int_equal(take(&lock), MM_OK);
+    assert_int_equal(take(&second), MM_OK);
+    control_run_s(MM_CONTROL_TRIAL_S + MM_CONTROL_REPEAT_S + 60);
+    assert_int_equal(take(&broker), MM_OK);
+    assert_int_equal(take(&lock), MM_OK);
+    assert_int_equal(take(&second), MM_OK);
+    hq_collect();
+    assert_int_equal(count_answers(broker.id, NULL), 2 + MM_CONTROL_REPEATS_MAX);
+    assert_int_equal(count_answers(lock.id, NULL), 1);
+    const mm_record_t *last = NULL;
+    assert_int_equal(count_answers(second.id, &last), 2);
+    assert_int_equal(last->result.status, MM_RESULT_FAILED);
+    assert_int_equal(count_actions(ACTION_STAGE), 2);
+}
+
 static void test_control_rolls_back_a_configuration_that_does_not(void **state) {
     (void)state;
     mm_command_body_t body = {.network = {.ssid = "House 2", .password = "12345678"}};
@@ -810,6 +856,7 @@ int main(void) {
         cmocka_unit_test_setup(test_control_reboots_after_its_answer_is_durable, setup),
         cmocka_unit_test_setup(test_control_tells_the_owner_of_sessions_and_slots, setup),
         cmocka_unit_test_setup(test_control_keeps_a_configuration_that_proves_itself, setup),
+        cmocka_unit_test_setup(test_control_answers_a_trial_again, setup),
         cmocka_unit_test_setup(test_control_rolls_back_a_configuration_that_does_not, setup),
         cmocka_unit_test_setup(test_control_restart_ends_a_trial, setup),
         cmocka_unit_test_setup(test_control_updates_a_meter_and_archives_what_was, setup),

@@ -348,6 +348,122 @@ static void test_dispatch_trying_then_failed(void **state) {
     assert_int_equal(world->bytes_count, 0);
 }
 
+#define ASK_EVERY_US (MM_COMMAND_ASK_EVERY_S * INT64_C(1000000))
+
+// A network on trial whose first answer is here. Returns the command.
+static mm_command_t begin_trial(command_world_t *world) {
+    static const char *const arguments[] = {"ssid=home", "password=very secret", NULL};
+    mm_hq_error_t error;
+    int64_t order_id;
+    world_add_node(world, 1);
+    assert_int_equal(world_try_order(world, "net", "node:020000000001", "network", arguments, 5, 0, &order_id, &error),
+                     MM_DESK_OK);
+    world_dispatch(world);
+    mm_command_t command = world->commands[0];
+    mm_record_t trying = world_result(&command, MM_RESULT_TRYING);
+    mm_control_report_t control = world_control(101, 1);
+    world_report(world, 1, 2, &control, 1, &trying, 1);
+    assert_int_equal(world_count(world, MM_COMMAND_STATE_TRYING), 1);
+    return command;
+}
+
+static int64_t accepted_us(const command_world_t *world) {
+    return hq_integer(world->files, "SELECT accepted_us FROM command ORDER BY id LIMIT 1");
+}
+
+// The last answer of a trial is lost: HQ asks with the same command, also beside others, and ends it.
+static void test_dispatch_ends_a_trial_without_an_answer(void **state) {
+    command_world_t *world = *state;
+    mm_command_t command = begin_trial(world);
+    const int64_t due_us = accepted_us(world) + MM_COMMAND_ASK_AFTER_S * INT64_C(1000000);
+    world->now_us = due_us - 1000000;
+    world_order(world, "other", "M-1", "lock", 9);
+    world_dispatch(world);
+    assert_int_equal(world->batch.count, 1); // not yet: only the other one
+    assert_int_equal(world->commands[0].kind, MM_COMMAND_LOCK);
+    for (int ask = 1; ask <= MM_COMMAND_ASKS_MAX; ask++) {
+        world->now_us = due_us + (ask - 1) * ASK_EVERY_US;
+        world_dispatch(world);
+        world->now_us += 1000000;
+        world_dispatch(world); // once in a round
+        assert_int_equal(hq_integer(world->files, "SELECT max(asked) FROM command"), ask);
+        assert_int_equal(world->batch.count, 2);
+        assert_int_equal(world->commands[0].id, command.id);
+        assert_int_equal(world->commands[0].counter, command.counter);
+        assert_memory_equal(world->commands[0].body, "home\nvery secret", 16);
+    }
+    assert_int_equal(world_count(world, MM_COMMAND_STATE_TRYING), 1);
+    world->now_us = due_us + MM_COMMAND_ASKS_MAX * ASK_EVERY_US;
+    world_dispatch(world);
+    assert_int_equal(world_count(world, MM_COMMAND_STATE_TRYING), 0);
+    assert_int_equal(world_count(world, MM_COMMAND_STATE_EXPIRED), 1);
+    assert_int_equal(world->batch.count, 1);
+    // Nobody needs the password any more.
+    assert_int_equal(hq_integer(world->files, "SELECT length(body) FROM command WHERE kind = 6"), 0);
+    // The first answer once more (a full journal carried it over) begins nothing anew; the last one counts after all.
+    mm_record_t records[2] = {world_result(&command, MM_RESULT_TRYING), world_result(&command, MM_RESULT_DONE)};
+    mm_control_report_t control = world_control(101, 1);
+    world_report(world, 1, 3, &control, 2, records, 1);
+    assert_int_equal(world_count(world, MM_COMMAND_STATE_EXPIRED), 1);
+    world_report(world, 1, 4, &control, 3, &records[1], 1);
+    assert_int_equal(world_count(world, MM_COMMAND_STATE_EXPIRED), 0);
+    assert_int_equal(world_count(world, MM_COMMAND_STATE_DONE), 1);
+}
+
+// The node answers what it is asked.
+static void test_dispatch_a_trial_is_answered_when_asked(void **state) {
+    command_world_t *world = *state;
+    mm_command_t command = begin_trial(world);
+    world->now_us = accepted_us(world) + MM_COMMAND_ASK_AFTER_S * INT64_C(1000000);
+    world_dispatch(world);
+    assert_int_equal(world->batch.count, 1);
+    mm_record_t records[2] = {hq_gap(1, 2, 2, MM_GAP_DAMAGED), world_result(&command, MM_RESULT_DONE)};
+    mm_control_report_t control = world_control(101, 1);
+    world_report(world, 1, 5, &control, 3, records, 2);
+    assert_int_equal(world_count(world, MM_COMMAND_STATE_DONE), 1);
+    world->now_us += 10 * ASK_EVERY_US;
+    world_dispatch(world);
+    assert_int_equal(world->bytes_count, 0);
+    assert_int_equal(world_count(world, MM_COMMAND_STATE_DONE), 1);
+}
+
+// Taken, and its only answer is lost: no later counter will ever show it.
+static void test_dispatch_ends_what_was_taken_without_an_answer(void **state) {
+    command_world_t *world = *state;
+    world_add_node(world, 1);
+    world_order(world, "only", "M-1", "lock", 5);
+    world_dispatch(world);
+    mm_control_report_t control = world_control(101, 1);
+    mm_record_t gap = hq_gap(1, 1, 1, MM_GAP_DAMAGED);
+    world_report(world, 1, 3, &control, 2, &gap, 1);
+    assert_int_equal(world_count(world, MM_COMMAND_STATE_ACCEPTED), 1);
+    world->now_us = accepted_us(world) + MM_COMMAND_ASK_AFTER_S * INT64_C(1000000);
+    for (int ask = 1; ask <= MM_COMMAND_ASKS_MAX; ask++, world->now_us += ASK_EVERY_US) {
+        world_dispatch(world);
+        assert_int_equal(world->commands[0].counter, 1);
+        assert_int_equal(world_count(world, MM_COMMAND_STATE_ACCEPTED), 1);
+    }
+    world_dispatch(world);
+    assert_int_equal(world_count(world, MM_COMMAND_STATE_EXPIRED), 1);
+    assert_int_equal(world->bytes_count, 0);
+}
+
+// While its journal has not come up to there, the answer may.
+static void test_dispatch_waits_for_a_journal_on_its_way(void **state) {
+    command_world_t *world = *state;
+    world_add_node(world, 1);
+    world_order(world, "only", "M-1", "lock", 5);
+    world_dispatch(world);
+    mm_control_report_t control = world_control(101, 1);
+    world_report(world, 1, 3, &control, 1, NULL, 0);
+    world->now_us = accepted_us(world) + MM_COMMAND_ASK_AFTER_S * INT64_C(1000000);
+    for (int ask = 0; ask < 3 * MM_COMMAND_ASKS_MAX; ask++, world->now_us += ASK_EVERY_US) {
+        world_dispatch(world);
+        assert_int_equal(world_count(world, MM_COMMAND_STATE_ACCEPTED), 1);
+    }
+    assert_int_equal(hq_integer(world->files, "SELECT asked FROM command"), MM_COMMAND_ASKS_MAX);
+}
+
 // The first answer stands; the same one again, or carried over to another position, changes nothing.
 static void test_dispatch_first_answer_stands(void **state) {
     command_world_t *world = *state;
@@ -519,6 +635,10 @@ int main(void) {
         TEST(test_dispatch_era_0_is_no_era),
         TEST(test_dispatch_after_restore),
         TEST(test_dispatch_trying_then_failed),
+        TEST(test_dispatch_ends_a_trial_without_an_answer),
+        TEST(test_dispatch_a_trial_is_answered_when_asked),
+        TEST(test_dispatch_ends_what_was_taken_without_an_answer),
+        TEST(test_dispatch_waits_for_a_journal_on_its_way),
         TEST(test_dispatch_first_answer_stands),
         TEST(test_dispatch_token_is_no_answer),
         TEST(test_dispatch_silent_nodes_wait),

@@ -662,6 +662,57 @@ static void test_http_survives_rubbish(void **state) {
     assert_int_equal(self->status, 200);
 }
 
+// From one of this machine's many addresses, without a request.
+static int connect_from(const served_t *self, const char *from) {
+    struct sockaddr_in to = {.sin_family = AF_INET};
+    struct sockaddr_in local = {.sin_family = AF_INET};
+    const char *colon = strrchr(mm_http_address(self->http), ':');
+    assert_non_null(colon);
+    to.sin_port = htons((uint16_t)atoi(colon + 1));
+    inet_pton(AF_INET, "127.0.0.1", &to.sin_addr);
+    inet_pton(AF_INET, from, &local.sin_addr);
+    int client = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(bind(client, (struct sockaddr *)&local, sizeof local), 0);
+    assert_int_equal(connect(client, (struct sockaddr *)&to, sizeof to), 0);
+    return client;
+}
+
+// Whether a request is answered there; a connection that is one too many is closed.
+static bool is_answered(int client) {
+    static const char text[] = "GET /api/v1/status HTTP/1.1\r\nHost: x\r\n\r\n";
+    char head[16] = "";
+    (void)send(client, text, sizeof text - 1, MSG_NOSIGNAL);
+    return recv(client, head, sizeof head - 1, 0) > 0 && strncmp(head, "HTTP/1.1 200", 12) == 0;
+}
+
+#define ADDRESS_CONNECTIONS 128
+
+static void test_http_one_address_does_not_keep_others_out(void **state) {
+    served_t *self = *state;
+    int clients[ADDRESS_CONNECTIONS];
+    for (size_t index = 0; index < ADDRESS_CONNECTIONS; index++) {
+        clients[index] = connect_from(self, "127.0.0.1");
+        assert_true(is_answered(clients[index]));
+    }
+    int more = connect_from(self, "127.0.0.1");
+    assert_false(is_answered(more));
+    close(more);
+    int other = connect_from(self, "127.0.0.2");
+    assert_true(is_answered(other));
+    close(other);
+    for (size_t index = 0; index < ADDRESS_CONNECTIONS; index++) {
+        close(clients[index]);
+    }
+    // The server sees that they are gone in its own time.
+    bool answered = false;
+    for (int tries = 0; tries < 1000 && !answered; tries++) {
+        more = connect_from(self, "127.0.0.1");
+        answered = is_answered(more);
+        close(more);
+    }
+    assert_true(answered);
+}
+
 static void test_http_refuses_bad_addresses(void **state) {
     served_t *self = *state;
     static const char *const addresses[] = {
@@ -705,6 +756,7 @@ int main(void) {
         TEST(test_api_meters_credit),
         TEST(test_http_traversal),
         TEST(test_http_survives_rubbish),
+        TEST(test_http_one_address_does_not_keep_others_out),
         TEST(test_http_refuses_bad_addresses),
     };
     return cmocka_run_group_tests_name("hq http", tests, NULL, NULL);

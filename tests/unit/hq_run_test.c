@@ -324,12 +324,39 @@ static void test_hq_says_what_is_wrong(void **state) {
     assert_int_equal(mm_hq_run(&options), MM_HQ_ENVIRONMENT);
 }
 
+/// What a second HQ on this database says, which must end at once.
+static void run_second(const scene_t *self, const char *database, char *said, size_t said_bytes) {
+    const mm_hq_options_t second = {
+        .database_path = database, .broker_url = "mqtt://127.0.0.1", .http_address = "127.0.0.1:0"};
+    char path[160];
+    snprintf(path, sizeof path, "%s/out.csv", self->world->directory);
+    int before = dup(STDERR_FILENO);
+    int file = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
+    assert_true(before >= 0 && dup2(file, STDERR_FILENO) >= 0);
+    int code = mm_hq_run(&second);
+    dup2(before, STDERR_FILENO);
+    close(before);
+    ssize_t chars = pread(file, said, said_bytes - 1, 0);
+    said[chars > 0 ? chars : 0] = '\0';
+    close(file);
+    assert_int_equal(code, MM_HQ_ENVIRONMENT);
+}
+
 static void test_hq_has_its_database_alone(void **state) {
     scene_t *self = *state;
+    char said[512];
+    char owner[32];
+    char link[128];
     start_hq(self);
-    const mm_hq_options_t second = {
-        .database_path = self->world->database, .broker_url = "mqtt://127.0.0.1", .http_address = "127.0.0.1:0"};
-    assert_int_equal(mm_hq_run(&second), MM_HQ_ENVIRONMENT);
+    snprintf(owner, sizeof owner, "process %ld;", (long)self->hq);
+    run_second(self, self->world->database, said, sizeof said);
+    assert_non_null(strstr(said, "another HQ has it"));
+    assert_non_null(strstr(said, owner));
+    // By another name it is the same database.
+    snprintf(link, sizeof link, "%s/old.db", self->world->directory);
+    assert_int_equal(symlink("hq.db", link), 0);
+    run_second(self, link, said, sizeof said);
+    assert_non_null(strstr(said, owner));
     int status = 0;
     end(&self->hq, SIGKILL, &status);
     start_hq(self); // the lock of one that was killed is gone with it

@@ -33,6 +33,7 @@ typedef struct {
     int64_t now_us;
     uint32_t seq; ///< of the node's journal, the last one used
     vending_meter_t meter;
+    const char *meter_id; ///< on channel 0; NULL = "M-1"
 } vending_t;
 
 static inline void vending_execute(const vending_t *self, const char *format, ...)
@@ -72,6 +73,9 @@ static inline void vending_report(vending_t *self) {
         snprintf(snapshot.meters[channel].id, sizeof snapshot.meters[channel].id, "M-%zu", channel + 1);
         snapshot.meters[channel].pulse_constant = VENDING_CONSTANT;
         snapshot.meters[channel].life_pulses = 0;
+    }
+    if (self->meter_id != NULL) {
+        snprintf(snapshot.meters[0].id, sizeof snapshot.meters[0].id, "%s", self->meter_id);
     }
     snapshot.meters[meter->channel].pulse_constant = meter->pulse_constant;
     snapshot.meters[meter->channel].life_pulses = meter->life_pulses;

@@ -68,6 +68,22 @@ export function findings(books) {
     return { wrong, waiting };
 }
 
+/** Credit whose meter is no longer on its channel. */
+function Swaps({ swaps }) {
+    if (!Array.isArray(swaps) || swaps.length === 0) {
+        return null;
+    }
+    return html`<div class="verdict bad" role="status">
+        <p><strong>Credit whose meter has left its channel.</strong> Nothing is sold to these channels until it is
+            decided: <code>meshmeter books transfer N</code> if the meter that is there now replaces the other one,
+            <code>meshmeter books withdraw N</code> if the credit is not for it.</p>
+        <ul>${swaps.map(
+            (swap) => html`<li key=${swap.id}>${formatCount(swap.id)}: <${Outside} text=${swap.after || 'no meter'} /> is
+            where <${Outside} text=${swap.before} /> was: balance ${formatKwh(wh(swap, 'balance_wh'))} kWh, sold and not
+            taken ${formatKwh(wh(swap, 'pending_wh'))} kWh</li>`,
+        )}</ul></div>`;
+}
+
 function Verdict({ books }) {
     const { wrong, waiting } = findings(books);
     const isGood = books.balanced === true && wrong.length === 0;
@@ -118,7 +134,7 @@ export function Books({ revision }) {
     return html`<section class="panel" aria-labelledby="books-title">
         <div class="panel-head"><h2 id="books-title">Books</h2><p class="muted">In kWh, by prepaid meter.</p></div>
         ${error && html`<p class="padded warn-text">These are the last known ones: ${visible(error.message)}.</p>`}
-        <div class="padded"><${Verdict} books=${value} /></div>
+        <div class="padded"><${Verdict} books=${value} /><${Swaps} swaps=${value.swaps} /></div>
         ${
             value.meters.length === 0
                 ? html`<p class="empty">No meter has to do with credit yet.</p>`

@@ -22,7 +22,7 @@ const STATES = [
     ['done', 'good', 'carried out'],
     ['refused', 'bad', 'the node did not do it; its answer says why'],
     ['failed', 'bad', 'the node tried and could not do it'],
-    ['expired', 'warn', 'its time was over before the node took it'],
+    ['expired', 'warn', 'its time was over before the node took it, or its answer is lost'],
     ['withdrawn', 'neutral', 'taken back before it was sent'],
 ];
 const STATE_OF = new Map(STATES.map(([name, tone, meaning]) => [name, { tone, meaning }]));

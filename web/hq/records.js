@@ -84,6 +84,9 @@ const EVENT_TEXTS = {
         `channel ${formatCount(Number(channel) + 1)}: ${formatCount(wrong)} wrong in a row, ${formatDuration(
             Number(lockOut_s),
         )}`,
+    credit_meter_changed: ([channel, balance, pending, swap]) =>
+        `channel ${formatCount(Number(channel) + 1)} has another meter; balance ${formatKwh(balance)} kWh, sold and ` +
+        `not taken ${formatKwh(pending)} kWh: swap ${formatCount(swap)} is to be decided`,
     hold: () => 'no metering records until the next start',
 };
 

@@ -21,7 +21,10 @@
 /// At most once. A command is taken in one transaction of the register image (metering.h): counter, effect and the
 /// record that answers it. After any power cut either all of it happened or nothing. Only then the relay moves or the
 /// platform acts. A command whose counter is not above the stored one was taken before, or passed over; it is counted
-/// and not answered again (its record reaches HQ by itself).
+/// and not answered again: its record reaches HQ by itself. One exception, for an answer that was lost with its record:
+/// if the command that the platform (or FORMAT) has carried out last comes once more, its answer is journalled anew, at
+/// most every MM_CONTROL_REPEAT_S and MM_CONTROL_REPEATS_MAX times in one boot, so that whoever can repeat a sealed
+/// command cannot fill a journal with it.
 ///
 /// Era. The counter, the used tokens and the balances belong to an era, a random number made when there is no state (a
 /// new node, or one whose register image was lost as a whole). Commands are sealed for an era and token series are
@@ -52,6 +55,10 @@
 /// FORMAT with its code erases every configured meter as ERASE does, and nothing else: TRYING, then one answer TRYING
 /// for each meter, with its channel and its archive in the detail and in the same transaction as the erasure, then
 /// DONE. A restart in between goes on where it was.
+///
+/// Credit belongs to the channel: balance, tokens and limits stay where they are when UPDATE gives the channel another
+/// meter or another id, and go with the era or with MODE. An installer cannot change such a meter (setup.h). Whether
+/// the credit is for the meter that has come HQ asks an operator (hq/swaps.h).
 ///
 /// Balances are computed with the pulse constant they were begun with. If another configuration comes with a start,
 /// what was consumed is fixed in Wh first.
@@ -118,6 +125,10 @@ typedef struct {
 
 /// How long a staged configuration is tried, in seconds.
 #define MM_CONTROL_TRIAL_S 1800
+/// A repeated command that was carried out by the platform is answered again not sooner than this after its answer …
+#define MM_CONTROL_REPEAT_S 900
+/// … and not more often in one boot.
+#define MM_CONTROL_REPEATS_MAX 3
 /// How long the code of a format command is good, in seconds.
 #define MM_CONTROL_FORMAT_S 3600
 /// Attempts at a relay or at a record that storage refused are this far apart.
@@ -141,8 +152,9 @@ typedef struct {
     mm_credit_t credits[MM_CHANNELS];
     uint32_t pulse_constants[MM_CHANNELS]; ///< of the balances of prepaid meters
     uint8_t acting_kind;                   ///< mm_command_kind_t that is not answered yet
-    uint32_t acting_counter;
+    uint32_t acting_counter;               ///< and id: of the newest one, also behind its answer
     uint64_t acting_command_id;
+    uint8_t acting_answer;      ///< mm_result_status_t + 1 that it was answered with; 0 = not answered, or not known
     uint8_t format_channels;    ///< bit per channel that a FORMAT under way has still to erase
     uint32_t installation_told; ///< revision of the installation that was journalled last; 0 = none in this era
     bool installation_due;      ///< HQ wants it once more
@@ -157,6 +169,10 @@ typedef struct {
     bool not_commissioned;                   ///< supply waits for HQ's confirmation; after open as journalled last
     const mm_commissioning_t *commissioning; ///< or NULL: its commands are refused
     uint8_t acting_status;                   ///< mm_result_status_t that the answer will have
+    uint8_t repeats_left;                    ///< answers to the same command once more in this boot
+    // wait: the answer that was journalled reaches HQ | until MM_CONTROL_REPEAT_S | then the command, if it comes once
+    // more, is answered again
+    mm_us_t repeat_at;
     // wait: a relay or a record that was refused works again | until MM_CONTROL_RETRY_S | then it is tried again
     mm_us_t retry_at;
     // wait: the customer may type a token again | until MM_CREDIT_LOCK_OUT_MAX_S at most, counted anew after a restart

@@ -19,9 +19,10 @@
 /// it confirms.
 ///
 /// A meter that has consumed keeps its id, pulse constant and start register: such a change is a problem beside the
-/// field (HQ's UPDATE command is the way, with its archive).
-
-/// A meter with credit in its books stays prepaid, for an installer: the credit would be lost.
+/// field (HQ's UPDATE command is the way, with its archive). So does a meter with credit in its books (prepaid, and
+/// something was applied or emergency credit was taken), even if it has consumed nothing: credit belongs to the channel
+/// (control.h), and would go to whichever meter comes next. It also stays prepaid, for an installer: the credit would
+/// be lost.
 ///
 /// Network. What a provisioner gives is stored at once. What an installer types for the router is tried first, as the
 /// command NETWORK is (control.h): it falls back by itself.

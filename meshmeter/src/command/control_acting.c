@@ -40,6 +40,7 @@ static void begin_acting(mmi_task_t *task) {
     task->draft.acting_kind = task->command->kind;
     task->draft.acting_counter = task->command->counter;
     task->draft.acting_command_id = task->command->id;
+    task->draft.acting_answer = 0;
     task->draft.acting_status = MM_RESULT_FAILED;
 }
 
@@ -87,9 +88,29 @@ static void answer(mm_control_t *self, mm_us_t now) {
     record.result.status = self->acting_status;
     mm_control_t draft = *self;
     draft.acting_kind = MM_COMMAND_NONE;
+    draft.acting_answer = (uint8_t)(self->acting_status + 1);
+    draft.repeats_left = MM_CONTROL_REPEATS_MAX;
+    draft.repeat_at = now + MM_CONTROL_REPEAT_S * MM_US_PER_S;
     if (mmi_control_commit(self, &draft, &record, NULL, now) != MM_OK) {
         mmi_control_retry_later(self, now);
     }
+}
+
+void mmi_control_answer_again(mm_control_t *self, const mm_command_t *command, mm_us_t now) {
+    bool is_it = command->counter == self->acting_counter && command->id == self->acting_command_id;
+    bool is_answered = self->acting_kind == MM_COMMAND_NONE && self->acting_answer != 0;
+    if (!is_it || !is_answered || self->repeats_left == 0 || now < self->repeat_at ||
+        mm_metering_prepare(self->metering, now) != MM_OK) {
+        return;
+    }
+    mm_record_t record = {.type = MM_RECORD_RESULT};
+    record.result = mmi_control_result(self, command->kind, command->channel, command->counter, command->id, now);
+    record.result.status = (uint8_t)(self->acting_answer - 1);
+    mm_control_t draft = *self;
+    draft.repeats_left--;
+    draft.repeat_at = now + MM_CONTROL_REPEAT_S * MM_US_PER_S;
+    // Storage that refuses it: the command comes again.
+    (void)mmi_control_commit(self, &draft, &record, NULL, now);
 }
 
 static mm_err_t act(const mm_actions_t *actions, const mm_command_t *command, const mm_command_body_t *body) {

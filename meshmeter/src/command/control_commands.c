@@ -202,6 +202,7 @@ mm_err_t mm_control_take(mm_control_t *self, const void *bytes, size_t bytes_cou
     }
     if (command.counter <= self->counter) {
         mm_counters_add(self->counters, MM_COUNTER_COMMAND_REPEATED, 1);
+        mmi_control_answer_again(self, &command, now);
         return MM_OK;
     }
     // Were a later counter told before the answer to this one is stored, HQ would take it for passed over and send it

@@ -83,6 +83,9 @@ mm_result_status_t mmi_control_run_stage(const mm_control_t *self, mmi_task_t *t
 mm_result_status_t mmi_control_run_format(const mm_control_t *self, mmi_task_t *task);
 /// Stored as being acted on: act.
 void mmi_control_act(mm_control_t *self, const mm_command_t *command, const mm_command_body_t *body, mm_us_t now);
+/// A command that was taken before has come once more: if the platform (or FORMAT) has carried it out and it is the
+/// newest one of those, its answer is journalled again, as seldom as control.h says.
+void mmi_control_answer_again(mm_control_t *self, const mm_command_t *command, mm_us_t now);
 /// The counter of a command is taken that has no record at all yet: the platform has acted, its answer is not stored.
 bool mmi_control_is_unanswered(const mm_control_t *self);
 /// Go on with what is being acted on; returns when it is due next.

@@ -11,6 +11,9 @@
 #define STATE_VERSION_1 1
 #define FLAG_SIGNED_ONLY 0x01
 #define FLAG_INSTALLATION_DUE 0x02
+#define ANSWER_SHIFT 2
+#define ANSWER_MASK 0x0F
+_Static_assert(MM_RESULT_COUNT <= ANSWER_MASK, "a status + 1 fits its four bits");
 #define STATE_BYTES_MAX (1 + 4 + 4 + 1 + 4 + 4 + 1 + 1 + 4 + 8 + 1 + MM_CHANNELS * (2 + MM_CREDIT_BYTES_MAX) + 4)
 _Static_assert(STATE_BYTES_MAX <= MM_METERING_EXTENSION_BYTES_MAX, "the state does not fit the register image");
 
@@ -18,8 +21,9 @@ static void encode(const mm_control_t *self, mm_writer_t *writer) {
     mm_put_u8(writer, STATE_VERSION);
     mm_put_u32(writer, self->era);
     mm_put_u32(writer, self->counter);
-    mm_put_u8(writer, (uint8_t)((self->signed_only ? FLAG_SIGNED_ONLY : 0) |
-                                (self->installation_due ? FLAG_INSTALLATION_DUE : 0)));
+    mm_put_u8(writer,
+              (uint8_t)((self->signed_only ? FLAG_SIGNED_ONLY : 0) |
+                        (self->installation_due ? FLAG_INSTALLATION_DUE : 0) | self->acting_answer << ANSWER_SHIFT));
     mm_put_u32(writer, self->slots.slot);
     mm_put_u32(writer, self->slots.slot_count);
     mm_put_u8(writer, self->locked_channels);
@@ -42,6 +46,7 @@ static mm_err_t decode(mm_control_t *self, mm_reader_t *reader) {
     uint8_t flags = mm_get_u8(reader);
     self->signed_only = (flags & FLAG_SIGNED_ONLY) != 0;
     self->installation_due = (flags & FLAG_INSTALLATION_DUE) != 0;
+    self->acting_answer = (uint8_t)(flags >> ANSWER_SHIFT & ANSWER_MASK);
     self->slots.slot = mm_get_u32(reader);
     self->slots.slot_count = mm_get_u32(reader);
     self->locked_channels = mm_get_u8(reader);
@@ -66,6 +71,7 @@ static void clear_state(mm_control_t *self, uint32_t era) {
     self->acting_kind = MM_COMMAND_NONE;
     self->acting_counter = 0;
     self->acting_command_id = 0;
+    self->acting_answer = 0;
     self->format_channels = 0;
     self->installation_told = 0;
     self->installation_due = false;
@@ -201,9 +207,11 @@ static bool replay_result(mm_control_t *self, const mm_result_record_t *result, 
         self->acting_kind = result->kind;
         self->acting_counter = result->counter;
         self->acting_command_id = result->command_id;
+        self->acting_answer = 0;
         self->format_channels = result->kind == MM_COMMAND_FORMAT ? mmi_control_meters(self) : 0;
     } else if (ends_acting && result->status != MM_RESULT_TRYING) {
         self->acting_kind = MM_COMMAND_NONE;
+        self->acting_answer = (uint8_t)(result->status + 1);
         self->format_channels = 0;
     }
     bool changes_meter = result->kind == MM_COMMAND_UPDATE || result->kind == MM_COMMAND_ERASE;
@@ -368,6 +376,8 @@ void mmi_control_restore(mm_control_t *self, mm_us_t now) {
     }
     self->tamper_told = self->tampered;
     self->acting_status = MM_RESULT_FAILED; // of what a restart interrupted
+    self->repeats_left = MM_CONTROL_REPEATS_MAX;
+    self->repeat_at = now + MM_CONTROL_REPEAT_S * MM_US_PER_S;
     self->trial_until = now;
     mmi_control_set_relays(self, now);
 }

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef MM_SWAPS_H
+#define MM_SWAPS_H
+
+#include "desk.h"
+#include "store.h"
+
+/// Credit whose meter is no longer on its channel. A node keeps credit by channel (control.h), people sell it to a
+/// meter's id. When a report brings another id for a channel that has a balance or open purchases, HQ opens a swap and
+/// tells of it (incident credit_meter_changed): as long as it is open, nothing is sold to that channel and no CREDIT is
+/// sent to it. How it ends:
+///
+///   open -> transferred   an operator says that the credit belongs to the meter that is there now (the meter was
+///                         replaced, or only its id was corrected): it stays, and what is kept in money for the meter
+///                         before goes with it, unless that meter is still in use somewhere
+///   open -> withdrawn     an operator says that it does not: open purchases are taken back (void), and prepayment is
+///                         ended and begun anew, which clears the balance. What the customer of the meter before is
+///                         owed for it is paid by hand; the amount stays here and in the audit log
+///   open -> returned      the meter before is on its channel again
+///   open -> lost          the node has begun a new era: nothing is there any more (books, "lost with its era")
+
+#define MM_SWAPS_REQUEST_CHARS_MAX 64
+
+typedef enum {
+    MM_SWAPS_TRANSFER,
+    MM_SWAPS_WITHDRAW,
+} mm_swaps_decision_t;
+
+typedef struct {
+    int64_t id;
+    char site[MM_SITE_CHARS_MAX + 1];
+    mm_mac_t node;
+    int64_t node_id;
+    int64_t site_id;
+    uint8_t channel;
+    char before[MM_METER_ID_CHARS_MAX + 1];
+    char after[MM_METER_ID_CHARS_MAX + 1]; ///< "" = no meter is there
+    int64_t opened_us;
+    int64_t balance_wh; ///< on the channel when the swap was seen; of a decided one when it was decided
+    int64_t pending_wh; ///< of its open purchases, then
+    char state[16];
+    char decided_by[40];
+    int64_t decided_us;
+    char request[MM_SWAPS_REQUEST_CHARS_MAX + 1];
+} mm_swap_t;
+
+/// Newest first; those that are open before others. The visitor returns false to stop.
+typedef bool (*mm_swaps_visit_fn)(void *context, const mm_swap_t *swap);
+mm_desk_result_t mm_swaps_list(mm_desk_t *desk, bool open_only, int64_t limit, mm_swaps_visit_fn visit, void *context,
+                               mm_hq_error_t *error);
+/// NOT_FOUND. REFUSED: it is not open, or no meter is on the channel. CONFLICT: the request id was used for another
+/// decision; the same one again is *repeated.
+mm_desk_result_t mm_swaps_decide(mm_desk_t *desk, int64_t id, mm_swaps_decision_t decision, const char *request,
+                                 const char *operator_name, int64_t now_us, bool *repeated, mm_hq_error_t *error);
+
+// --- inside of a transaction of others; false: the database failed
+
+/// A report says that `after` is on the channel where `before` was; what it says of the channel's credit is stored.
+bool mmi_hq_swaps_take(mm_store_t *store, int64_t node_id, uint8_t channel, const char *before, const char *after,
+                       int64_t received_us);
+/// The credit of a node is lost with its era.
+bool mmi_hq_swaps_end_era(sqlite3 *db, int64_t node_id, int64_t now_us);
+/// The swap that is open on a channel; *id 0 = none.
+bool mmi_hq_swaps_find_open(sqlite3 *db, int64_t node_id, uint8_t channel, int64_t *id,
+                            char before[MM_METER_ID_CHARS_MAX + 1]);
+
+#endif

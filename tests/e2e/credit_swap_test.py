@@ -1,0 +1,101 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Another meter comes to a channel that has credit: nothing goes to it silently. HQ tells of it, sells nothing to it, and
+an operator transfers or withdraws the credit; the books balance after both."""
+
+import json
+import os
+import sys
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+# pylint: disable=wrong-import-position
+import harness
+from demo import Site
+from harness import expect, note, run_program, wait_until
+
+OK, USAGE = 0, 2
+SPEED = 60
+STEP_S = 60
+METER, SECOND, THIRD = "1-flat-4", "SECOND", "THIRD"
+PLACE = "02:6d:6d:00:00:01/4"
+
+
+def run(*arguments, code=OK):
+    got, out, err = run_program(*arguments, timeout_s=90)
+    expect(got == code, f"{' '.join(arguments)} ended with exit code {got}, expected {code}: {out}{err}")
+    return out + err
+
+
+def books():
+    return json.loads(run("books", "--json"))
+
+
+def meter(site, meter_id):
+    answer = site.api("/api/v1/meters")
+    return next((entry for entry in answer["meters"] if entry["id"] == meter_id), None) if answer else None
+
+
+def newest_purchase():
+    return json.loads(run("purchases", "--json"))["purchases"][0]
+
+
+def sell(meter_id, kwh):
+    run("vend", meter_id, str(kwh))
+    wait_until("the credit is applied", lambda: newest_purchase()["state"] == "applied", STEP_S)
+
+
+def change_id(site, to):
+    run("send", PLACE, "update", f"id={to}", "--wait")
+    wait_until(f"{to} is on the channel", lambda: meter(site, to), STEP_S)
+    swaps = wait_until("there is a swap to decide", lambda: books()["swaps"], STEP_S)
+    expect(len(swaps) == 1 and swaps[0]["after"] == to and swaps[0]["balance_wh"] > 0, f"swaps: {swaps}")
+    answer = run("vend", to, "1", code=USAGE)
+    expect("books transfer" in answer, f"vend says {answer!r}")
+    return swaps[0]
+
+
+def is_balanced():
+    answer = books()
+    return answer["balanced"] and not answer["swaps"] and all(line["settled"] for line in answer["meters"])
+
+
+def transfers(site):
+    run("send", METER, "mode", "prepaid=1", "--wait")
+    sell(METER, 5)
+    swap = change_id(site, SECOND)
+    expect(swap["before"] == METER, f"swap: {swap}")
+    events = site.api("/api/v1/events?node=02:6d:6d:00:00:01")["events"]
+    told = [event for event in events if event["name"] == "credit_meter_changed"]
+    expect(len(told) == 1 and told[0]["values"][3] == swap["id"], f"events: {told}")
+    expect(f"is where {METER} was" in run("books", "swaps"), "books swaps does not show it")
+    expect("transferred" in run("books", "transfer", str(swap["id"])), "books transfer")
+    sell(SECOND, 1)
+    expect(meter(site, SECOND)["balance_wh"] > 1000, "the credit has not stayed")
+    wait_until("the books balance", is_balanced, STEP_S)
+
+
+def withdraws(site):
+    swap = change_id(site, THIRD)
+    expect("withdrawn" in run("books", "withdraw", str(swap["id"])), "books withdraw")
+    run("books", "withdraw", str(swap["id"]), code=USAGE)
+    wait_until("the balance is cleared", lambda: (meter(site, THIRD) or {}).get("balance_wh", 1) <= 0, STEP_S)
+    expect(meter(site, THIRD)["prepaid"], "it is not prepaid any more")
+    sell(THIRD, 2)
+    wait_until("the books balance", is_balanced, STEP_S)
+    balance_wh = meter(site, THIRD)["balance_wh"]
+    expect(0 < balance_wh <= 2000, f"{balance_wh} Wh: some of it is not its own")
+
+
+def swaps():
+    site = Site(SPEED).start()
+    os.environ["MM_STATE"] = site.state
+    wait_until("HQ knows the meters", lambda: meter(site, METER), STEP_S)
+    for part in (transfers, withdraws):
+        part(site)
+        note(f"     {part.__name__}")
+    site.interrupt()
+
+
+if __name__ == "__main__":
+    harness.main(swaps)

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: Apache-2.0
+// Credit whose meter is no longer on its channel: never silently another one's.
+#include "hq_vending_world.h"
+
+#include "commands.h"
+#include "swaps.h"
+
+static bool keep_swap(void *context, const mm_swap_t *swap) {
+    *(mm_swap_t *)context = *swap;
+    return false;
+}
+
+/// The newest one, an open one before others; id 0 = none.
+static mm_swap_t newest_swap(vending_t *self) {
+    mm_swap_t swap = {.id = 0};
+    mm_hq_error_t error;
+    assert_int_equal(mm_swaps_list(self->desk, false, 10, keep_swap, &swap, &error), MM_DESK_OK);
+    return swap;
+}
+
+static mm_desk_result_t decide(vending_t *self, int64_t id, mm_swaps_decision_t decision, const char *request,
+                               bool *repeated) {
+    mm_hq_error_t error;
+    return mm_swaps_decide(self->desk, id, decision, request, "ann", self->now_us, repeated, &error);
+}
+
+static void report_meter(vending_t *self, const char *id) {
+    self->meter_id = id;
+    vending_report(self);
+}
+
+/// Number of commands in the batch that HQ makes now, and how many of them are of this kind.
+static size_t dispatch(vending_t *self, uint8_t kind, size_t *of_kind) {
+    uint8_t bytes[MM_DOWNLINK_BYTES_MAX];
+    size_t bytes_count = 0;
+    bool changed;
+    mm_command_batch_t batch = {.count = 0};
+    mm_hq_error_t error = {{0}};
+    *of_kind = 0;
+    if (mm_dispatch_site(self->desk, "home", self->now_us, bytes, &bytes_count, &changed, &error) != MM_DESK_OK) {
+        fail_msg("%s", error.text);
+    }
+    assert_true(bytes_count == 0 || mm_command_batch_read(bytes, bytes_count, &batch) == MM_OK);
+    for (size_t index = 0; index < batch.count; index++) {
+        mm_command_t command;
+        assert_int_equal(mm_command_read(batch.commands[index].bytes, batch.commands[index].bytes_count, &command),
+                         MM_OK);
+        *of_kind += command.kind == kind ? 1 : 0;
+    }
+    return batch.count;
+}
+
+static int64_t meter_account(const vending_t *self, const char *meter, const char *name, const char *unit) {
+    char sql[192];
+    snprintf(
+        sql, sizeof sql,
+        "SELECT coalesce(sum(debits - credits), 0) FROM account WHERE meter = '%s' AND name = '%s' AND unit = '%s'",
+        meter, name, unit);
+    return vending_integer(self, sql);
+}
+
+/// M-1 has taken 5 kWh, and 3 more are sold and not taken.
+static mm_sale_t two_sales(vending_t *self) {
+    mm_sale_t taken = vending_sell(self, "taken", 5000);
+    vending_take(self, MM_MOVEMENT_NETWORK, &taken);
+    vending_report(self);
+    return vending_sell(self, "open", 3000);
+}
+
+static void test_swaps_nothing_to_lose_is_no_swap(void **state) {
+    vending_t *self = *state;
+    report_meter(self, "OTHER");
+    report_meter(self, "");
+    report_meter(self, "THIRD");
+    assert_int_equal(newest_swap(self).id, 0);
+    assert_int_equal(vending_integer(self, "SELECT count(*) FROM incident"), 0);
+}
+
+static void test_swaps_are_seen_and_hold_credit(void **state) {
+    vending_t *self = *state;
+    size_t credits;
+    mm_hq_error_t error;
+    mm_sale_t sale;
+    two_sales(self);
+    assert_int_equal(dispatch(self, MM_COMMAND_CREDIT, &credits), 1);
+    assert_int_equal(credits, 1);
+    report_meter(self, "OTHER");
+    mm_swap_t swap = newest_swap(self);
+    assert_string_equal(swap.before, "M-1");
+    assert_string_equal(swap.after, "OTHER");
+    assert_string_equal(swap.state, "open");
+    assert_int_equal(swap.balance_wh, 5000);
+    assert_int_equal(swap.pending_wh, 3000);
+    assert_int_equal(vending_integer(self, "SELECT count(*) FROM incident WHERE name = 'credit_meter_changed' AND"
+                                           " value0 = 0 AND value1 = 5000 AND value2 = 3000"),
+                     1);
+    // What was sold to M-1 is not sent to the other one, though it had been in the batch; nothing new is sold.
+    dispatch(self, MM_COMMAND_CREDIT, &credits);
+    assert_int_equal(credits, 0);
+    assert_int_equal(vending_try(self, "new", "OTHER", 1000, 0, &sale, &error), MM_DESK_REFUSED);
+    assert_non_null(strstr(error.text, "M-1"));
+    // The same report again, and a third meter: one swap, which knows where it stands.
+    report_meter(self, "OTHER");
+    report_meter(self, "THIRD");
+    assert_int_equal(vending_integer(self, "SELECT count(*) FROM meter_swap"), 1);
+    assert_string_equal(newest_swap(self).after, "THIRD");
+    // Back where it belongs: nothing has happened.
+    report_meter(self, "M-1");
+    assert_string_equal(newest_swap(self).state, "returned");
+    dispatch(self, MM_COMMAND_CREDIT, &credits);
+    assert_int_equal(credits, 1);
+    vending_assert_balanced(self);
+}
+
+static void test_swaps_out_of_use_and_another_one(void **state) {
+    vending_t *self = *state;
+    bool repeated;
+    two_sales(self);
+    report_meter(self, "");
+    mm_swap_t swap = newest_swap(self);
+    assert_string_equal(swap.after, "");
+    // Nobody can have it yet.
+    assert_int_equal(decide(self, swap.id, MM_SWAPS_TRANSFER, "early", &repeated), MM_DESK_REFUSED);
+    report_meter(self, "OTHER");
+    assert_string_equal(newest_swap(self).after, "OTHER");
+    assert_string_equal(newest_swap(self).before, "M-1");
+}
+
+static void test_swaps_transfer(void **state) {
+    vending_t *self = *state;
+    bool repeated;
+    size_t credits;
+    two_sales(self);
+    // 0.345 minor units are kept for M-1.
+    vending_execute(self, "INSERT INTO ledger_entry (utc_us, debit, credit, unit, amount, node, channel, meter,"
+                          " purchase, reason) VALUES (1, 'cash', 'remainder', 'EUR', 345, 1, 0, 'M-1', 1, 'paid');");
+    report_meter(self, "OTHER");
+    int64_t id = newest_swap(self).id;
+    assert_int_equal(decide(self, id + 1, MM_SWAPS_TRANSFER, "t", &repeated), MM_DESK_NOT_FOUND);
+    assert_int_equal(decide(self, id, MM_SWAPS_TRANSFER, "t", &repeated), MM_DESK_OK);
+    assert_false(repeated);
+    assert_int_equal(decide(self, id, MM_SWAPS_TRANSFER, "t", &repeated), MM_DESK_OK);
+    assert_true(repeated);
+    assert_int_equal(decide(self, id, MM_SWAPS_WITHDRAW, "t", &repeated), MM_DESK_CONFLICT);
+    assert_int_equal(decide(self, id, MM_SWAPS_WITHDRAW, "w", &repeated), MM_DESK_REFUSED);
+    assert_string_equal(newest_swap(self).state, "transferred");
+    assert_string_equal(newest_swap(self).decided_by, "ann");
+    assert_int_equal(vending_integer(self, "SELECT count(*) FROM audit WHERE operator = 'ann' AND action ="
+                                           " 'transfer'"),
+                     1);
+    // Every Wh and every thousandth of a cent is with the other meter, once.
+    assert_int_equal(meter_account(self, "M-1", "other", "Wh"), -5000);
+    assert_int_equal(meter_account(self, "OTHER", "other", "Wh"), 5000);
+    assert_int_equal(meter_account(self, "M-1", "remainder", "EUR"), 0);
+    assert_int_equal(meter_account(self, "OTHER", "remainder", "EUR"), -345);
+    assert_int_equal(vending_account(self, "moved", "EUR"), 0);
+    vending_assert_balanced(self);
+    // What was open goes on, and new credit is sold.
+    dispatch(self, MM_COMMAND_CREDIT, &credits);
+    assert_int_equal(credits, 1);
+    mm_sale_t sale;
+    mm_hq_error_t error;
+    assert_int_equal(vending_try(self, "new", "OTHER", 1000, 0, &sale, &error), MM_DESK_OK);
+}
+
+// The money of a meter that is still in use stays with it.
+static void test_swaps_transfer_leaves_the_money_of_a_meter_in_use(void **state) {
+    vending_t *self = *state;
+    bool repeated;
+    two_sales(self);
+    vending_execute(self, "INSERT INTO ledger_entry (utc_us, debit, credit, unit, amount, node, channel, meter,"
+                          " purchase, reason) VALUES (1, 'cash', 'remainder', 'EUR', 345, 1, 0, 'M-1', 1, 'paid');");
+    report_meter(self, "OTHER");
+    vending_execute(self, "INSERT OR REPLACE INTO meter (node, channel, id) VALUES (1, 5, 'M-1');");
+    assert_int_equal(decide(self, newest_swap(self).id, MM_SWAPS_TRANSFER, "t", &repeated), MM_DESK_OK);
+    assert_int_equal(meter_account(self, "M-1", "remainder", "EUR"), -345);
+}
+
+static void test_swaps_withdraw(void **state) {
+    vending_t *self = *state;
+    bool repeated;
+    size_t modes;
+    mm_sale_t open = two_sales(self);
+    report_meter(self, "OTHER");
+    assert_int_equal(decide(self, newest_swap(self).id, MM_SWAPS_WITHDRAW, "w", &repeated), MM_DESK_OK);
+    vending_assert_state(self, &open, "voiding");
+    // The void first, then the end of prepayment and its new beginning.
+    assert_int_equal(vending_integer(self, "SELECT group_concat(kind, '') = '182020' FROM (SELECT kind FROM command"
+                                           " WHERE state = 0 ORDER BY priority DESC, id)"),
+                     1);
+    assert_int_equal(dispatch(self, MM_COMMAND_MODE, &modes), 3);
+    assert_int_equal(modes, 2);
+    // The meter does so.
+    vending_take(self, MM_MOVEMENT_VOID, &open);
+    mm_record_t end = vending_move(self, MM_MOVEMENT_POSTPAID, 0, 0, -5000);
+    vending_send(self, &end);
+    mm_record_t begin = vending_move(self, MM_MOVEMENT_PREPAID, 0, 0, 0);
+    vending_send(self, &begin);
+    vending_report(self);
+    mm_books_line_t line = vending_assert_balanced(self);
+    assert_int_equal(line.balance_wh, 0);
+    assert_int_equal(line.pending_wh, 0);
+    assert_int_equal(meter_account(self, "OTHER", "other", "Wh"), 0);
+    vending_assert_state(self, &open, "void");
+}
+
+// A balance below nothing is somebody's debt.
+static void test_swaps_a_debt_is_credit_too(void **state) {
+    vending_t *self = *state;
+    self->meter.balance_wh = -40;
+    vending_report(self);
+    report_meter(self, "OTHER");
+    assert_int_equal(newest_swap(self).balance_wh, -40);
+}
+
+static void test_swaps_end_with_the_era(void **state) {
+    vending_t *self = *state;
+    two_sales(self);
+    report_meter(self, "OTHER");
+    assert_int_equal(mm_store_begin(self->store), MM_STORE_OK);
+    assert_true(mmi_hq_vending_take_era(self->store, 1, VENDING_ERA, self->now_us));
+    assert_true(mmi_hq_vending_take_era(self->store, 1, VENDING_ERA + 1, self->now_us));
+    assert_int_equal(mm_store_commit(self->store, self->now_us), MM_STORE_OK);
+    assert_string_equal(newest_swap(self).state, "lost");
+    assert_int_equal(vending_integer(self, "SELECT count(*) FROM purchase WHERE state = 5"), 1);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, vending_setup, vending_teardown)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        TEST(test_swaps_nothing_to_lose_is_no_swap),
+        TEST(test_swaps_are_seen_and_hold_credit),
+        TEST(test_swaps_out_of_use_and_another_one),
+        TEST(test_swaps_transfer),
+        TEST(test_swaps_transfer_leaves_the_money_of_a_meter_in_use),
+        TEST(test_swaps_withdraw),
+        TEST(test_swaps_a_debt_is_credit_too),
+        TEST(test_swaps_end_with_the_era),
+    };
+    return cmocka_run_group_tests_name("hq swaps", tests, NULL, NULL);
+}

@@ -84,6 +84,10 @@ const EVENT_TEXTS = {
         `channel ${formatCount(Number(channel) + 1)}: ${formatCount(wrong)} wrong in a row, ${formatDuration(
             Number(lockOut_s),
         )}`,
+    console: ([act, refused, before]) =>
+        `${['', 'find', 'display'][Number(act)] ?? `line ${formatCount(act)}`} at the device${
+            Number(refused) ? ', refused' : ''
+        }${Number(before) > 0 ? `, and ${formatCount(before)} acts before it` : ''}`,
     hold: () => 'no metering records until the next start',
 };
 

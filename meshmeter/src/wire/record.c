@@ -449,6 +449,7 @@ const char *mm_event_name(uint16_t code) {
         "tamper",
         "token_lock_out",
         "credit_era",
+        "console",
     };
     return code < sizeof names / sizeof names[0] ? names[code] : "unknown";
 }

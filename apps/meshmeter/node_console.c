@@ -77,7 +77,7 @@ static void run_credit(mm_console_request_t *request) {
 }
 
 static const mm_console_line_t s_lines[] = {
-    {.name = "status", .does = "everything the node knows about itself", .need = MM_CONSOLE_READ, .run = run_status},
+    {.name = "status", .does = "the node and how it is", .need = MM_CONSOLE_READ, .run = run_status},
     {.name = "setup",
      .does = "state, number and page of a node from the box",
      .need = MM_CONSOLE_READ,

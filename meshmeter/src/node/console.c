@@ -126,7 +126,7 @@ static void put_help(mm_console_request_t *request, const mm_console_line_t *lin
         mm_console_put(request, " ");
         mm_console_put(request, line->arguments);
     }
-    if (chars >= HELP_COLUMN) {
+    if (chars + 2 > HELP_COLUMN) {
         mm_console_put(request, "\n");
         chars = 0;
     }

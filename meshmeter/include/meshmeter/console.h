@@ -127,6 +127,5 @@ size_t mm_console_answer(mm_console_t *self, char *line, mm_us_t now, char *answ
 
 /// For handlers. What does not fit is left out.
 void mm_console_put(mm_console_request_t *request, const char *text);
-void mm_console_put_number(mm_console_request_t *request, uint64_t number, unsigned digits_min);
 
 #endif

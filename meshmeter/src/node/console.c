@@ -83,15 +83,12 @@ void mm_console_put(mm_console_request_t *request, const char *text) {
     }
 }
 
-void mm_console_put_number(mm_console_request_t *request, uint64_t number, unsigned digits_min) {
-    char digits[21];
-    size_t first = sizeof digits - 1;
-    digits[first] = '\0';
-    for (unsigned count = 0; first > 0 && (number > 0 || count < digits_min); count++) {
-        digits[--first] = (char)('0' + number % 10);
+void mmi_console_digits(uint32_t number, char digits[MMI_CONSOLE_NUMBER_CHARS + 1]) {
+    digits[MMI_CONSOLE_NUMBER_CHARS] = '\0';
+    for (size_t place = MMI_CONSOLE_NUMBER_CHARS; place > 0; place--) {
+        digits[place - 1] = (char)('0' + number % 10);
         number /= 10;
     }
-    mm_console_put(request, digits + first);
 }
 
 char *mmi_console_word(char **rest) {

@@ -3,83 +3,58 @@
 
 #include "node/console_internal.h"
 
-static const mm_actions_t *actions_of(const mm_console_request_t *request) {
-    return request->console->options.node->ports.actions;
-}
-
-// False, and it was said: these are no seconds.
-static bool take_seconds(mm_console_request_t *request, uint32_t *seconds) {
-    *seconds = MM_CONSOLE_SECONDS;
-    if (request->words == 0 ||
-        mmi_console_number(mmi_console_word(&request->arguments), MM_CONSOLE_SECONDS_MAX, seconds)) {
-        return true;
-    }
-    request->result = MM_ERR_ARG;
-    mm_console_put(request, "error: 1 to ");
-    mm_console_put_number(request, MM_CONSOLE_SECONDS_MAX, 1);
-    mm_console_put(request, " seconds\n");
-    return false;
-}
-
-static void say_done(mm_console_request_t *request, uint32_t seconds) {
-    if (request->result != MM_OK) {
-        mm_console_put(request, "error: this device cannot do it\n");
+static void act(mm_console_request_t *request, mm_err_t (*start)(void *context, uint32_t seconds), void *context) {
+    uint32_t seconds = MM_CONSOLE_SECONDS;
+    if (request->words > 0 &&
+        !mmi_console_number(mmi_console_word(&request->arguments), MM_CONSOLE_SECONDS_MAX, &seconds)) {
+        request->result = MM_ERR_ARG;
+        mm_console_put(request, "error: 1 to 3600 seconds\n");
         return;
     }
-    mm_console_put(request, "ok for ");
-    mm_console_put_number(request, seconds, 1);
-    mm_console_put(request, " s\n");
+    request->result = start != NULL ? start(context, seconds) : MM_ERR_UNAVAILABLE;
+    mm_console_put(request, request->result == MM_OK ? "ok\n" : "error: this device cannot do it\n");
 }
 
 void mmi_console_find(mm_console_request_t *request) {
-    const mm_actions_t *actions = actions_of(request);
-    uint32_t seconds;
-    if (take_seconds(request, &seconds)) {
-        request->result = actions != NULL ? actions->find(actions->context, seconds) : MM_ERR_UNAVAILABLE;
-        say_done(request, seconds);
-    }
+    const mm_actions_t *actions = request->console->options.node->ports.actions;
+    act(request, actions != NULL ? actions->find : NULL, actions != NULL ? actions->context : NULL);
 }
 
 void mmi_console_display(mm_console_request_t *request) {
-    const mm_actions_t *actions = actions_of(request);
-    uint32_t seconds;
-    if (take_seconds(request, &seconds)) {
-        request->result = actions != NULL ? actions->display_on(actions->context, seconds) : MM_ERR_UNAVAILABLE;
-        say_done(request, seconds);
-    }
+    const mm_actions_t *actions = request->console->options.node->ports.actions;
+    act(request, actions != NULL ? actions->display_on : NULL, actions != NULL ? actions->context : NULL);
 }
 
 static void explain(mm_console_request_t *request) {
-    mm_setup_t *setup = request->console->options.setup;
+    char digits[MMI_CONSOLE_NUMBER_CHARS + 1];
     uint32_t number;
-    mm_console_put(request, "This node forgets its network: site, broker, router, keys. It leaves the mesh, and HQ\n"
-                            "does not hear from it until it is given a network again. Readings, meters, credit and\n"
-                            "what HQ has not got yet stay.\n");
-    if (!mm_setup_number(setup, request->now, &number)) {
+    mm_console_put(request, "The node forgets site, broker, router and keys, and waits for another network.\n"
+                            "Readings, meters, credit and what HQ has not got yet stay.\n");
+    if (!mm_setup_number(request->console->options.setup, request->now, &number)) {
         mm_console_put(request, "It is not possible now: code says why.\n");
         return;
     }
+    mmi_console_digits(number, digits);
     mm_console_put(request, "Read HQ the number ");
-    mm_console_put_number(request, number, 8);
-    mm_console_put(request, " and type what they answer:\nreset CODE " MM_CONSOLE_RESET_WORD "\n");
+    mm_console_put(request, digits);
+    mm_console_put(request, " and type their CODE: reset CODE " MM_CONSOLE_RESET_WORD "\n");
 }
 
 static void say_verdict(mm_console_request_t *request, mm_code_verdict_t verdict, bool is_busy, uint32_t wait_s) {
-    const char *text = verdict == MM_CODE_GOOD      ? "ok the network is forgotten; the node is parked\n"
-                       : verdict == MM_CODE_WRONG   ? "error: a wrong code"
-                       : verdict == MM_CODE_NO_FORM ? "error: a code has 8 characters, 0 to 9 and a to f\n"
-                       : verdict == MM_CODE_EXPIRED ? "error: the number's time was over; code shows the new one\n"
-                       : verdict == MM_CODE_STATE ? "error: there is no network to forget, or the memory is in fault\n"
-                       : verdict == MM_CODE_STORAGE ? "error: the memory refused, and nothing was changed\n"
-                       : verdict == MM_CODE_NO_KEY  ? "error: this node has no key\n"
-                       : is_busy                    ? "error: an installer is at work"
-                                                    : "error: locked out after wrong codes";
-    mm_console_put(request, text);
-    if (verdict == MM_CODE_WRONG || verdict == MM_CODE_LOCKED_OUT) {
-        mm_console_put(request, wait_s > 0 ? "; the next try is in " : "");
-        mm_console_put_number(request, wait_s, 0);
-        mm_console_put(request, wait_s > 0 ? " s\n" : "\n");
+    char digits[MMI_CONSOLE_NUMBER_CHARS + 1];
+    if (verdict == MM_CODE_GOOD) {
+        mm_console_put(request, "ok the network is forgotten\n");
+        return;
     }
+    mm_console_put(request, "error: ");
+    mm_console_put(request, is_busy ? "busy" : mm_code_verdict_name(verdict));
+    if (wait_s > 0) {
+        mmi_console_digits(wait_s, digits);
+        mm_console_put(request, "; wait ");
+        mm_console_put(request, digits + strspn(digits, "0"));
+        mm_console_put(request, " s");
+    }
+    mm_console_put(request, "\n");
 }
 
 // A code with blanks in it, as it is read aloud, is one code.
@@ -105,10 +80,10 @@ void mmi_console_reset(mm_console_request_t *request) {
     join_words(request, code);
     // Without the word nothing is judged: the code is still good.
     if (request->words < 2 || strcmp(mmi_console_word(&request->arguments), MM_CONSOLE_RESET_WORD) != 0) {
-        mm_console_put(request, "error: nothing was done; reset alone says what is to be typed\n");
+        mm_console_put(request, "error: nothing was done; reset alone says how\n");
         return;
     }
     uint32_t wait_s;
     mm_code_verdict_t verdict = mm_setup_reset(setup, code, request->now, &wait_s);
-    say_verdict(request, verdict, setup->session, wait_s);
+    say_verdict(request, verdict, verdict == MM_CODE_LOCKED_OUT && setup->session, wait_s);
 }

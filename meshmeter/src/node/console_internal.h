@@ -22,6 +22,9 @@ void mmi_console_find(mm_console_request_t *request);
 void mmi_console_display(mm_console_request_t *request);
 void mmi_console_reset(mm_console_request_t *request);
 
+/// Eight digits, as HQ asks for them.
+#define MMI_CONSOLE_NUMBER_CHARS 8
+void mmi_console_digits(uint32_t number, char digits[MMI_CONSOLE_NUMBER_CHARS + 1]);
 /// The next word of *rest, terminated in place; "" if there is none.
 char *mmi_console_word(char **rest);
 /// Whether text is a decimal number from 1 to max.

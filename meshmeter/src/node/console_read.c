@@ -32,30 +32,131 @@ static const char *phase_of(const mm_setup_t *setup) {
     return setup != NULL ? mm_life_state_name(setup->configuration.phase.state) : "configured by a file";
 }
 
+// --- fields --------------------------------------------------------------------------------------------------------
+
+// Most of what is shown stands in a struct as it is: a table of it is a third of the calls.
+typedef enum {
+    FLAG,
+    U8,
+    U16,
+    U32,
+    U64,
+    TEXT,
+    ADDRESS,
+    SECRET, ///< only whether there is one
+    KEY,    ///< likewise, of KEY_BYTES
+} kind_t;
+
+#define KEY_BYTES sizeof(((mm_network_t *)0)->mesh_key)
+
+typedef struct {
+    const char *name;
+    uint32_t offset : 24;
+    uint32_t kind : 8; ///< kind_t
+} field_t;
+
+#define FIELD(kind, name, type, member)                                                                                \
+    { name, offsetof(type, member), kind }
+
+static uint64_t read_number(const uint8_t *at, uint32_t kind) {
+    uint16_t half;
+    uint32_t word;
+    uint64_t whole;
+    switch (kind) {
+    case U8:
+        return *at;
+    case U16:
+        memcpy(&half, at, sizeof half);
+        return half;
+    case U32:
+        memcpy(&word, at, sizeof word);
+        return word;
+    default:
+        memcpy(&whole, at, sizeof whole);
+        return whole;
+    }
+}
+
+static bool is_key(const uint8_t *at) {
+    uint8_t any = 0;
+    for (size_t i = 0; i < KEY_BYTES; i++) {
+        any |= at[i];
+    }
+    return any != 0;
+}
+
+// An address may carry credentials before an '@'.
+static void put_address(mmi_json_t *json, const char *name, const char *url) {
+    char text[MM_BROKER_URL_CHARS_MAX + 1];
+    const char *scheme = strstr(url, "://");
+    const char *host = scheme != NULL ? scheme + 3 : url;
+    const char *at = strrchr(host, '@');
+    size_t scheme_chars = (size_t)(host - url);
+    host = at != NULL ? at + 1 : host;
+    size_t host_chars = strlen(host);
+    if (scheme_chars + host_chars >= sizeof text) {
+        mmi_json_string(json, name, "too long to show");
+        return;
+    }
+    memcpy(text, url, scheme_chars);
+    memcpy(text + scheme_chars, host, host_chars + 1);
+    mmi_json_string(json, name, text);
+}
+
+static void put_fields(mmi_json_t *json, const void *base, const field_t *fields, size_t count) {
+    for (const field_t *field = fields; field < fields + count; field++) {
+        const uint8_t *at = (const uint8_t *)base + field->offset;
+        switch (field->kind) {
+        case FLAG:
+            mmi_json_bool(json, field->name, *at != 0);
+            break;
+        case TEXT:
+            mmi_json_string(json, field->name, (const char *)at);
+            break;
+        case ADDRESS:
+            put_address(json, field->name, (const char *)at);
+            break;
+        case SECRET:
+            mmi_json_string(json, field->name, *at != 0 ? "set" : "none");
+            break;
+        case KEY:
+            mmi_json_string(json, field->name, is_key(at) ? "set" : "none");
+            break;
+        default:
+            mmi_json_number(json, field->name, read_number(at, field->kind));
+            break;
+        }
+    }
+}
+
+#define PUT_FIELDS(json, base, fields) put_fields(json, base, fields, sizeof(fields) / sizeof((fields)[0]))
+
 // --- the node ------------------------------------------------------------------------------------------------------
+
+static const field_t status_fields[] = {
+    FIELD(TEXT, "site", mm_node_t, options.site),
+    FIELD(FLAG, "root", mm_node_t, root.active),
+    FIELD(FLAG, "attached", mm_node_t, attached),
+    FIELD(U8, "layer", mm_node_t, layer),
+    FIELD(U32, "boot_no", mm_node_t, metering.boot_no),
+    FIELD(U32, "sessions_made", mm_node_t, root.sessions_made),
+    FIELD(U32, "sessions_clean", mm_node_t, root.sessions_clean),
+    FIELD(FLAG, "held", mm_node_t, metering.held),
+};
 
 void mmi_console_status(mm_console_request_t *request) {
     const mm_node_t *node = node_of(request);
-    const mm_metering_t *metering = &node->metering;
-    const mm_time_t time = mm_metering_time(metering, request->now);
+    const mm_time_t time = mm_metering_time(&node->metering, request->now);
+    const char *version = request->console->facts.version;
     mmi_json_t json = begin(request);
     mmi_json_mac(&json, "mac", node->options.mac);
-    if (request->console->facts.version != NULL) {
-        mmi_json_string(&json, "version", request->console->facts.version);
-    }
+    mmi_json_string(&json, "version", version != NULL ? version : "");
     mmi_json_string(&json, "phase", phase_of(setup_of(request)));
-    mmi_json_string(&json, "site", node->options.site);
-    mmi_json_bool(&json, "root", node->root.active);
-    mmi_json_bool(&json, "attached", node->attached);
-    mmi_json_number(&json, "layer", node->layer);
-    mmi_json_number(&json, "boot_no", metering->boot_no);
-    mmi_json_number(&json, "uptime_s", (uint64_t)((request->now - metering->boot_at) / MM_US_PER_S));
+    PUT_FIELDS(&json, node, status_fields);
+    mmi_json_number(&json, "uptime_s", (uint64_t)((request->now - node->metering.boot_at) / MM_US_PER_S));
     mmi_json_signed(&json, "time", time.utc.us / MM_US_PER_S);
     mmi_json_string(&json, "trust", mm_trust_name(time.trust));
     mmi_json_number(&json, "unsent", mm_journal_backlog(&node->journal));
-    mmi_json_number(&json, "sessions_made", node->root.sessions_made);
-    mmi_json_number(&json, "sessions_clean", node->root.sessions_clean);
-    mmi_json_bool(&json, "held", mm_metering_is_held(metering));
     finish(request, &json);
 }
 
@@ -131,62 +232,40 @@ void mmi_console_meters(mm_console_request_t *request) {
 
 // --- configuration -------------------------------------------------------------------------------------------------
 
-static void put_secret(mmi_json_t *json, const char *name, bool is_set) {
-    mmi_json_string(json, name, is_set ? "set" : "none");
-}
+static const field_t network_fields[] = {
+    FIELD(U32, "revision", mm_network_t, revision),
+    FIELD(TEXT, "site", mm_network_t, site),
+    FIELD(ADDRESS, "broker", mm_network_t, broker_url),
+    FIELD(SECRET, "broker_user", mm_network_t, broker_user),
+    FIELD(SECRET, "broker_password", mm_network_t, broker_password),
+    FIELD(TEXT, "router_name", mm_network_t, router_name),
+    FIELD(SECRET, "router_password", mm_network_t, router_password),
+    FIELD(KEY, "mesh_key", mm_network_t, mesh_key),
+};
 
-// An address may carry credentials before an '@'.
-static void put_address(mmi_json_t *json, const char *name, const char *url) {
-    char text[MM_BROKER_URL_CHARS_MAX + 1];
-    const char *scheme = strstr(url, "://");
-    const char *host = scheme != NULL ? scheme + 3 : url;
-    const char *at = strrchr(host, '@');
-    size_t scheme_chars = (size_t)(host - url);
-    host = at != NULL ? at + 1 : host;
-    size_t host_chars = strlen(host);
-    if (scheme_chars + host_chars >= sizeof text) {
-        mmi_json_string(json, name, "too long to show");
-        return;
-    }
-    memcpy(text, url, scheme_chars);
-    memcpy(text + scheme_chars, host, host_chars + 1);
-    mmi_json_string(json, name, text);
-}
+static const field_t installation_fields[] = {
+    FIELD(U32, "revision", mm_installation_t, revision), FIELD(U32, "node_no", mm_installation_t, node_no),
+    FIELD(U16, "province", mm_installation_t, province), FIELD(U16, "canton", mm_installation_t, canton),
+    FIELD(U16, "parish", mm_installation_t, parish),     FIELD(U32, "postal_code", mm_installation_t, postal_code),
+    FIELD(TEXT, "address", mm_installation_t, address),  FIELD(TEXT, "installer", mm_installation_t, installer),
+};
 
-static void put_network(mmi_json_t *json, const mm_network_t *network) {
-    static const uint8_t no_key[sizeof network->mesh_key] = {0};
-    mmi_json_open(json, "network", '{');
-    mmi_json_number(json, "revision", network->revision);
-    mmi_json_string(json, "site", network->site);
-    put_address(json, "broker", network->broker_url);
-    put_secret(json, "broker_user", network->broker_user[0] != '\0');
-    put_secret(json, "broker_password", network->broker_password[0] != '\0');
-    mmi_json_string(json, "router_name", network->router_name);
-    put_secret(json, "router_password", network->router_password[0] != '\0');
-    put_secret(json, "mesh_key", memcmp(network->mesh_key, no_key, sizeof no_key) != 0);
-    mmi_json_close(json, '}');
-}
+static const field_t channel_fields[] = {
+    FIELD(TEXT, "id", mm_channel_setup_t, meter.id),
+    FIELD(U32, "pulse_constant", mm_channel_setup_t, meter.pulse_constant),
+    FIELD(U64, "start_wh", mm_channel_setup_t, meter.start_wh),
+    FIELD(FLAG, "prepaid", mm_channel_setup_t, prepaid),
+};
 
 static void put_installation(mmi_json_t *json, const mm_installation_t *installation) {
     mmi_json_open(json, "installation", '{');
-    mmi_json_number(json, "revision", installation->revision);
-    mmi_json_number(json, "node_no", installation->node_no);
-    mmi_json_number(json, "province", installation->province);
-    mmi_json_number(json, "canton", installation->canton);
-    mmi_json_number(json, "parish", installation->parish);
-    mmi_json_number(json, "postal_code", installation->postal_code);
-    mmi_json_string(json, "address", installation->address);
-    mmi_json_string(json, "installer", installation->installer);
+    PUT_FIELDS(json, installation, installation_fields);
     mmi_json_open(json, "meters", '[');
     for (uint8_t channel = 0; channel < MM_CHANNELS; channel++) {
-        const mm_channel_setup_t *setup = &installation->channels[channel];
-        if (setup->meter.id[0] != '\0') {
+        if (installation->channels[channel].meter.id[0] != '\0') {
             mmi_json_open(json, NULL, '{');
             mmi_json_number(json, "channel", channel + 1u);
-            mmi_json_string(json, "id", setup->meter.id);
-            mmi_json_number(json, "pulse_constant", setup->meter.pulse_constant);
-            mmi_json_number(json, "start_wh", setup->meter.start_wh);
-            mmi_json_bool(json, "prepaid", setup->prepaid);
+            PUT_FIELDS(json, &installation->channels[channel], channel_fields);
             mmi_json_close(json, '}');
         }
     }
@@ -206,7 +285,9 @@ void mmi_console_config(mm_console_request_t *request) {
         mmi_json_bool(&json, "on_trial", true);
     }
     if (setup != NULL && setup->configuration.has_network) {
-        put_network(&json, &setup->configuration.network);
+        mmi_json_open(&json, "network", '{');
+        PUT_FIELDS(&json, &setup->configuration.network, network_fields);
+        mmi_json_close(&json, '}');
     }
     if (setup != NULL && setup->configuration.has_installation) {
         put_installation(&json, &setup->configuration.installation);
@@ -232,13 +313,11 @@ void mmi_console_install(mm_console_request_t *request) {
 void mmi_console_code(mm_console_request_t *request) {
     mm_setup_t *setup = request->console->options.setup;
     const mm_challenge_t *challenge = &setup->challenge;
+    const char *page = request->console->facts.page;
     uint32_t number;
     bool has_number = mm_setup_number(setup, request->now, &number); // ends a session whose time is over
-    char digits[9] = "";
-    for (size_t place = 8; place > 0; place--) {
-        digits[place - 1] = (char)('0' + number % 10);
-        number /= 10;
-    }
+    char digits[MMI_CONSOLE_NUMBER_CHARS + 1];
+    mmi_console_digits(number, digits);
     mmi_json_t json = begin(request);
     mmi_json_string(&json, "phase", phase_of(setup));
     if (has_number) {
@@ -252,9 +331,7 @@ void mmi_console_code(mm_console_request_t *request) {
     if (setup->session) {
         mmi_json_number(&json, "session_left_s", mm_us_seconds_until(setup->session_until, request->now));
     }
-    if (request->console->facts.page != NULL) {
-        mmi_json_string(&json, "page", request->console->facts.page);
-    }
+    mmi_json_string(&json, "page", page != NULL ? page : "");
     finish(request, &json);
 }
 
@@ -264,9 +341,7 @@ void mmi_console_mesh(mm_console_request_t *request) {
     const mm_node_t *node = node_of(request);
     const mm_console_facts_t *facts = &request->console->facts;
     mmi_json_t json = begin(request);
-    if (facts->role != NULL) {
-        mmi_json_string(&json, "role", facts->role);
-    }
+    mmi_json_string(&json, "role", facts->role != NULL ? facts->role : "");
     mmi_json_mac(&json, "root", node->root_mac);
     mmi_json_mac(&json, "parent", facts->parent);
     mmi_json_bool(&json, "attached", node->attached);

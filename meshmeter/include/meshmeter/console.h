@@ -123,7 +123,7 @@ struct mm_console {
 void mm_console_open(mm_console_t *self, const mm_console_options_t *options, mm_us_t now);
 /// Answer one line (terminated, without its end). capacity_bytes: at least MM_CONSOLE_ANSWER_BYTES_MIN (asserted).
 /// Returns the bytes of the answer, not terminated. JSON that does not fit is an error, other text is cut off.
-size_t mm_console_answer(mm_console_t *self, char *line, mm_us_t now, char *answer, size_t capacity_bytes);
+size_t mm_console_answer(mm_console_t *self, char *line, mm_us_t now, char *text, size_t capacity_bytes);
 
 /// For handlers. What does not fit is left out.
 void mm_console_put(mm_console_request_t *request, const char *text);

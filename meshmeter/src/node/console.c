@@ -234,6 +234,7 @@ void mm_console_open(mm_console_t *self, const mm_console_options_t *options, mm
     *self = (mm_console_t){.options = *options, .event_at = now};
 }
 
+// NOLINTNEXTLINE(readability-non-const-parameter): the request writes to text
 size_t mm_console_answer(mm_console_t *self, char *line, mm_us_t now, char *text, size_t capacity_bytes) {
     mm_console_request_t request = {
         .console = self, .line = line, .now = now, .text = text, .capacity_bytes = capacity_bytes};

@@ -6,6 +6,7 @@
 
 #include "app.h"
 #include "control_client.h"
+#include "meshmeter/console.h"
 
 #define ANSWER_BYTES 65536
 #define ANSWER_TIMEOUT_MS 3000
@@ -16,25 +17,27 @@ static void print_help(void) {
          "  --state DIR     state directory of the demo (or MM_STATE in the environment)\n"
          "  --node N        the same as node-N (1, 2, …)\n"
          "  --socket FILE   the control socket of one node, instead of --state\n\n"
-         "Commands:\n"
+         "Commands (help asks a node for all it knows, docs/guide/console.md has the table):\n"
          "  status             everything the node knows about itself, as JSON\n"
-         "  router on|off      switch the simulated router of the node\n"
-         "  clock set [UTC]    give the node the time (default: the site's clock)\n"
-         "  hold               close the interval and make no more metering records until the next start\n"
-         "  credit             balances, relays, reasons and lock-outs of prepaid meters, as JSON\n"
-         "  setup              a node from the box: its state, number and page, as JSON\n"
+         "  meters [1-8]       registers, constants, mode, balance, relay and why, as JSON\n"
          "  config             its configuration, as JSON; of a secret, whether there is one\n"
          "  install            its installation: revision, what HQ was told, whether it is confirmed, as JSON\n"
-         "  mesh               role, root, parent, members and counters of the mesh, as JSON\n"
-         "  slot               its slot plan and next session, as JSON\n"
-         "  journal            what is stored, and what of it HQ has not committed yet, as JSON\n"
+         "  mesh, slot, journal, counters   as JSON\n"
          "  log                the newest lines of its log\n"
+         "  code               the number to phone HQ with, tries left and lock-out, as JSON\n"
+         "  setup              a node from the box: its state, number and page, as JSON\n"
+         "  credit             balances, relays, reasons and lock-outs of prepaid meters, as JSON\n"
          "  relays             which relays are closed (supply is on) and which are open\n"
          "  oled               the picture of the display; meshmeter oled draws it\n"
-         "  button short|long  press or hold the button (or: down, up)\n\n"
-         "Of one node, as a customer at its buttons; METER is a meter's id or its number from 1 to 8:\n"
+         "  button short|long  press or hold the button (or: down, up)\n"
+         "  find [SECONDS]     make the node conspicuous; display: light its display\n"
+         "  router on|off      switch the simulated router of the node\n"
+         "  clock set [UTC]    give the node the time (default: the site's clock)\n"
+         "  hold               close the interval and make no more metering records until the next start\n\n"
+         "Of one node, as somebody who stands there; METER is a meter's id or its number from 1 to 8:\n"
          "  token METER DIGITS    type a token; blanks between the digits do not matter\n"
-         "  emergency METER       take the emergency credit\n\n"
+         "  emergency METER       take the emergency credit\n"
+         "  reset [CODE " MM_CONSOLE_RESET_WORD "]   forget the network; alone: say what that means\n\n"
          "Exit code 0: all answered; 1: one refused; 4: one did not answer.\n\n"
          "Example: meshmeter ctl --state DIR node-1 token 3 123 456 789");
 }
@@ -47,9 +50,13 @@ typedef struct {
     int code;
 } errand_t;
 
-// At which node somebody stands matters then: a meter's number is one of every node.
 static bool is_customer_line(const char *line) {
     return strncmp(line, "token", 5) == 0 || strncmp(line, "emergency", 9) == 0;
+}
+
+// At which node somebody stands matters then: a meter's number is one of every node, and a code is wrong at all others.
+static bool is_for_one(const char *line) {
+    return is_customer_line(line) || strncmp(line, "reset", 5) == 0;
 }
 
 static void ask_one(const char *node_name, const char *socket_path, void *context) {
@@ -127,7 +134,7 @@ int command_ctl(int argc, char **argv) {
                          line[0] == '\0' ? "which command?"
                                          : "which site? Name its --state DIR, as the demo printed it");
     }
-    if (is_customer_line(line) && only[0] == '\0' && socket_path == NULL) {
+    if (is_for_one(line) && only[0] == '\0' && socket_path == NULL) {
         return app_error(APP_USAGE, "ctl", "at which node? For example: ctl --state %s node-1 %s", state, line);
     }
     errand_t errand = {.line = line, .only = only[0] != '\0' ? only : NULL, .with_names = only[0] == '\0'};

@@ -21,12 +21,10 @@
 #include "meshmeter/node.h"
 #include "node_config.h"
 #include "node_console.h"
-#include "node_credit.h"
 #include "node_panel.h"
 #include "node_platform.h"
 #include "node_pulses.h"
 #include "node_setup.h"
-#include "node_status.h"
 
 // Pulses of replayed and modelled meters are looked at this often in real time; GPIO and input lines wake the loop
 // themselves.
@@ -56,6 +54,7 @@ typedef struct {
     node_setup_t setup;
     mm_node_t node;
     node_panel_t panel;
+    node_console_t console;
     uint8_t *batch_memory;
     mm_us_t now;      ///< of the last event handed to the node
     bool clock_given; ///< the node may be told the time
@@ -116,43 +115,36 @@ static bool set_clock(node_process_t *self, const char *text) {
     return true;
 }
 
-static bool handle_panel(node_process_t *self, const char *line, mm_linux_answer_t *answer) {
-    const node_panel_life_t life = node_setup_life(&self->setup, present(self));
-    return node_panel_handle(&self->panel, line, &life, self->router_up, self->now, mm_linux_real_us(), answer);
+static void console_router(void *process, bool up) {
+    set_router(process, up);
 }
 
-static bool handle_console(node_process_t *self, const char *line, mm_linux_answer_t *answer) {
-    const node_console_t console = {.node = &self->node,
-                                    .mesh = &self->mesh,
-                                    .setup = self->setup.is_open ? &self->setup.setup : NULL,
-                                    .actions = self->node.ports.actions,
-                                    .broker = self->config.broker};
-    return node_console_handle(&console, line, present(self), answer);
+static bool console_clock(void *process, const char *text) {
+    return set_clock(process, text);
 }
 
 static void handle_control(void *context, char *line, mm_linux_answer_t *answer) {
     node_process_t *self = context;
-    if (strcmp(line, "status") == 0) {
-        char *text = node_status_json(&self->node, self->router_up, present(self));
-        mm_linux_answer_print(answer, "%s\n", text != NULL ? text : "error: out of memory");
-        free(text);
-    } else if (strcmp(line, "router on") == 0 || strcmp(line, "router off") == 0) {
-        set_router(self, strcmp(line, "router on") == 0);
-        mm_linux_answer_print(answer, "ok %s\n", line);
-    } else if (strcmp(line, "hold") == 0) {
-        mm_node_hold(&self->node);
-        mm_linux_answer_print(answer, "ok hold\n");
-    } else if (strncmp(line, "clock set", 9) == 0 && set_clock(self, line[9] == ' ' ? line + 10 : line + 9)) {
-        mm_linux_answer_print(answer, "ok clock set\n");
-    } else if (!handle_panel(self, line, answer) && !handle_console(self, line, answer) &&
-               !node_setup_handle(&self->setup, line, present(self), answer) &&
-               !node_credit_handle(&self->node, line, present(self), answer)) {
-        mm_linux_answer_print(answer,
-                              "error: not understood: '%s'. Known: status, router on|off, clock set [UTC], hold, "
-                              "token METER DIGITS, emergency METER, credit, relays, oled, button short|long|down|up, "
-                              "setup, config, install, mesh, slot, journal, log, help\n",
-                              line);
+    self->console.router_up = self->router_up;
+    node_console_answer(&self->console, line, present(self), answer);
+}
+
+static bool open_console(node_process_t *self) {
+    const node_console_options_t options = {.node = &self->node,
+                                            .setup = &self->setup,
+                                            .panel = &self->panel,
+                                            .platform = &self->platform,
+                                            .mesh = &self->mesh,
+                                            .config = &self->config,
+                                            .set_router = console_router,
+                                            .set_clock = console_clock,
+                                            .process = self};
+    if (self->config.control_path[0] == '\0') {
+        return true;
     }
+    node_console_open(&self->console, &options, self->now);
+    return mm_linux_control_open(&self->control, &self->loop, self->config.control_path, handle_control, self,
+                                 &self->message) == MM_OK;
 }
 
 // MM_ERR_ARG of a port is a wrong configuration; everything else is this machine.
@@ -332,9 +324,7 @@ static bool open_all(node_process_t *self) {
            open_node(self) &&
            is_good(self, node_setup_open(&self->setup, &self->node, &self->platform.crypto.crypto, &self->loop,
                                          &self->now, &self->message)) &&
-           is_good(self, node_setup_open_door(&self->setup, &self->mesh, &self->message)) &&
-           (config->control_path[0] == '\0' || mm_linux_control_open(&self->control, &self->loop, config->control_path,
-                                                                     handle_control, self, &self->message) == MM_OK);
+           is_good(self, node_setup_open_door(&self->setup, &self->mesh, &self->message)) && open_console(self);
 }
 
 static void take_events(node_process_t *self) {

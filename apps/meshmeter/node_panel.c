@@ -179,7 +179,7 @@ static void follow_node(node_panel_t *self, int64_t real_now_us) {
     if (self->actions->find_until_us != self->find_until_us) {
         self->find_until_us = self->actions->find_until_us;
         mm_panel_wake(&self->panel, mm_us_seconds_until(self->find_until_us, real_now_us), real_now_us);
-        say(self, "HERE I AM\nHQ looks for this node", real_now_us);
+        say(self, "HERE I AM\nSomebody looks for me", real_now_us);
     }
 }
 

@@ -146,7 +146,7 @@ static void test_texts_are_whole(void **state) {
     assert_seen(model.site);
     // Three full lines, broken where there is no blank, and lines of the text's own.
     static const char *const notices[] = {"123456789012345678901234567890123456789012345678901234567890123",
-                                          "DISPLAY ON\n123456789012\ntoo_old", "HERE I AM\nHQ looks for this node"};
+                                          "DISPLAY ON\n123456789012\ntoo_old", "HERE I AM\nSomebody looks for me"};
     for (size_t i = 0; i < sizeof notices / sizeof notices[0]; i++) {
         mm_panel_notice(&s_panel, notices[i], now);
         draw(&model, now);

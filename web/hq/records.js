@@ -87,6 +87,10 @@ const EVENT_TEXTS = {
     credit_meter_changed: ([channel, balance, pending, swap]) =>
         `channel ${formatCount(Number(channel) + 1)} has another meter; balance ${formatKwh(balance)} kWh, sold and ` +
         `not taken ${formatKwh(pending)} kWh: swap ${formatCount(swap)} is to be decided`,
+    console: ([act, refused, before]) =>
+        `${['', 'find', 'display'][Number(act)] ?? `line ${formatCount(act)}`} at the device${
+            Number(refused) ? ', refused' : ''
+        }${Number(before) > 0 ? `, and ${formatCount(before)} acts before it` : ''}`,
     hold: () => 'no metering records until the next start',
 };
 

@@ -91,6 +91,7 @@ typedef struct {
     uint8_t rotation;
     uint8_t idle_drains; ///< drain rounds in this session that brought nothing
     uint32_t next_round_id;
+    // wait: the next slot of this gateway | until cycle_us | then the session begins
     mm_us_t session_at; ///< planned, MM_US_NEVER = none
     // wait: the live round before the session begins | until cycle_us | then the nodes are asked
     mm_us_t round_at; ///< when its round begins

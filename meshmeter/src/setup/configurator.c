@@ -37,24 +37,13 @@ static void get_page(mmi_exchange_t *exchange) {
     exchange->answer->is_page = true;
 }
 
-static void put_mac(mmi_json_t *json, mm_mac_t mac) {
-    static const char hex[] = "0123456789abcdef";
-    char text[18];
-    for (size_t index = 0; index < sizeof mac.bytes; index++) {
-        text[3 * index] = hex[mac.bytes[index] >> 4];
-        text[3 * index + 1] = hex[mac.bytes[index] & 0x0F];
-        text[3 * index + 2] = index + 1 < sizeof mac.bytes ? ':' : '\0';
-    }
-    mmi_json_string(json, "mac", text);
-}
-
 static void get_state(mmi_exchange_t *exchange) {
     mm_setup_t *setup = exchange->setup;
     mmi_json_t *json = &exchange->json;
     uint32_t number;
     bool has_number = mm_setup_number(setup, exchange->now, &number); // ends a session whose time is over
     mmi_json_string(json, "phase", mm_life_state_name(setup->configuration.phase.state));
-    put_mac(json, setup->options.mac);
+    mmi_json_mac(json, "mac", setup->options.mac);
     if (setup->configuration.has_network) {
         mmi_json_string(json, "site", setup->configuration.network.site);
     }

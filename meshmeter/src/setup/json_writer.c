@@ -67,7 +67,7 @@ void mmi_json_string(mmi_json_t *self, const char *name, const char *value) {
     put(self, '"');
 }
 
-void mmi_json_number(mmi_json_t *self, const char *name, uint64_t value) {
+static void put_number(mmi_json_t *self, uint64_t value) {
     char digits[21];
     size_t place = sizeof digits - 1;
     digits[place] = '\0';
@@ -75,8 +75,18 @@ void mmi_json_number(mmi_json_t *self, const char *name, uint64_t value) {
         digits[--place] = (char)('0' + value % 10);
         value /= 10;
     } while (value != 0);
-    begin(self, name);
     put_text(self, digits + place);
+}
+
+void mmi_json_number(mmi_json_t *self, const char *name, uint64_t value) {
+    begin(self, name);
+    put_number(self, value);
+}
+
+void mmi_json_signed(mmi_json_t *self, const char *name, int64_t value) {
+    begin(self, name);
+    put_text(self, value < 0 ? "-" : "");
+    put_number(self, value < 0 ? (uint64_t)0 - (uint64_t)value : (uint64_t)value);
 }
 
 void mmi_json_bool(mmi_json_t *self, const char *name, bool value) {
@@ -92,4 +102,14 @@ void mmi_json_hex(mmi_json_t *self, const char *name, const uint8_t *bytes, size
         put(self, hex[bytes[index] & 0x0F]);
     }
     put(self, '"');
+}
+
+void mmi_json_mac(mmi_json_t *self, const char *name, mm_mac_t mac) {
+    char text[18];
+    for (size_t index = 0; index < sizeof mac.bytes; index++) {
+        text[3 * index] = hex[mac.bytes[index] >> 4];
+        text[3 * index + 1] = hex[mac.bytes[index] & 0x0F];
+        text[3 * index + 2] = index + 1 < sizeof mac.bytes ? ':' : '\0';
+    }
+    mmi_json_string(self, name, text);
 }

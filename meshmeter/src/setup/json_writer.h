@@ -20,7 +20,10 @@ void mmi_json_close(mmi_json_t *self, char bracket);
 /// Plain text (text.h). What means something to HTML is escaped, too.
 void mmi_json_string(mmi_json_t *self, const char *name, const char *value);
 void mmi_json_number(mmi_json_t *self, const char *name, uint64_t value);
+void mmi_json_signed(mmi_json_t *self, const char *name, int64_t value);
 void mmi_json_bool(mmi_json_t *self, const char *name, bool value);
 void mmi_json_hex(mmi_json_t *self, const char *name, const uint8_t *bytes, size_t bytes_count);
+/// "02:6d:6d:00:00:03".
+void mmi_json_mac(mmi_json_t *self, const char *name, mm_mac_t mac);
 
 #endif

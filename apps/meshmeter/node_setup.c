@@ -57,6 +57,7 @@ static void use_network(node_config_t *config, const mm_network_t *network) {
 mm_err_t node_setup_prepare(node_setup_t *self, node_config_t *config, mm_linux_message_t *message) {
     char path[NODE_PATH_BYTES];
     self->config = config;
+    config->network_is_known = !config->commissioning;
     if (!config->commissioning) {
         return MM_OK;
     }
@@ -79,7 +80,10 @@ mm_err_t node_setup_prepare(node_setup_t *self, node_config_t *config, mm_linux_
     if (found != MM_OK && found != MM_ERR_NOT_FOUND) {
         mm_linux_log(MM_LOG_ERROR, "%s: no configuration can be read: %s", path, mm_err_name(found));
     }
+    // Lost is known to be none.
+    config->network_is_known = found == MM_OK || found == MM_ERR_NOT_FOUND || found == MM_ERR_CORRUPT;
     if (found == MM_OK && self->configuration.has_network) {
+        config->network_revision = self->configuration.network.revision;
         use_network(config, &self->configuration.network);
     } else {
         memcpy(self->door_peers, config->mesh_peers, sizeof self->door_peers);

@@ -158,14 +158,8 @@ mm_us_t node_setup_poll(node_setup_t *self, mm_us_t now) {
         return MM_US_NEVER;
     }
     mm_us_t deadline = mm_setup_poll(&self->setup, now);
-    const mm_configuration_t *present = &self->setup.configuration;
     // However it came or went: what is open now belongs to the network of the start.
-    // Memory that does not answer says nothing.
-    bool changed = present->phase.state != MM_LIFE_FAULT &&
-                   (present->has_network != self->configuration.has_network ||
-                    (present->has_network && present->network.revision != self->configuration.network.revision));
-    // An installer at work is not thrown out for it.
-    if (changed && !self->setup.session && !self->restart_due) {
+    if (!self->restart_due && mm_setup_wants_restart(&self->setup, self->config->network_revision)) {
         self->restart_due = true;
         mm_linux_log(MM_LOG_INFO, "another network: the node starts again in it");
     }

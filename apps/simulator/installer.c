@@ -514,6 +514,16 @@ mm_network_t commission_network(uint32_t revision) {
     return network;
 }
 
+// What is handed over: of a revision that a router has made already, that.
+static mm_network_t known_network(const commission_t *self, uint32_t revision) {
+    for (size_t i = 0; i < self->proved_count; i++) {
+        if (self->proved[i].revision == revision) {
+            return self->proved[i];
+        }
+    }
+    return commission_network(revision);
+}
+
 static void hand_over_revision(commission_t *self, int node, uint32_t revision);
 
 static void hand_over(commission_t *self, int node, bool older) {
@@ -532,7 +542,7 @@ static void hand_over(commission_t *self, int node, bool older) {
 static void hand_over_revision(commission_t *self, int node, uint32_t revision) {
     commission_node_t *its = &self->nodes[node];
     self->network_revision = revision > self->network_revision ? revision : self->network_revision;
-    mm_network_t network = commission_network(revision);
+    mm_network_t network = known_network(self, revision);
     its->permit = (permit_t){.network_given = true, .network = network};
     mm_err_t err = MM_OK;
     if (!device_take_network(&self->devices[node], &network, &err)) {
@@ -747,6 +757,7 @@ void commission_deinit(commission_t *self) {
         free(self->nodes[node].entered);
     }
     free(self->orders_spent);
+    free(self->proved);
 }
 
 void commission_start(commission_t *self) {

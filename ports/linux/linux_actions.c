@@ -197,6 +197,16 @@ static mm_err_t settle(void *context, mm_staged_kind_t kind, bool keep) {
     return MM_OK;
 }
 
+static size_t kept_broker(void *context, char *text, size_t capacity_bytes) {
+    const mm_linux_actions_t *self = context;
+    const mm_linux_broker_t *broker = &self->broker;
+    if (!self->has_broker || self->on_trial) {
+        return 0;
+    }
+    int chars = snprintf(text, capacity_bytes, "%s\n%s\n%s", broker->url, broker->user, broker->password);
+    return chars > 0 && (size_t)chars < capacity_bytes ? (size_t)chars : 0;
+}
+
 // --- update, log ---------------------------------------------------------------------------------------------------
 
 static mm_err_t ota_set_url(void *context, const char *url, size_t url_chars) {
@@ -244,6 +254,7 @@ mm_err_t mm_linux_actions_open(mm_linux_actions_t *self, const mm_linux_actions_
                     .ota_set_url = ota_set_url,
                     .ota_start = ota_start,
                     .log_tail = log_tail,
+                    .kept_broker = kept_broker,
                     .context = self},
         .sync = options->sync,
         .url_is_good = options->url_is_good,

@@ -101,6 +101,7 @@
     X(SESSION_EXPIRED, "session_expired")                                                                              \
     X(SESSION_CANCELLED, "session_cancelled")                                                                          \
     X(FIELDS_REFUSED, "fields_refused")                                                                                \
+    X(ROUTER_PROVED, "router_proved")                 /* and is part of the network */                                 \
     X(ROUTER_FELL_BACK, "router_fell_back")           /* from a wrong password */                                      \
     X(INSTALLED_AGAIN, "installed_again")             /* while it was running */                                       \
     X(INSTALLATION_REPEATED, "installation_repeated") /* HQ asked for it again */                                      \

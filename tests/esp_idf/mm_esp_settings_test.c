@@ -191,8 +191,13 @@ static void test_trial(void **state) {
     open_actions(&actions, &settings);
     assert_string_equal(settings.broker.url, "mqtts://old.example");
     assert_false(settings.trial_was_cut_short);
+    char kept[200];
+    assert_int_equal(actions.actions.kept_broker(&actions, kept, sizeof kept), strlen(OLD_BROKER));
+    assert_memory_equal(kept, OLD_BROKER, strlen(OLD_BROKER));
+    assert_int_equal(actions.actions.kept_broker(&actions, kept, strlen(OLD_BROKER)), 0); // no room
     // The next one does not work.
     assert_int_equal(stage(&actions, NEW_BROKER), MM_OK);
+    assert_int_equal(actions.actions.kept_broker(&actions, kept, sizeof kept), 0); // not kept
     assert_string_equal(s_board.broker_url, "mqtts://new.example");
     assert_int_equal(settle(&actions, false), MM_OK);
     assert_string_equal(s_board.broker_url, "mqtts://old.example");

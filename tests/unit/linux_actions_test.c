@@ -78,6 +78,11 @@ static void test_linux_actions_broker_kept(void **state) {
     assert_int_equal(open_actions(), MM_OK);
     assert_broker("mqtts://broker.example:8884", "gateway", "secret word");
     assert_false(s_actions.on_trial);
+    char kept[200];
+    static const char text[] = "mqtts://broker.example:8884\ngateway\nsecret word";
+    assert_int_equal(s_actions.actions.kept_broker(&s_actions, kept, sizeof kept), sizeof text - 1);
+    assert_memory_equal(kept, text, sizeof text - 1);
+    assert_int_equal(s_actions.actions.kept_broker(&s_actions, kept, sizeof text - 1), 0); // no room
     // Said again, as after a power cut between the answer and the image: there is nothing on trial.
     assert_int_equal(settle(true), MM_ERR_STATE);
     assert_int_equal(settle(false), MM_OK);

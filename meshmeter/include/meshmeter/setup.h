@@ -4,6 +4,7 @@
 
 #include "meshmeter/base.h"
 #include "meshmeter/challenge.h"
+#include "meshmeter/command_body.h"
 #include "meshmeter/configuration.h"
 #include "meshmeter/control.h"
 #include "meshmeter/counters.h"
@@ -24,7 +25,11 @@
 /// A meter with credit in its books stays prepaid, for an installer: the credit would be lost.
 ///
 /// Network. What a provisioner gives is stored at once. What an installer types for the router is tried first, as the
-/// command NETWORK is (control.h): it falls back by itself.
+/// command NETWORK is (control.h): it falls back by itself. When a session has proved it, it becomes part of the stored
+/// network, under the next revision, together with a broker that a command has set meanwhile: first the network is
+/// stored, then the platform keeps it, then it is answered, and only then the node starts again in it. A power cut in
+/// between leaves the network with it or without it, and the answer says which: whether it was stored is seen by the
+/// network, so nothing is done twice.
 ///
 /// While there is no installation supply is left as it was journalled last: neither a new node nor one whose
 /// configuration was lost cuts a customer off.
@@ -53,6 +58,8 @@ typedef struct {
     const mm_entropy_t *entropy;
     mm_counters_t *counters;
     const mm_log_t *log;
+    bool has_router; ///< an installer's router is on trial
+    mm_network_body_t router;
     bool session; ///< an installer is at work
     uint8_t nonce[MM_SETUP_NONCE_BYTES];
     // wait: the installer's next request | until MM_SETUP_SESSION_S | then the session is over and nothing has changed
@@ -70,6 +77,12 @@ void mm_setup_open(mm_setup_t *self, const mm_setup_options_t *options, const mm
 /// Network from a provisioner (phone, cable) or from the mesh. Taken if its revision is higher than the present one.
 /// MM_ERR_ARG: not a possible network. MM_ERR_STATE: older. MM_ERR_STORAGE.
 mm_err_t mm_setup_take_network(mm_setup_t *self, const mm_network_t *network, mm_us_t now);
+
+/// Whether the node must start again, because its network is another one than that with which it was opened (revision,
+/// 0 = none). Not while an installer is at work, nor before a router that has become part of the network is answered.
+bool mm_setup_wants_restart(const mm_setup_t *self, uint32_t opened_revision);
+/// Try a router that an installer has typed. False: refused, or another trial is under way.
+bool mm_setup_try_router(mm_setup_t *self, const mm_network_body_t *router, mm_us_t now);
 
 /// The number to show for the installer. False: none can be made, or no code is judged in this state.
 bool mm_setup_number(mm_setup_t *self, mm_us_t now, uint32_t *number);

@@ -172,14 +172,6 @@ static void put_problems(mmi_exchange_t *exchange, const mmi_problems_t *problem
     mmi_json_close(json, ']');
 }
 
-// Tried, as if HQ had ordered it: a router that does not work is left again.
-static const char *try_router(mm_setup_t *setup, const mm_network_body_t *router, mm_us_t now) {
-    const mm_command_body_t body = {.network = *router};
-    bool taken = mm_control_install(setup->control, MM_COMMAND_NETWORK, MM_COMMAND_WHOLE_NODE, &body, now) == MM_OK;
-    // A platform whose operating system has the network has said so by now.
-    return taken && mm_control_is_on_trial(setup->control) ? "trying" : "refused";
-}
-
 void mmi_configurator_store(mmi_exchange_t *exchange) {
     mm_setup_t *setup = exchange->setup;
     mm_field_problem_t list[MM_FIELD_PROBLEMS_MAX];
@@ -206,6 +198,7 @@ void mmi_configurator_store(mmi_exchange_t *exchange) {
     }
     mmi_json_number(&exchange->json, "revision", setup->configuration.installation.revision);
     if (has_router) {
-        mmi_json_string(&exchange->json, "router", try_router(setup, &router, exchange->now));
+        mmi_json_string(&exchange->json, "router",
+                        mm_setup_try_router(setup, &router, exchange->now) ? "trying" : "refused");
     }
 }

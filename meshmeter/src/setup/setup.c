@@ -65,7 +65,11 @@ void mm_setup_open(mm_setup_t *self, const mm_setup_options_t *options, const mm
     self->counters = counters;
     self->log = log;
     self->retry_at = now;
-    self->commissioning = (mm_commissioning_t){.confirm = confirm, .reinstall = reinstall, .context = self};
+    self->commissioning = (mm_commissioning_t){.confirm = confirm,
+                                               .reinstall = reinstall,
+                                               .keep_router = mmi_setup_keep_router,
+                                               .has_router = mmi_setup_has_router,
+                                               .context = self};
     mm_control_set_commissioning(control, &self->commissioning);
     open_store(self, now);
 }
@@ -223,6 +227,7 @@ mm_us_t mm_setup_poll(mm_setup_t *self, mm_us_t now) {
         open_store(self, now);
     }
     expire_session(self, now);
+    mmi_setup_follow_trial(self);
     if (self->configuration.phase.state == MM_LIFE_FAULT) {
         return self->retry_at; // supply stays as it is
     }

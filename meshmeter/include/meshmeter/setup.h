@@ -36,6 +36,7 @@
 
 #define MM_SETUP_SESSION_S 600
 #define MM_SETUP_NONCE_BYTES 16
+#define MM_SETUP_DIGEST_BYTES 16
 #define MM_SETUP_RETRY_S 10
 
 typedef struct {
@@ -43,6 +44,27 @@ typedef struct {
     mm_challenge_method_t method;
     const char *legacy_secret; ///< or NULL
 } mm_setup_options_t;
+
+/// What became of a session's request.
+typedef struct {
+    uint16_t status;   ///< of HTTP; 0 = none
+    uint32_t revision; ///< of the installation that was stored
+    bool has_router;   ///< another router was named …
+    bool router_tried; ///< … and is on trial
+    uint8_t problem_count;
+    mm_field_problem_t problems[MM_FIELD_PROBLEMS_MAX];
+} mm_setup_outcome_t;
+
+/// The session's last request: if its answer was lost, the same request is answered the same once more, and not carried
+/// out again. Until the nonce that the answer brings is used.
+typedef struct {
+    bool is_there;
+    uint8_t nonce[MM_SETUP_NONCE_BYTES];
+    uint8_t digest[MM_SETUP_DIGEST_BYTES]; ///< of the whole request
+    // no wait: an instant up to which the answer is given again
+    mm_us_t until;
+    mm_setup_outcome_t outcome;
+} mm_setup_repeat_t;
 
 typedef struct {
     mm_setup_options_t options;
@@ -62,6 +84,7 @@ typedef struct {
     mm_network_body_t router;
     bool session; ///< an installer is at work
     uint8_t nonce[MM_SETUP_NONCE_BYTES];
+    mm_setup_repeat_t repeat; ///< the configurator's
     // wait: the installer's next request | until MM_SETUP_SESSION_S | then the session is over and nothing has changed
     mm_us_t session_until;
     // wait: storage that refused a meter's change or the record works again, or the configuration's memory answers |

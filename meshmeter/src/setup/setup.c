@@ -112,6 +112,9 @@ static void expire_session(mm_setup_t *self, mm_us_t now) {
     if (self->session && now >= self->session_until) {
         mm_setup_leave(self, now);
     }
+    if (self->repeat.is_there && now >= self->repeat.until) {
+        self->repeat.is_there = false;
+    }
 }
 
 static bool renew_nonce(mm_setup_t *self, mm_us_t now) {
@@ -162,6 +165,7 @@ mm_code_verdict_t mm_setup_enter(mm_setup_t *self, const char *code, mm_us_t now
         return MM_CODE_NO_KEY;
     }
     self->session = true;
+    self->repeat.is_there = false;
     self->configuration.phase = draft.phase; // ends with a restart: nothing to store
     return MM_CODE_GOOD;
 }
@@ -184,6 +188,7 @@ mm_code_verdict_t mm_setup_reset(mm_setup_t *self, const char *code, mm_us_t now
     if (verdict != MM_CODE_GOOD) {
         return verdict;
     }
+    self->repeat.is_there = false;
     draft.has_network = false;
     memset(&draft.network, 0, sizeof draft.network);
     return mmi_setup_save(self, &draft) == MM_OK ? MM_CODE_GOOD : MM_CODE_STORAGE;

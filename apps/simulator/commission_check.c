@@ -330,6 +330,7 @@ void commission_on_boot(commission_t *self, int node) {
     its->flash_errors = 0;
     doubt(its);
     its->session = false;
+    its->last_nonce[0] = '\0';
     its->wrong = 0;
     its->number_at = -1;
     its->locked_until = 0;

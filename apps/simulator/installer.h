@@ -25,7 +25,7 @@
 
 #define INSTALLER_COUNT 2 ///< people who can be at one node at a time
 #define INSTALLER_FORM_BYTES 2048
-#define INSTALLER_DOUBTS 8
+#define INSTALLER_DOUBTS 64
 #define INSTALLER_CODES 4
 
 /// What a call may change.
@@ -73,7 +73,10 @@ typedef struct {
     bool session;
     mm_us_t session_good_at; ///< local
     char nonce[2 * MM_SETUP_NONCE_BYTES + 1];
-    uint32_t number; ///< shown
+    char last_nonce[2 * MM_SETUP_NONCE_BYTES + 1]; ///< of the last request with right …
+    uint32_t last_checksum;                        ///< … path and body …
+    uint16_t last_status;                          ///< … and its answer, even if nobody saw it
+    uint32_t number;                               ///< shown
     mm_us_t number_at;
     uint32_t wrong; ///< for this number
     uint32_t lock_outs;

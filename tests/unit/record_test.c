@@ -729,7 +729,9 @@ static void test_record_names(void **state) {
     assert_string_equal(mm_event_name(MM_EVENT_SUPPLY_CUT), "supply_cut");
     assert_string_equal(mm_event_name(MM_EVENT_TOKEN_LOCK_OUT), "token_lock_out");
     assert_string_equal(mm_event_name(MM_EVENT_CREDIT_ERA), "credit_era");
-    assert_string_equal(mm_event_name(19), "unknown");
+    assert_string_equal(mm_event_name(MM_EVENT_NODE_RESET), "node_reset");
+    assert_string_equal(mm_event_name(MM_EVENT_INSTALLER_LOCK_OUT), "installer_lock_out");
+    assert_string_equal(mm_event_name(21), "unknown");
     assert_string_equal(mm_movement_name(MM_MOVEMENT_NETWORK), "network");
     assert_string_equal(mm_movement_name(MM_MOVEMENT_VOID), "void");
     assert_string_equal(mm_movement_name(MM_MOVEMENT_TOKEN_SYNC), "token_sync");

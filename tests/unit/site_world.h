@@ -74,7 +74,7 @@ typedef struct {
     uint32_t closing_count;                  ///< of a month, each meter's once
     uint32_t closing_seqs[MM_CHANNELS];      ///< under which it came last
     uint32_t closing_left_seqs[MM_CHANNELS]; ///< under which it came before, when thinning carried it over
-    uint32_t event_counts[MM_EVENT_CREDIT_ERA + 1];
+    uint32_t event_counts[MM_EVENT_INSTALLER_LOCK_OUT + 1];
     uint32_t result_counts[SITE_COMMANDS_MAX + 1];   ///< answers to each command, by its id
     uint32_t result_sessions[SITE_COMMANDS_MAX + 1]; ///< in which the first one came
     mm_snapshot_t snapshot;
@@ -467,7 +467,7 @@ static inline void hq_take_record(site_hq_t *hq, const mm_record_view_t *view) {
     } else if (record.type == MM_RECORD_MONTH_CLOSING) {
         hq_take_closing(hq, seq, record.month_closing.channel);
     } else if (record.type == MM_RECORD_EVENT) {
-        MM_ASSERT(record.event.code <= MM_EVENT_CREDIT_ERA);
+        MM_ASSERT(record.event.code <= MM_EVENT_INSTALLER_LOCK_OUT);
         hq->event_counts[record.event.code]++;
     } else if (record.type == MM_RECORD_RESULT) {
         MM_ASSERT(record.result.command_id >= 1 && record.result.command_id <= SITE_COMMANDS_MAX);

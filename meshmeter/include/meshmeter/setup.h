@@ -31,6 +31,9 @@
 /// between leaves the network with it or without it, and the answer says which: whether it was stored is seen by the
 /// network, so nothing is done twice.
 ///
+/// HQ hears of a reset (event NODE_RESET, journalled before it is carried out), of each lock-out that begins
+/// (INSTALLER_LOCK_OUT; tried again if memory refuses it), and in the counters of wrong codes.
+///
 /// While there is no installation supply is left as it was journalled last: neither a new node nor one whose
 /// configuration was lost cuts a customer off.
 
@@ -80,15 +83,16 @@ typedef struct {
     const mm_entropy_t *entropy;
     mm_counters_t *counters;
     const mm_log_t *log;
-    bool has_router; ///< an installer's router is on trial
+    uint64_t lock_out[MM_EVENT_VALUES]; ///< the event that is still to be journalled; [0] 0: none
+    bool has_router;                    ///< an installer's router is on trial
     mm_network_body_t router;
     bool session; ///< an installer is at work
     uint8_t nonce[MM_SETUP_NONCE_BYTES];
     mm_setup_repeat_t repeat; ///< the configurator's
     // wait: the installer's next request | until MM_SETUP_SESSION_S | then the session is over and nothing has changed
     mm_us_t session_until;
-    // wait: storage that refused a meter's change or the record works again, or the configuration's memory answers |
-    // until MM_SETUP_RETRY_S | then it is tried again
+    // wait: storage that refused a meter's change, a record or an event works again, or the configuration's memory
+    // answers | until MM_SETUP_RETRY_S | then it is tried again
     mm_us_t retry_at;
 } mm_setup_t;
 

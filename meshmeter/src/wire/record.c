@@ -449,6 +449,8 @@ const char *mm_event_name(uint16_t code) {
         "tamper",
         "token_lock_out",
         "credit_era",
+        "node_reset",
+        "installer_lock_out",
     };
     return code < sizeof names / sizeof names[0] ? names[code] : "unknown";
 }

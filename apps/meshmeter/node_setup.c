@@ -186,6 +186,18 @@ static void show_number(void *context) {
     self->number_until = *self->now + MM_CHALLENGE_LIFE_S * MM_US_PER_S;
 }
 
+// What the display says of a configuration that is out of order, at most three lines of 21 characters; or NULL.
+static const char *find_fault(const mm_setup_t *setup) {
+    const mm_configuration_t *present = &setup->configuration;
+    if (present->phase.state == MM_LIFE_FAULT) {
+        return setup->store.is_later_version ? "The configuration is\nof a later version:\nupdate the program"
+                                             : "The memory of the\nconfiguration does\nnot answer";
+    }
+    // There was one, and none is whole.
+    bool is_lost = setup->store.damaged > 0 && !present->has_network && !present->has_installation;
+    return is_lost ? "Configuration is lost\nHand over the network\nand install again" : NULL;
+}
+
 node_panel_life_t node_setup_life(node_setup_t *self, mm_us_t now) {
     if (!self->is_open) {
         return (node_panel_life_t){.state = MM_LIFE_RUNNING};
@@ -195,6 +207,7 @@ node_panel_life_t node_setup_life(node_setup_t *self, mm_us_t now) {
     node_panel_life_t life = {.state = state,
                               .wait_s = mm_us_seconds_until(challenge->locked_until, now),
                               .address = self->page_url[0] != '\0' ? self->page_url : NULL,
+                              .fault = find_fault(&self->setup),
                               .configure = show_number,
                               .context = self};
     const mm_join_t *join = &self->node->join;
@@ -219,6 +232,15 @@ static void print_state(node_setup_t *self, mm_us_t now, mm_linux_answer_t *answ
     }
     if (self->page_url[0] != '\0') {
         mm_linux_answer_print(answer, ",\"page\":\"%s\"", self->page_url);
+    }
+    const char *fault = find_fault(&self->setup);
+    if (fault != NULL) {
+        char text[MM_PANEL_FAULT_CHARS_MAX + 1];
+        snprintf(text, sizeof text, "%s", fault);
+        for (char *end = strchr(text, '\n'); end != NULL; end = strchr(end, '\n')) {
+            *end = ' ';
+        }
+        mm_linux_answer_print(answer, ",\"fault\":\"%s\"", text);
     }
     if (self->has_door && self->node->join.state == MM_JOIN_ASKING) {
         // What a mesh says of itself before HQ has said its word is not proved: plain, but no more than that.

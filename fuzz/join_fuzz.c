@@ -104,7 +104,7 @@ static void open_nodes(void) {
         setups[i].store = (mm_configuration_store_t){.flash = &flash, .sector_count = 2};
         setups[i].configuration.has_network = i < 2;
         setups[i].configuration.network = (mm_network_t){.revision = 9, .site = "house-1"};
-        mm_join_open(&joins[i], mac, &setups[i], NULL, &crypto, &entropy, &mesh, &door, &counters, NULL, 0);
+        mm_join_open(&joins[i], mac, &setups[i], NULL, &crypto, &entropy, &mesh, &door, &counters, NULL, i, 0);
         joins[i].records_left = 0; // there is no journal here
     }
     mm_join_set_root(&joins[0], true, 0);

@@ -100,13 +100,14 @@ static bool parse_url(mm_broker_t *self, const char *url, mm_hq_error_t *error) 
         host = url + sizeof secure - 1;
         self->tls = true;
     }
-    if (host == NULL || strpbrk(host, "/ ") != NULL) {
-        mm_hq_error_set(error, "broker %s: expected mqtt://HOST[:PORT] or mqtts://HOST[:PORT]", url != NULL ? url : "");
-        return false;
-    }
-    if (strchr(host, '@') != NULL) {
+    // What is refused is not repeated: anywhere in it there may be a password.
+    if (url != NULL && strchr(url, '@') != NULL) {
         mm_hq_error_set(error, "broker: user and password do not belong in the URL, other users see it;"
                                " use --broker-password-file");
+        return false;
+    }
+    if (host == NULL || strpbrk(host, "/ ") != NULL) {
+        mm_hq_error_set(error, "broker: expected mqtt://HOST[:PORT] or mqtts://HOST[:PORT]");
         return false;
     }
     // [v6]:port, name:port, or without a port.
@@ -121,7 +122,7 @@ static bool parse_url(mm_broker_t *self, const char *url, mm_hq_error_t *error) 
         self->port = *rest == '\0' && rest != port + 1 && number >= 1 && number <= 65535 ? (int)number : 0;
     }
     if (chars == 0 || chars >= sizeof self->host || self->port == 0) {
-        mm_hq_error_set(error, "broker %s: no valid host and port", url);
+        mm_hq_error_set(error, "broker: no valid host and port in its URL");
         return false;
     }
     memcpy(self->host, host + first, chars);

@@ -433,8 +433,12 @@ static void close_all(node_process_t *self) {
     mm_linux_mesh_close(&self->mesh);
     node_platform_close(&self->platform);
     node_source_close(&self->source);
-    mm_linux_fram_close(&self->fram);
-    mm_linux_flash_close(&self->register_flash);
+    // The other one was never opened: its file would be the first of this process, the input of pulses.
+    if (self->config.with_fram) {
+        mm_linux_fram_close(&self->fram);
+    } else {
+        mm_linux_flash_close(&self->register_flash);
+    }
     mm_linux_flash_close(&self->journal_flash);
     mm_linux_loop_close(&self->loop);
     free(self->batch_memory);

@@ -87,6 +87,8 @@ typedef struct {
     // Of the network that was handed over, filled in at the start.
     char broker_user[MM_BROKER_WORD_CHARS_MAX + 1];
     char broker_password[MM_BROKER_WORD_CHARS_MAX + 1];
+    bool network_is_known; ///< its memory has answered, or there is none
+    uint32_t network_revision;
     bool has_mesh_key;
     uint8_t mesh_key[32];
 

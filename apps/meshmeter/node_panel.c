@@ -75,6 +75,18 @@ static void fill_meter(const node_panel_t *self, const mm_control_report_t *repo
     meter->lock_out_s = mm_us_seconds_until(node->control.locked_until[channel], now);
 }
 
+// What somebody at the device has to do something about. The configuration's comes first: without it nothing else goes
+// on.
+static const char *find_fault(const mm_node_t *node, const node_panel_life_t *life, mm_us_t now) {
+    if (life->fault != NULL) {
+        return life->fault;
+    }
+    if (node->has_control && !node->control.usable) {
+        return "The register memory\ndoes not answer";
+    }
+    return node->metering.journal_retry_at > now ? "The journal takes no\nrecords; counting\ngoes on" : NULL;
+}
+
 static void fill_model(node_panel_t *self, const node_panel_life_t *life, bool router_up, mm_us_t now,
                        int64_t real_now_us) {
     const mm_node_t *node = self->node;
@@ -99,6 +111,8 @@ static void fill_model(node_panel_t *self, const node_panel_life_t *life, bool r
                                 .uptime_s = (uint32_t)((real_now_us - self->opened_us) / MM_US_PER_S),
                                 .time_known = time.trust != MM_TRUST_UNSET,
                                 .version = self->version,
+                                .fault = find_fault(node, life, now),
+                                // Programs of this system come by its package manager.
                                 .ota_percent = MM_PANEL_OTA_NONE};
     memcpy(model->site, node->options.site, sizeof model->site);
     if (model->time_known) {

@@ -23,6 +23,7 @@ typedef struct {
     const char *address; ///< or NULL
     bool is_asking;
     const char *heard; ///< or NULL
+    const char *fault; ///< of the configuration, or NULL
     /// The person wants to configure; NULL: this node's configuration is its file.
     void (*configure)(void *context);
     void *context;

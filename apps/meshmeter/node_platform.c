@@ -44,8 +44,11 @@ mm_err_t node_platform_open(node_platform_t *self, const node_config_t *config, 
     self->now = now;
     mm_linux_sync_t sync = config->storage_sync ? MM_LINUX_SYNC_DATA : MM_LINUX_SYNC_NONE;
     const char *key_file = config->device_key_file[0] != '\0' ? config->device_key_file : NULL;
-    const mm_linux_actions_options_t actions = {
-        .state_directory = config->state_directory, .sync = sync, .url_is_good = mm_linux_mqtt_url_is_good};
+    const mm_linux_actions_options_t actions = {.state_directory = config->state_directory,
+                                                .sync = sync,
+                                                .url_is_good = mm_linux_mqtt_url_is_good,
+                                                .network_is_known = config->network_is_known,
+                                                .network_revision = config->network_revision};
     mm_err_t err = mm_linux_crypto_open(&self->crypto, key_file, message);
     err = err == MM_OK ? open_relays(self, sync, message) : err;
     return err == MM_OK ? mm_linux_actions_open(&self->actions, &actions, message) : err;

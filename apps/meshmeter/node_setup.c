@@ -57,6 +57,7 @@ static void use_network(node_config_t *config, const mm_network_t *network) {
 mm_err_t node_setup_prepare(node_setup_t *self, node_config_t *config, mm_linux_message_t *message) {
     char path[NODE_PATH_BYTES];
     self->config = config;
+    config->network_is_known = !config->commissioning;
     if (!config->commissioning) {
         return MM_OK;
     }
@@ -79,7 +80,10 @@ mm_err_t node_setup_prepare(node_setup_t *self, node_config_t *config, mm_linux_
     if (found != MM_OK && found != MM_ERR_NOT_FOUND) {
         mm_linux_log(MM_LOG_ERROR, "%s: no configuration can be read: %s", path, mm_err_name(found));
     }
+    // Lost is known to be none.
+    config->network_is_known = found == MM_OK || found == MM_ERR_NOT_FOUND || found == MM_ERR_CORRUPT;
     if (found == MM_OK && self->configuration.has_network) {
+        config->network_revision = self->configuration.network.revision;
         use_network(config, &self->configuration.network);
     } else {
         memcpy(self->door_peers, config->mesh_peers, sizeof self->door_peers);
@@ -154,14 +158,8 @@ mm_us_t node_setup_poll(node_setup_t *self, mm_us_t now) {
         return MM_US_NEVER;
     }
     mm_us_t deadline = mm_setup_poll(&self->setup, now);
-    const mm_configuration_t *present = &self->setup.configuration;
     // However it came or went: what is open now belongs to the network of the start.
-    // Memory that does not answer says nothing.
-    bool changed = present->phase.state != MM_LIFE_FAULT &&
-                   (present->has_network != self->configuration.has_network ||
-                    (present->has_network && present->network.revision != self->configuration.network.revision));
-    // An installer at work is not thrown out for it.
-    if (changed && !self->setup.session && !self->restart_due) {
+    if (!self->restart_due && mm_setup_wants_restart(&self->setup, self->config->network_revision)) {
         self->restart_due = true;
         mm_linux_log(MM_LOG_INFO, "another network: the node starts again in it");
     }
@@ -188,6 +186,18 @@ static void show_number(void *context) {
     self->number_until = *self->now + MM_CHALLENGE_LIFE_S * MM_US_PER_S;
 }
 
+// What the display says of a configuration that is out of order, at most three lines of 21 characters; or NULL.
+static const char *find_fault(const mm_setup_t *setup) {
+    const mm_configuration_t *present = &setup->configuration;
+    if (present->phase.state == MM_LIFE_FAULT) {
+        return setup->store.is_later_version ? "The configuration is\nof a later version:\nupdate the program"
+                                             : "The memory of the\nconfiguration does\nnot answer";
+    }
+    // There was one, and none is whole.
+    bool is_lost = setup->store.damaged > 0 && !present->has_network && !present->has_installation;
+    return is_lost ? "Configuration is lost\nHand over the network\nand install again" : NULL;
+}
+
 node_panel_life_t node_setup_life(node_setup_t *self, mm_us_t now) {
     if (!self->is_open) {
         return (node_panel_life_t){.state = MM_LIFE_RUNNING};
@@ -197,6 +207,7 @@ node_panel_life_t node_setup_life(node_setup_t *self, mm_us_t now) {
     node_panel_life_t life = {.state = state,
                               .wait_s = mm_us_seconds_until(challenge->locked_until, now),
                               .address = self->page_url[0] != '\0' ? self->page_url : NULL,
+                              .fault = find_fault(&self->setup),
                               .configure = show_number,
                               .context = self};
     const mm_join_t *join = &self->node->join;
@@ -221,6 +232,15 @@ static void print_state(node_setup_t *self, mm_us_t now, mm_linux_answer_t *answ
     }
     if (self->page_url[0] != '\0') {
         mm_linux_answer_print(answer, ",\"page\":\"%s\"", self->page_url);
+    }
+    const char *fault = find_fault(&self->setup);
+    if (fault != NULL) {
+        char text[MM_PANEL_FAULT_CHARS_MAX + 1];
+        snprintf(text, sizeof text, "%s", fault);
+        for (char *end = strchr(text, '\n'); end != NULL; end = strchr(end, '\n')) {
+            *end = ' ';
+        }
+        mm_linux_answer_print(answer, ",\"fault\":\"%s\"", text);
     }
     if (self->has_door && self->node->join.state == MM_JOIN_ASKING) {
         // What a mesh says of itself before HQ has said its word is not proved: plain, but no more than that.

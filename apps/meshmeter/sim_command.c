@@ -246,11 +246,11 @@ static void print_commission(const scenario_t *scenario, uint64_t seed, const re
     }
     printf("sim-commission: seed=%" PRIu64 " networks=%" PRIu64 " codes_good=%" PRIu64 " codes_refused=%" PRIu64
            " installations=%" PRIu64 " confirmed=%" PRIu64 " resets=%" PRIu64 " fields_refused=%" PRIu64
-           " requests_refused=%" PRIu64 " joins=%" PRIu64 " admitted=%" PRIu64 " orders=%" PRIu64 " checks=%" PRIu64
-           "\n",
+           " requests_refused=%" PRIu64 " joins=%" PRIu64 " routers=%" PRIu64 " admitted=%" PRIu64 " orders=%" PRIu64
+           " checks=%" PRIu64 "\n",
            seed, totals->networks, totals->codes_good, totals->codes_refused, totals->installations, totals->confirmed,
-           totals->resets, totals->fields_refused, totals->requests_refused, totals->joins, totals->admitted,
-           report->result.sales.orders, totals->checks);
+           totals->resets, totals->fields_refused, totals->requests_refused, totals->joins, totals->routers,
+           totals->admitted, report->result.sales.orders, totals->checks);
 }
 
 static void print_repeat(const sim_options_t *options, const scenario_t *scenario, uint64_t seed, const char *why) {

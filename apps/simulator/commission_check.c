@@ -68,7 +68,29 @@ static bool spend_order(commission_t *self, int node, uint8_t kind, uint32_t rev
     return false;
 }
 
-static bool may_have_network(const commission_node_t *its, const permit_t *permit, const mm_configuration_t *from,
+// The router on trial, in the network that was there, one revision on: only after a session through it.
+static bool is_proved_router(const commission_t *self, int node, const mm_configuration_t *from,
+                             const mm_configuration_t *to) {
+    const commission_node_t *its = &self->nodes[node];
+    mm_network_t wanted = from->network;
+    wanted.revision++;
+    memcpy(wanted.router_name, its->trial.ssid, sizeof wanted.router_name);
+    memcpy(wanted.router_password, its->trial.password, sizeof wanted.router_password);
+    return its->has_trial && !its->trial_is_wrong && self->devices[node].sessions > its->trial_sessions &&
+           from->has_network && is_same_network(&wanted, &to->network);
+}
+
+// Any network that somebody has handed over, or a router has made.
+static bool is_known_network(const commission_t *self, const mm_network_t *network) {
+    mm_network_t known = commission_network(network->revision);
+    bool found = is_same_network(&known, network);
+    for (size_t i = 0; i < self->proved_count && !found; i++) {
+        found = is_same_network(&self->proved[i], network);
+    }
+    return found;
+}
+
+static bool may_have_network(const commission_t *self, int node, const permit_t *permit, const mm_configuration_t *from,
                              const mm_configuration_t *to) {
     if (from->has_network == to->has_network && (!to->has_network || is_same_network(&from->network, &to->network))) {
         return true;
@@ -76,10 +98,10 @@ static bool may_have_network(const commission_node_t *its, const permit_t *permi
     if (!to->has_network) {
         return permit->reset;
     }
-    mm_network_t site = commission_network(to->network.revision);
     bool given = permit->network_given && is_same_network(&permit->network, &to->network);
-    bool joined = its->admitted && is_same_network(&site, &to->network);
-    return (given || joined) && (!from->has_network || to->network.revision > from->network.revision);
+    bool joined = self->nodes[node].admitted && is_known_network(self, &to->network);
+    return (given || joined || is_proved_router(self, node, from, to)) &&
+           (!from->has_network || to->network.revision > from->network.revision);
 }
 
 static bool is_installed_anew(const mm_configuration_t *from, const mm_configuration_t *to) {
@@ -121,9 +143,18 @@ static bool may_have_state(commission_t *self, int node, const permit_t *permit,
 
 static bool is_legal(commission_t *self, int node, const permit_t *permit, const mm_configuration_t *from,
                      const mm_configuration_t *to) {
-    return may_have_network(&self->nodes[node], permit, from, to) && may_have_installation(permit, from, to) &&
+    return may_have_network(self, node, permit, from, to) && may_have_installation(permit, from, to) &&
            (from->challenge_lock_outs == to->challenge_lock_outs || permit->count) &&
            may_have_state(self, node, permit, from, to);
+}
+
+static void note_router(commission_t *self, int node, const mm_network_t *network) {
+    self->proved = realloc(self->proved, (self->proved_count + 1) * sizeof *self->proved);
+    MM_ASSERT(self->proved != NULL);
+    self->proved[self->proved_count++] = *network;
+    self->network_revision = network->revision > self->network_revision ? network->revision : self->network_revision;
+    self->totals.routers++;
+    mm_sim_probe(self->sim, MM_SIM_PROBE_ROUTER_PROVED, node);
 }
 
 static void note_change(commission_t *self, int node, const mm_configuration_t *from, const mm_configuration_t *to) {
@@ -143,7 +174,9 @@ static void note_change(commission_t *self, int node, const mm_configuration_t *
     }
     bool is_given = its->permit.network_given && is_same_network(&its->permit.network, &to->network);
     bool is_newer = to->has_network && (!from->has_network || to->network.revision > from->network.revision);
-    if (is_newer && !is_given && its->doubt_count == 0) {
+    if (is_newer && is_proved_router(self, node, from, to)) {
+        note_router(self, node, &to->network);
+    } else if (is_newer && !is_given && its->doubt_count == 0) {
         self->totals.joins++;
         mm_sim_probe(self->sim, from->has_network ? MM_SIM_PROBE_JOINED_REVISION : MM_SIM_PROBE_JOINED, node);
     }
@@ -226,6 +259,28 @@ static void doubt(commission_node_t *its) {
     its->permit = (permit_t){0};
 }
 
+// Before the change is judged: nothing of the trial is known to the node but what it was told.
+static void follow_trial(commission_t *self, int node, bool after_boot) {
+    commission_node_t *its = &self->nodes[node];
+    const device_t *device = device_of(self, node);
+    const mm_network_t *network = &device->node.setup.configuration.network;
+    if (device->routers_kept > its->routers_kept && its->has_trial && !after_boot && its->last.has_network &&
+        network->revision <= its->last.network.revision && strcmp(network->router_name, its->trial.ssid) != 0) {
+        truth_fail(self->truth, "node %d keeps a router that was proved, and its network does not have it", node);
+    }
+    its->routers_kept = device->routers_kept;
+}
+
+// What is on trial after this call; a cut may come in the middle of the next one.
+static void note_trial(commission_t *self, int node) {
+    commission_node_t *its = &self->nodes[node];
+    const device_t *device = device_of(self, node);
+    its->has_trial = device->staged && device->node.control.acting_command_id == 0;
+    its->trial_is_wrong = device->staged_wrong;
+    its->trial_sessions = device->staged_sessions;
+    its->trial = device->staged_router;
+}
+
 static void look(commission_t *self, int node, bool after_boot) {
     commission_node_t *its = &self->nodes[node];
     const device_t *device = device_of(self, node);
@@ -255,7 +310,9 @@ static void look(commission_t *self, int node, bool after_boot) {
         mm_sim_probe(self->sim, MM_SIM_PROBE_INSTALLATION_REFUSED, node);
     }
     its->flash_errors = flash_errors;
+    follow_trial(self, node, after_boot);
     take_change(self, node, after_boot);
+    note_trial(self, node);
     if (after_boot) {
         its->doubt_count = 0;
     } else if (refused) {
@@ -273,6 +330,7 @@ void commission_on_boot(commission_t *self, int node) {
     its->flash_errors = 0;
     doubt(its);
     its->session = false;
+    its->last_nonce[0] = '\0';
     its->wrong = 0;
     its->number_at = -1;
     its->locked_until = 0;

@@ -181,6 +181,10 @@ static mm_err_t stage(void *context, mm_staged_kind_t kind, const char *text, si
     for (size_t i = 0; i + sizeof wrong - 1 <= text_chars; i++) {
         self->staged_wrong = self->staged_wrong || memcmp(text + i, wrong, sizeof wrong - 1) == 0;
     }
+    mm_command_body_t body;
+    MM_ASSERT(mm_command_body_read(MM_COMMAND_NETWORK, text, text_chars, &body) == MM_OK);
+    self->staged_router = body.network;
+    self->staged_sessions = self->sessions;
     mm_sim_note(self->sim, self->index, "router_tried", self->staged_wrong, text_chars);
     return MM_OK;
 }
@@ -192,6 +196,7 @@ static mm_err_t settle_router(void *context, mm_staged_kind_t kind, bool keep) {
         return MM_ERR_UNAVAILABLE;
     }
     self->kept_wrong = self->kept_wrong || (keep && self->staged && self->staged_wrong);
+    self->routers_kept += keep && self->staged && self->sessions > self->staged_sessions ? 1 : 0;
     self->fallbacks += !keep && self->staged && self->staged_wrong ? 1 : 0;
     self->staged = false;
     self->staged_wrong = false;
@@ -257,16 +262,10 @@ static void wake_up_at(device_t *self, mm_us_t local) {
     }
 }
 
-// As the product's program does: what is open belongs to the network of the start, and an installer at work is not
-// thrown out.
+// As the product's program does: what is open belongs to the network of the start.
 static bool wants_restart(const device_t *self) {
-    if (!self->plan.has_setup || self->node.setup.session) {
-        return false;
-    }
-    const mm_configuration_t *present = &self->node.setup.configuration;
-    return present->phase.state != MM_LIFE_FAULT &&
-           (present->has_network != self->has_network ||
-            (present->has_network && present->network.revision != self->network.revision));
+    return self->plan.has_setup &&
+           mm_setup_wants_restart(&self->node.setup, self->has_network ? self->network.revision : 0);
 }
 
 // After every call into the node: it does what is due, or its power has failed meanwhile.

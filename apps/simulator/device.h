@@ -98,12 +98,15 @@ typedef struct {
     mm_door_t door;
     mm_err_t (*door_send)(void *context, int device, mm_mac_t to, const void *bytes, size_t bytes_count);
     void *door_context;
-    bool restarting;    ///< dies because it wants to: it is back at once
-    uint64_t restarts;  ///< into another network
-    bool staged;        ///< a router is tried
-    bool staged_wrong;  ///< with a password that is wrong
-    uint64_t fallbacks; ///< from a wrong one
-    bool kept_wrong;    ///< one was kept: never
+    bool restarting;   ///< dies because it wants to: it is back at once
+    uint64_t restarts; ///< into another network
+    bool staged;       ///< a router is tried
+    bool staged_wrong; ///< with a password that is wrong
+    mm_network_body_t staged_router;
+    uint64_t staged_sessions; ///< `sessions` when the trial began
+    uint64_t routers_kept;    ///< after a session that began during the trial
+    uint64_t fallbacks;       ///< from a wrong one
+    bool kept_wrong;          ///< one was kept: never
     mm_node_ports_t ports;
     uint8_t *batch_memory;
     uint8_t batch_capacity;

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "meshmeter/crc32.h"
+
 #define MINUTE_US (60 * MM_US_PER_S)
 #define FINISH_US (2 * MINUTE_US)
 #define HOST "192.168.4.1"
@@ -383,29 +385,45 @@ static void enter_with_code(commission_t *self, int node, int person) {
     step_later(self, node, person, STEP_ENTER, (mm_us_t)(5 + draw(self, 200)) * MM_US_PER_S);
 }
 
-// A request with the right of a session, or without it: what the node may do follows from the nonce alone.
+static uint32_t checksum_of(const char *path, const char *body) {
+    uint32_t checksum = mm_crc32(0, path, strlen(path) + 1);
+    return body != NULL ? mm_crc32(checksum, body, strlen(body)) : checksum;
+}
+
+// A request with the right of a session, or without it: what the node may do follows from the nonce alone. The last one
+// with right, sent again, gets its answer again - if the node has not started since - and changes nothing.
 static bool ask_in_session(commission_t *self, int node, installer_t *installer, mm_http_method_t method,
                            const char *path, const char *body) {
     commission_node_t *its = &self->nodes[node];
     bool has_right = its->session && its->nonce[0] != '\0' && strcmp(its->nonce, installer->nonce) == 0;
     mm_us_t until = its->session_good_at + MM_SETUP_SESSION_S * MM_US_PER_S;
     bool in_time = local_now(self, node) < until;
+    uint32_t checksum = checksum_of(path, body);
+    bool is_again = !has_right && its->last_nonce[0] != '\0' && strcmp(its->last_nonce, installer->nonce) == 0 &&
+                    its->last_checksum == checksum;
     if (has_right && in_time) {
         its->session_good_at = local_now(self, node);
+        memcpy(its->last_nonce, installer->nonce, sizeof its->last_nonce);
+        its->last_checksum = checksum;
+        s_answer.status = 0;
     } else {
         its->permit = (permit_t){0};
     }
     if (!ask(self, node, method, path, method == MM_HTTP_GET ? installer->nonce : NULL, body)) {
         return false;
     }
-    if ((!has_right || !in_time) && s_answer.status != 403) {
+    its->last_status = has_right && in_time ? s_answer.status : its->last_status;
+    is_again = is_again && s_answer.status == its->last_status; // another session may have begun since
+    if (is_again) {
+        mm_sim_probe(self->sim, MM_SIM_PROBE_ANSWER_LOST, node);
+    } else if ((!has_right || !in_time) && s_answer.status != 403) {
         truth_fail(self->truth, "node %d answers %u to a request without right", node, s_answer.status);
     }
     if (has_right && in_time && s_answer.status == 403 && !self->devices[node].entropy_fails) {
         truth_fail(self->truth, "node %d refuses a request with right", node);
     }
     self->totals.requests_refused += s_answer.status == 403 ? 1 : 0;
-    if (has_right) {
+    if (has_right || is_again) {
         follow_session(self, node);
         if (its->session && strcmp(its->nonce, installer->nonce) == 0) {
             truth_fail(self->truth, "node %d: a nonce is good for another request", node);
@@ -474,12 +492,15 @@ static void enter(commission_t *self, int node, int person) {
     send_form(self, node, person);
 }
 
-// The answer was lost: the phone sends the same once more, which must not count; then he looks, and goes.
+// The answer was lost: the phone sends the same once more, which must not count; if the session goes on, so does he.
 static void send_again(commission_t *self, int node, int person) {
-    installer_t *installer = &self->nodes[node].people[person];
+    commission_node_t *its = &self->nodes[node];
+    installer_t *installer = &its->people[person];
     bool seen = ask_in_session(self, node, installer, MM_HTTP_POST, "/api/configuration", installer->form);
-    if (seen && s_answer.status == 403) {
-        mm_sim_probe(self->sim, MM_SIM_PROBE_ANSWER_LOST, node);
+    if (seen && (s_answer.status == 422 || s_answer.status == 503) && its->session) {
+        memcpy(installer->nonce, its->nonce, sizeof installer->nonce);
+        step_later(self, node, person, STEP_ENTER, (mm_us_t)(10 + draw(self, 60)) * MM_US_PER_S);
+        return;
     }
     go_away(self, node, person);
 }
@@ -514,6 +535,16 @@ mm_network_t commission_network(uint32_t revision) {
     return network;
 }
 
+// What is handed over: of a revision that a router has made already, that.
+static mm_network_t known_network(const commission_t *self, uint32_t revision) {
+    for (size_t i = 0; i < self->proved_count; i++) {
+        if (self->proved[i].revision == revision) {
+            return self->proved[i];
+        }
+    }
+    return commission_network(revision);
+}
+
 static void hand_over_revision(commission_t *self, int node, uint32_t revision);
 
 static void hand_over(commission_t *self, int node, bool older) {
@@ -532,7 +563,7 @@ static void hand_over(commission_t *self, int node, bool older) {
 static void hand_over_revision(commission_t *self, int node, uint32_t revision) {
     commission_node_t *its = &self->nodes[node];
     self->network_revision = revision > self->network_revision ? revision : self->network_revision;
-    mm_network_t network = commission_network(revision);
+    mm_network_t network = known_network(self, revision);
     its->permit = (permit_t){.network_given = true, .network = network};
     mm_err_t err = MM_OK;
     if (!device_take_network(&self->devices[node], &network, &err)) {
@@ -747,6 +778,7 @@ void commission_deinit(commission_t *self) {
         free(self->nodes[node].entered);
     }
     free(self->orders_spent);
+    free(self->proved);
 }
 
 void commission_start(commission_t *self) {

@@ -18,12 +18,14 @@
 ///       a higher revision handed over, an installation sent with the session's unused nonce, a reset with the fresh
 ///       code of this number, a CONFIRM or REINSTALL that HQ ordered, each once. Everything else leaves it as it was
 ///   I4  after a power cut it is the old or the new one, whole
+///   a router that an installer typed is part of the stored network, under the next revision, as soon as a session
+///   has proved it, and never before; one that does not work never is
 ///   what is told as installation is what the installer entered, once for each revision, and HQ has it
 ///   a session begins with the right code only, and has an end; guessing locks out
 
 #define INSTALLER_COUNT 2 ///< people who can be at one node at a time
 #define INSTALLER_FORM_BYTES 2048
-#define INSTALLER_DOUBTS 8
+#define INSTALLER_DOUBTS 64
 #define INSTALLER_CODES 4
 
 /// What a call may change.
@@ -60,13 +62,21 @@ typedef struct {
     bool fault; ///< seen in the state FAULT
     mm_configuration_t last;
     uint64_t flash_errors;
+    bool has_trial; ///< a router that the installer typed is on trial, or was when the power failed
+    bool trial_is_wrong;
+    uint64_t trial_sessions; ///< of the device, when it began
+    mm_network_body_t trial;
+    uint64_t routers_kept;
     permit_t permit;
     permit_t doubts[INSTALLER_DOUBTS]; ///< refused by memory, which may have kept it all the same
     uint32_t doubt_count;
     bool session;
     mm_us_t session_good_at; ///< local
     char nonce[2 * MM_SETUP_NONCE_BYTES + 1];
-    uint32_t number; ///< shown
+    char last_nonce[2 * MM_SETUP_NONCE_BYTES + 1]; ///< of the last request with right …
+    uint32_t last_checksum;                        ///< … path and body …
+    uint16_t last_status;                          ///< … and its answer, even if nobody saw it
+    uint32_t number;                               ///< shown
     mm_us_t number_at;
     uint32_t wrong; ///< for this number
     uint32_t lock_outs;
@@ -95,7 +105,8 @@ typedef struct {
     uint64_t requests_refused;
     uint64_t confirmed;
     uint64_t resets;
-    uint64_t joins; ///< networks that came through the mesh
+    uint64_t routers; ///< that became part of a network
+    uint64_t joins;   ///< networks that came through the mesh
     uint64_t admitted;
     uint64_t checks;
 } commission_totals_t;
@@ -110,7 +121,9 @@ typedef struct {
     mm_random_t random;
     bool open;
     bool finishing;
-    uint32_t network_revision; ///< that was handed over last, anywhere
+    uint32_t network_revision; ///< the highest, anywhere
+    mm_network_t *proved;      ///< networks that nobody handed over: a router was proved
+    size_t proved_count;
     mm_us_t finish_at;
     uint64_t visits;
     bool *orders_spent; ///< by order
@@ -129,7 +142,7 @@ void commission_finish(commission_t *self);
 /// Every node is running, with what was entered last.
 bool commission_is_settled(const commission_t *self);
 
-/// What a network of this revision is, whoever hands it over.
+/// What a network of this revision is, whoever hands it over, unless a router has made one of it.
 mm_network_t commission_network(uint32_t revision);
 
 // commission_check.c

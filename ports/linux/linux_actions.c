@@ -8,6 +8,10 @@
 #include "linux_log.h"
 
 #define BROKER_TEXT_BYTES (sizeof(mm_linux_broker_t) + 2)
+#define HEAD "meshmeter-broker "
+#define HEAD_VERSION 2
+#define HEAD_BYTES 40
+#define FILE_TEXT_BYTES (BROKER_TEXT_BYTES + HEAD_BYTES)
 
 static mm_err_t display_on(void *context, uint32_t seconds) {
     mm_linux_actions_t *self = context;
@@ -58,18 +62,58 @@ bool mm_linux_broker_parse(const char *text, size_t text_chars, mm_linux_broker_
            (broker->user[0] != '\0' || broker->password[0] == '\0');
 }
 
+// A broker in a file.
+typedef struct {
+    mm_linux_broker_t broker;
+    bool has_revision; ///< else of whichever network is known first
+    uint32_t revision;
+} kept_t;
+
 static mm_err_t write_broker(const mm_linux_actions_t *self, const char *path, const mm_linux_broker_t *broker) {
-    char text[BROKER_TEXT_BYTES];
-    int length = snprintf(text, sizeof text, "%s\n%s\n%s\n", broker->url, broker->user, broker->password);
+    char text[FILE_TEXT_BYTES];
+    char revision[12] = "-";
+    if (self->network_is_known) {
+        snprintf(revision, sizeof revision, "%u", (unsigned)self->network_revision);
+    }
+    int length = snprintf(text, sizeof text, HEAD "%d %s\n%s\n%s\n%s\n", HEAD_VERSION, revision, broker->url,
+                          broker->user, broker->password);
     mm_err_t err = mm_linux_file_replace(path, text, (size_t)length, self->sync);
     explicit_bzero(text, sizeof text);
     return err;
 }
 
-static mm_err_t read_kept(mm_linux_actions_t *self, mm_linux_broker_t *broker) {
-    char text[BROKER_TEXT_BYTES];
+// "2 REVISION", behind HEAD.
+static bool parse_head(const char *line, kept_t *kept) {
+    unsigned version = 0;
+    unsigned revision = 0;
+    char rest = 0;
+    if (strcmp(line, "2 -") == 0) {
+        return true;
+    }
+    kept->has_revision = strspn(line, "0123456789 ") == strlen(line) &&
+                         sscanf(line, "%1u %10u%c", &version, &revision, &rest) == 2 && version == HEAD_VERSION;
+    kept->revision = revision;
+    return kept->has_revision;
+}
+
+static bool parse_kept(const char *text, kept_t *kept) {
+    char line[HEAD_BYTES];
+    const char *next = text;
+    const char *end = text + strlen(text);
+    memset(kept, 0, sizeof *kept);
+    if (strncmp(text, HEAD, sizeof HEAD - 1) == 0) {
+        next += sizeof HEAD - 1;
+        if (!take_line(&next, end, line, sizeof line) || !parse_head(line, kept)) {
+            return false;
+        }
+    }
+    return mm_linux_broker_parse(next, (size_t)(end - next), &kept->broker);
+}
+
+static mm_err_t read_kept(const mm_linux_actions_t *self, kept_t *kept) {
+    char text[FILE_TEXT_BYTES];
     mm_err_t err = mm_linux_file_read_text(self->broker_path, text, sizeof text);
-    if (err == MM_OK && (!mm_linux_broker_parse(text, strlen(text), broker) || !self->url_is_good(broker->url))) {
+    if (err == MM_OK && (!parse_kept(text, kept) || !self->url_is_good(kept->broker.url))) {
         err = MM_ERR_CORRUPT;
     }
     explicit_bzero(text, sizeof text);
@@ -78,11 +122,31 @@ static mm_err_t read_kept(mm_linux_actions_t *self, mm_linux_broker_t *broker) {
 
 // What is used without a trial: the kept one, or else the configuration's.
 static mm_err_t use_kept(mm_linux_actions_t *self) {
-    mm_err_t err = read_kept(self, &self->broker);
+    kept_t kept;
+    mm_err_t err = read_kept(self, &kept);
+    self->broker = err == MM_OK ? kept.broker : (mm_linux_broker_t){.url = ""};
+    explicit_bzero(&kept, sizeof kept);
     self->on_trial = false;
     self->broker_changed = true;
     self->has_broker = err == MM_OK;
     return err == MM_ERR_NOT_FOUND ? MM_OK : err;
+}
+
+// A broker stands above the network under which it was kept, and above no other.
+static mm_err_t drop_outdated(const mm_linux_actions_t *self) {
+    kept_t kept;
+    mm_err_t err = self->network_is_known ? read_kept(self, &kept) : MM_ERR_NOT_FOUND;
+    if (err != MM_OK) {
+        return err == MM_ERR_NOT_FOUND ? MM_OK : err;
+    }
+    if (!kept.has_revision) {
+        err = write_broker(self, self->broker_path, &kept.broker);
+    } else if (kept.revision != self->network_revision) {
+        mm_linux_log(MM_LOG_WARNING, "the broker that a command had set is given up: there is another network");
+        err = mm_linux_file_remove(self->broker_path, self->sync);
+    }
+    explicit_bzero(&kept, sizeof kept);
+    return err;
 }
 
 static mm_err_t stage(void *context, mm_staged_kind_t kind, const char *text, size_t text_chars) {
@@ -133,6 +197,16 @@ static mm_err_t settle(void *context, mm_staged_kind_t kind, bool keep) {
     return MM_OK;
 }
 
+static size_t kept_broker(void *context, char *text, size_t capacity_bytes) {
+    const mm_linux_actions_t *self = context;
+    const mm_linux_broker_t *broker = &self->broker;
+    if (!self->has_broker || self->on_trial) {
+        return 0;
+    }
+    int chars = snprintf(text, capacity_bytes, "%s\n%s\n%s", broker->url, broker->user, broker->password);
+    return chars > 0 && (size_t)chars < capacity_bytes ? (size_t)chars : 0;
+}
+
 // --- update, log ---------------------------------------------------------------------------------------------------
 
 static mm_err_t ota_set_url(void *context, const char *url, size_t url_chars) {
@@ -180,9 +254,12 @@ mm_err_t mm_linux_actions_open(mm_linux_actions_t *self, const mm_linux_actions_
                     .ota_set_url = ota_set_url,
                     .ota_start = ota_start,
                     .log_tail = log_tail,
+                    .kept_broker = kept_broker,
                     .context = self},
         .sync = options->sync,
         .url_is_good = options->url_is_good,
+        .network_is_known = options->network_is_known,
+        .network_revision = options->network_revision,
     };
     const char *directory = options->state_directory;
     if (!make_path(self->broker_path, sizeof self->broker_path, directory, "broker.conf") ||
@@ -195,12 +272,13 @@ mm_err_t mm_linux_actions_open(mm_linux_actions_t *self, const mm_linux_actions_
         mm_linux_message_set(message, "%s: is on trial no longer, but cannot be removed", self->staged_path);
         return MM_ERR_STORAGE;
     }
-    mm_err_t err = use_kept(self);
+    mm_err_t err = drop_outdated(self);
+    err = err == MM_OK ? use_kept(self) : err;
     self->broker_changed = false;
     if (err != MM_OK) {
         mm_linux_message_set(message,
-                             "%s: cannot be read, or is not three lines URL, USER, PASSWORD; remove it to use the "
-                             "configuration's broker",
+                             "%s: cannot be read or replaced, or is not what this version writes; remove it to use "
+                             "the configuration's broker",
                              self->broker_path);
         return err == MM_ERR_STORAGE ? err : MM_ERR_ARG;
     }

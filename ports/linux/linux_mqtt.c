@@ -619,8 +619,10 @@ static mm_err_t check_options(mm_linux_mqtt_t *self, const mm_linux_mqtt_options
                               mm_linux_message_t *message) {
     address_t address = {0};
     if (options->url == NULL || !parse_url(options->url, &address)) {
-        mm_linux_message_set(message, "broker '%s': expected mqtt://HOST[:PORT] or mqtts://HOST[:PORT]",
-                             options->url != NULL ? options->url : "");
+        // What cannot be taken apart is not repeated: anywhere in it there may be a password.
+        bool has_user = options->url != NULL && strchr(options->url, '@') != NULL;
+        mm_linux_message_set(message, "broker: expected mqtt://HOST[:PORT] or mqtts://HOST[:PORT]%s",
+                             has_user ? "; user and password do not belong there" : "");
         return MM_ERR_ARG;
     }
     use_address(self, &address);

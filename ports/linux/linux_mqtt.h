@@ -99,7 +99,8 @@ typedef struct {
 } mm_linux_mqtt_t;
 
 /// Nothing is connected yet. MM_ERR_ARG: an option is wrong (URL, client id), MM_ERR_STORAGE: ca_file cannot be read;
-/// `message` says which. options are copied.
+/// `message` says which, and never repeats an address that was refused: it may have a password in it. options are
+/// copied.
 mm_err_t mm_linux_mqtt_open(mm_linux_mqtt_t *self, const mm_linux_mqtt_options_t *options, mm_linux_message_t *message);
 /// True if open would take this address.
 bool mm_linux_mqtt_url_is_good(const char *url);

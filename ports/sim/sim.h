@@ -97,10 +97,11 @@
     X(CODE_FOREIGN, "code_foreign")                 /* another node's code, or an old one, was refused */              \
     X(CODE_WITHOUT_ENTROPY, "code_without_entropy") /* a good code, and no entropy for a session */                    \
     X(INSTALLERS_TWO, "installers_two")             /* a second installer was sent away */                             \
-    X(ANSWER_LOST, "answer_lost")                   /* of an installation that was stored; sent again, refused */      \
+    X(ANSWER_LOST, "answer_lost")                   /* the request was sent again and answered the same */             \
     X(SESSION_EXPIRED, "session_expired")                                                                              \
     X(SESSION_CANCELLED, "session_cancelled")                                                                          \
     X(FIELDS_REFUSED, "fields_refused")                                                                                \
+    X(ROUTER_PROVED, "router_proved")                 /* and is part of the network */                                 \
     X(ROUTER_FELL_BACK, "router_fell_back")           /* from a wrong password */                                      \
     X(INSTALLED_AGAIN, "installed_again")             /* while it was running */                                       \
     X(INSTALLATION_REPEATED, "installation_repeated") /* HQ asked for it again */                                      \

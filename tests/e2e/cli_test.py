@@ -352,7 +352,7 @@ def reading_nothing():
         "/nowhere/hq.db",
     )
     refused(
-        ["hq", f"--db={directory}/hq.db", "--broker=carrier pigeon", "--http=127.0.0.1:0"], USAGE, "carrier pigeon"
+        ["hq", f"--db={directory}/hq.db", "--broker=carrier pigeon", "--http=127.0.0.1:0"], USAGE, "expected mqtt://"
     )
     refused(["hq", f"--db={directory}/hq.db", "--broker=mqtt://127.0.0.1:1", "--http=nowhere"], USAGE, "nowhere")
 

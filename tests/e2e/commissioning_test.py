@@ -14,6 +14,7 @@ import threading
 import urllib.error
 import urllib.parse
 import urllib.request
+import zlib
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
@@ -380,5 +381,93 @@ def by_hand_with_the_originals_method():
     expect(node.setup()["phase"] == "configuring", "a session is under way")
 
 
+SECTOR_BYTES = 4096
+
+
+def spoil_configuration(path, how):
+    """As if it were `later` (the newest slot of a later version, whole), or with every slot `torn`. Returns what was
+    there."""
+    with open(path, "rb") as file:
+        before = file.read()
+    after = bytearray(before)
+    slots = [at for at in range(0, len(before), SECTOR_BYTES) if before[at : at + 4] == b"MMF1"]
+    expect(slots, "there is a configuration")
+    if how == "torn":
+        for at in slots:
+            after[at + 20] ^= 4
+    else:
+        at = max(slots, key=lambda slot: int.from_bytes(before[slot + 4 : slot + 8], "little"))
+        end = at + 12 + int.from_bytes(before[at + 8 : at + 12], "little")
+        after[at + 12] = 2
+        after[end : end + 4] = zlib.crc32(bytes(after[at:end])).to_bytes(4, "little")
+    with open(path, "r+b") as file:
+        file.write(after)
+    return before
+
+
+def expect_counting(node, before_wh):
+    """Pulses are counted, whatever the configuration's memory does. Returns the register."""
+    node.process.stdin.write(b"1 100\n")
+    node.process.stdin.flush()
+
+    def energy():
+        meters = json.loads(ask(node.control, "status"))["meters"]
+        return next((meter["energy_wh"] for meter in meters if meter["id"] == "K-1"), None)
+
+    wait_until("a hundred pulses are counted", lambda: energy() == before_wh + 100, WAIT_S)
+    return before_wh + 100
+
+
+def picture(node):
+    return ask(node.control, "oled")
+
+
+def configuration_out_of_order():
+    """A fault is on the display, counting goes on, nothing is decided; and the way back."""
+    node = Alone()
+    config = os.path.join(node.path("state"), "config.bin")
+    expect(node.provision()[0] == 0, "the network is taken")
+    wait_until("it goes on in its network", lambda: (s := node.setup()) and s["phase"] == "provisioned", WAIT_S)
+    status, session = node.try_code(node.code())
+    expect(status == 200, f"a session: {session}")
+    body = urllib.parse.urlencode(dict(INSTALLATION, nonce=session["nonce"])).encode()
+    urllib.request.urlopen(urllib.request.Request(node.setup()["page"] + "api/configuration", data=body, method="POST"))
+    wait_until("its meter is there", lambda: json.loads(ask(node.control, "status"))["meters"], WAIT_S)
+    energy_wh = expect_counting(node, 5000)
+    expect("fault" not in node.setup(), f"no fault: {node.setup()}")
+    healthy = picture(node)
+
+    node.process.kill()
+    node.process.wait(10)
+    before = spoil_configuration(config, "later")
+    node.start()
+    setup = node.setup()
+    expect(setup["phase"] == "fault" and "later version" in setup["fault"], f"a fault: {setup}")
+    expect(node.state()["phase"] == "fault", "its page says so, too")
+    expect(picture(node) != healthy, "the display shows something else")
+    expect(node.try_code("00000000")[0] == 409, "no code is judged")
+    got, _, err = node.provision("--revision", "9")
+    expect(got == 1 and "memory refused" in err, f"no network is taken: {got} {err}")
+    energy_wh = expect_counting(node, energy_wh)
+    with open(config, "r+b") as file:
+        file.write(before)
+    wait_until("it goes on by itself", lambda: (s := node.setup()) and s["phase"] == "awaiting", WAIT_S)
+    expect("fault" not in node.setup(), "and there is no fault any more")
+    energy_wh = expect_counting(node, energy_wh)
+
+    node.process.kill()
+    node.process.wait(10)
+    spoil_configuration(config, "torn")
+    node.start()
+    setup = node.setup()
+    expect(setup["phase"] == "parked" and "lost" in setup["fault"], f"it says that it is lost: {setup}")
+    lost = picture(node)
+    energy_wh = expect_counting(node, energy_wh)
+    expect(node.provision()[0] == 0, "a network is handed over again")
+    wait_until("it goes on in it", lambda: (s := node.setup()) and s["phase"] == "provisioned", WAIT_S)
+    expect("fault" not in node.setup() and picture(node) != lost, "and there is no fault any more")
+    expect_counting(node, energy_wh)
+
+
 if __name__ == "__main__":
-    harness.main(by_hand_with_the_originals_method, killed_while_it_stores, from_the_box_to_the_wall)
+    harness.main(configuration_out_of_order, by_hand_with_the_originals_method, killed_while_it_stores, from_the_box_to_the_wall)

@@ -281,7 +281,7 @@ async function anAnswerThatIsLost({ open, node }) {
     assert.equal(await page.evaluate(() => sessionStorage.getItem('meshmeter-draft')), null);
     assert.equal(node.stored.meter_id_1, 'A-100');
     assert.equal(posts(node, '/api/configuration').length, 1);
-    // The same with problems in the answer: the session is still open, and only the lost answer could go on with it.
+    // The same with problems in the answer: the session goes on with the answer that the node gives again.
     await page.click('#again');
     await enter(page);
     await fillPlace(page, { ...PLACE, parish: '60' });
@@ -291,11 +291,26 @@ async function anAnswerThatIsLost({ open, node }) {
     node.dropAnswer = true;
     await page.click('#store');
     await untilText(page, '#message', /did not answer/);
+    let before = posts(node, '/api/configuration').length;
     await page.click('#store');
-    await untilText(page, '#busy-title', /Your session is still open/);
-    node.session = null;
-    await enter(page);
-    assert.equal(await page.inputValue('#parish'), '60');
+    await untilText(page, '#summary', /Address/);
+    assert.equal(posts(node, '/api/configuration').length, before + 1);
+    // Lost once more, and changed before it is sent again: the one that was heard is asked for its answer, and is not
+    // what is stored.
+    await review(page);
+    node.problems = [{ field: 'address', what: 'is wrong' }];
+    node.dropAnswer = true;
+    await page.click('#store');
+    await untilText(page, '#message', /did not answer/);
+    await page.click('#back');
+    await page.fill('#parish', '61');
+    await review(page);
+    before = posts(node, '/api/configuration').length;
+    await page.click('#store');
+    await untilStep(page, 'done');
+    assert.equal(posts(node, '/api/configuration').length, before + 3);
+    assert.equal(node.stored.parish, '61');
+    assert.equal(node.values.revision, 2);
 }
 
 async function theSessionIsOver({ open, node }) {

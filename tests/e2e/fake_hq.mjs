@@ -309,6 +309,8 @@ const ROUTES = {
             ['time_synced', 'synced', at + 14, [3, 14, at + 14, 0]],
             ['root_taken', 'unset', at + 9, [0, 0, 0, 0]],
             ['boot', 'unset', at, [3, 1, 0, 0]],
+            ['installer_lock_out', 'synced', YEAR_START_S + 9000, [5, 2, 20, 0]],
+            ['node_reset', 'synced', YEAR_START_S + 8000, [4, 1, 0, 0]],
             ['configuration', 'synced', YEAR_START_S + 7200, [2, 0, 1000, 0]],
             ['time_synced', 'synced', YEAR_START_S + 60, [1, 21, YEAR_START_S + 60, 118]],
             ['boot', 'unset', YEAR_START_S + 39, [1, 1, 0, 0]],

@@ -48,6 +48,7 @@ export class FakeNode {
         this.problems = []; // of the next POST, then forgotten
         this.requests = [];
         this.stored = null;
+        this.repeat = null; // {nonce, request, answer} of the last request of a session
         this.dropAnswer = false; // of the next POST: carried out, the answer is lost
         this.values = {
             revision: 0,
@@ -155,9 +156,17 @@ export class FakeNode {
             return [404, { error: 'no such page' }];
         }
         this.state();
+        const request = `${method} ${path} ${form}`;
         if (!this.session || given !== this.session.nonce) {
-            return [403, { error: 'no session with this nonce' }];
+            const isAgain = this.repeat?.nonce === given && this.repeat.request === request;
+            return isAgain ? this.repeat.answer : [403, { error: 'no session with this nonce' }];
         }
+        const answer = this.serve(method, path, form);
+        this.repeat = { nonce: given, request, answer };
+        return answer;
+    }
+
+    serve(method, path, form) {
         if (path === '/api/cancel') {
             this.session = null;
             return [200, { cancelled: true }];

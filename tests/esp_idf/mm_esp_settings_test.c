@@ -191,8 +191,13 @@ static void test_trial(void **state) {
     open_actions(&actions, &settings);
     assert_string_equal(settings.broker.url, "mqtts://old.example");
     assert_false(settings.trial_was_cut_short);
+    char kept[200];
+    assert_int_equal(actions.actions.kept_broker(&actions, kept, sizeof kept), strlen(OLD_BROKER));
+    assert_memory_equal(kept, OLD_BROKER, strlen(OLD_BROKER));
+    assert_int_equal(actions.actions.kept_broker(&actions, kept, strlen(OLD_BROKER)), 0); // no room
     // The next one does not work.
     assert_int_equal(stage(&actions, NEW_BROKER), MM_OK);
+    assert_int_equal(actions.actions.kept_broker(&actions, kept, sizeof kept), 0); // not kept
     assert_string_equal(s_board.broker_url, "mqtts://new.example");
     assert_int_equal(settle(&actions, false), MM_OK);
     assert_string_equal(s_board.broker_url, "mqtts://old.example");
@@ -213,6 +218,39 @@ static void test_trial(void **state) {
     size_t log_bytes = mm_esp_log_tail(log, sizeof log);
     assert_true(log_bytes > 0);
     assert_null(memmem(log, log_bytes, "-word", 5));
+}
+
+// What was kept stands above the network that it was kept under, and above no other.
+static void test_kept_under_a_network(void **state) {
+    (void)state;
+    static const uint32_t others[] = {8, 6, 0}; // newer; reset and handed over again; reset
+    mm_esp_settings_t settings;
+    mm_esp_router_t router = {.name = "home", .password = "long-pass"};
+    mm_esp_broker_t broker = {.url = "mqtts://old.example"};
+    assert_int_equal(mm_esp_settings_open(&settings), MM_OK);
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        // Kept while the memory does not answer: of the network that is told first.
+        assert_int_equal(mm_esp_settings_try_router(&settings, &router), MM_OK);
+        assert_int_equal(mm_esp_settings_settle_router(&settings, true), MM_OK);
+        restart(&settings);
+        assert_int_equal(mm_esp_settings_use_network(&settings, 7), MM_OK);
+        assert_true(settings.has_router && !settings.has_broker);
+        assert_int_equal(mm_esp_settings_try_broker(&settings, &broker), MM_OK);
+        assert_int_equal(mm_esp_settings_settle_broker(&settings, true), MM_OK);
+        restart(&settings);
+        assert_int_equal(mm_esp_settings_use_network(&settings, 7), MM_OK);
+        assert_true(settings.has_router && settings.has_broker);
+        assert_string_equal(settings.router.name, "home");
+        // Nobody has told: both stay as they are.
+        restart(&settings);
+        assert_true(settings.has_router && settings.has_broker);
+        assert_int_equal(mm_esp_settings_use_network(&settings, others[i]), MM_OK);
+        assert_false(settings.has_router || settings.has_broker);
+        assert_string_equal(settings.router.password, "");
+        restart(&settings);
+        assert_false(settings.has_router || settings.has_broker);
+        assert_false(fake_nvs_contains("long-pass", 9));
+    }
 }
 
 static void test_router(void **state) {
@@ -338,6 +376,7 @@ int main(void) {
         cmocka_unit_test_setup(test_broken_nvs_is_erased_alone, reset),
         cmocka_unit_test_setup(test_text, reset),
         cmocka_unit_test_setup(test_trial, reset),
+        cmocka_unit_test_setup(test_kept_under_a_network, reset),
         cmocka_unit_test_setup(test_router, reset),
         cmocka_unit_test_setup(test_other_actions, reset),
         cmocka_unit_test_setup(test_every_call_fails, reset),

@@ -522,6 +522,140 @@ static void test_configurator_json_is_bounded(void **state) {
     expect_assert_failure((void)mmi_json(&none, 0));
 }
 
+// Without what runs on by itself.
+static void keep_answer(char text[sizeof answer.body]) {
+    memcpy(text, answer.body, sizeof answer.body);
+    char *left = strstr(text, "\"session_left_s\":");
+    if (left != NULL) {
+        *left = '\0';
+    }
+}
+
+static uint16_t post_with(const char *path, const char *used, const char *fields) {
+    char body[MM_FORM_BYTES_MAX + 64];
+    (void)snprintf(body, sizeof body, "nonce=%s&%s", used, fields);
+    return post(path, body);
+}
+
+static void test_configurator_lost_answer_is_given_again(void **state) {
+    (void)state;
+    char first[sizeof answer.body];
+    char again[sizeof answer.body];
+    char used[33];
+    char form[2048];
+    const struct {
+        const char *fields; ///< NULL: GET
+        uint16_t status;
+        bool memory_fails;
+    } cases[] = {{NULL, 200, false}, {"node_no=0&installer=Jo", 422, false}, {form, 503, true}, {form, 200, false}};
+    (void)snprintf(form, sizeof form, "%s&router_name=other&router_password=other-password", good_form);
+    enter_by_page();
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        memcpy(used, nonce, sizeof used);
+        world.fail_from_call = cases[i].memory_fails ? world.call_count : NEVER;
+        const char *fields = cases[i].fields;
+        assert_int_equal(fields == NULL ? get("/api/configuration", used)
+                                        : post_with("/api/configuration", used, fields),
+                         cases[i].status);
+        world.fail_from_call = NEVER;
+        keep_answer(first);
+        const mm_configuration_t before = bench.setup.configuration;
+        const uint32_t stages = count_actions(ACTION_STAGE);
+        const mm_us_t until = bench.setup.session_until;
+        for (int times = 0; times < 3; times++) {
+            setup_run_s(5);
+            assert_int_equal(fields == NULL ? get("/api/configuration", used)
+                                            : post_with("/api/configuration", used, fields),
+                             cases[i].status);
+            keep_answer(again);
+            assert_string_equal(first, again);
+            assert_true(bench.setup.session_until == until); // nobody is kept at work by it
+        }
+        assert_int_equal(bench.setup.configuration.has_installation, before.has_installation);
+        assert_int_equal(bench.setup.configuration.installation.revision, before.installation.revision);
+        assert_int_equal(count_actions(ACTION_STAGE), stages);
+        // Not the same request: no right.
+        assert_int_equal(post_with("/api/configuration", used, "node_no=1&installer=Mallory"), 403);
+        assert_int_equal(post_with("/api/cancel", used, fields != NULL ? fields : ""), 403);
+        if (fields != NULL) {
+            char longer[2100];
+            (void)snprintf(longer, sizeof longer, "%s&", fields);
+            assert_int_equal(post_with("/api/configuration", used, longer), 403);
+            assert_int_equal(get("/api/configuration", used), 403);
+        }
+    }
+    assert_true(strstr(again, "\"revision\":1,\"router\":\"trying\"") != NULL);
+    assert_int_equal(count_installations(1, NULL), 1);
+    assert_int_equal(count_installations(2, NULL), 0);
+    assert_int_equal(count_actions(ACTION_STAGE), 1);
+    assert_int_equal(phase_now(), MM_LIFE_AWAITING);
+}
+
+static void test_configurator_lost_answer_is_given_up(void **state) {
+    (void)state;
+    char used[33];
+    // The next nonce is used.
+    enter_by_page();
+    memcpy(used, nonce, sizeof used);
+    assert_int_equal(get("/api/configuration", used), 200);
+    assert_int_equal(get("/api/configuration", nonce), 200);
+    assert_int_equal(get("/api/configuration", used), 403);
+    // The session is over by its time, or by another one.
+    memcpy(used, nonce, sizeof used);
+    assert_int_equal(post_with("/api/configuration", used, "node_no=0"), 422);
+    world.t_us += MM_SETUP_SESSION_S * US;
+    assert_int_equal(post_with("/api/configuration", used, "node_no=0"), 403);
+    enter_by_page();
+    memcpy(used, nonce, sizeof used);
+    assert_int_equal(post_with("/api/configuration", used, good_form), 200);
+    (void)setup_poll();
+    assert_int_equal(post_with("/api/configuration", used, good_form), 200);
+    enter_by_page();
+    assert_int_equal(post_with("/api/configuration", used, good_form), 403);
+    // Cancelled: the same, for ten minutes.
+    memcpy(used, nonce, sizeof used);
+    assert_int_equal(post_with("/api/cancel", used, ""), 200);
+    world.t_us += (MM_SETUP_SESSION_S - 1) * US;
+    assert_int_equal(post_with("/api/cancel", used, ""), 200);
+    world.t_us += US;
+    assert_int_equal(post_with("/api/cancel", used, ""), 403);
+    // A restart: nothing is left of it.
+    enter_by_page();
+    memcpy(used, nonce, sizeof used);
+    assert_int_equal(post_with("/api/configuration", used, good_form), 200);
+    setup_reboot();
+    assert_int_equal(post_with("/api/configuration", used, good_form), 403);
+    // Without the device's key no request is known again, and nobody gets in either.
+    enter_by_page();
+    memcpy(used, nonce, sizeof used);
+    desk.key.has_key = false;
+    assert_int_equal(get("/api/configuration", used), 200);
+    desk.key.has_key = true;
+    assert_int_equal(get("/api/configuration", used), 403);
+    assert_int_equal(get("/api/configuration", nonce), 200);
+}
+
+// The longest request: every byte of it counts.
+static void test_configurator_lost_answer_of_a_long_request(void **state) {
+    (void)state;
+    static char form[MM_FORM_BYTES_MAX + 1];
+    char used[33];
+    enter_by_page();
+    memcpy(used, nonce, sizeof used);
+    size_t length = (size_t)snprintf(form, sizeof form, "nonce=%s&address=", used);
+    memset(form + length, 'a', MM_FORM_BYTES_MAX - length);
+    assert_int_equal(post("/api/configuration", form), 422);
+    for (size_t at = length; at < MM_FORM_BYTES_MAX; at += 97) {
+        form[at] = 'b';
+        assert_int_equal(post("/api/configuration", form), 403);
+        form[at] = 'a';
+    }
+    form[MM_FORM_BYTES_MAX - 1] = 'b';
+    assert_int_equal(post("/api/configuration", form), 403);
+    form[MM_FORM_BYTES_MAX - 1] = 'a';
+    assert_int_equal(post("/api/configuration", form), 422);
+}
+
 // A customer's token needs no code: it is judged as at the button, and guessing locks out.
 static void test_configurator_token(void **state) {
     (void)state;
@@ -567,6 +701,9 @@ int main(void) {
         cmocka_unit_test(test_configurator_router),
         cmocka_unit_test_setup(test_configurator_memory_that_refuses, setup),
         cmocka_unit_test_setup(test_configurator_power_cut_while_storing, setup),
+        cmocka_unit_test_setup(test_configurator_lost_answer_is_given_again, setup),
+        cmocka_unit_test_setup(test_configurator_lost_answer_is_given_up, setup),
+        cmocka_unit_test_setup(test_configurator_lost_answer_of_a_long_request, setup),
         cmocka_unit_test(test_configurator_json_is_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

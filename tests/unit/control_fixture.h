@@ -42,6 +42,7 @@ typedef struct {
     uint32_t action_count;
     mm_err_t action_result;
     mm_err_t settle_result;
+    const char *kept_broker; ///< as text of BROKER, or NULL
     uint32_t seconds;
     mm_control_options_t options;
     test_crypto_t key;
@@ -132,10 +133,18 @@ static inline size_t action_log_tail(void *context, char *text, size_t capacity_
     return 9;
 }
 
+static inline size_t action_kept_broker(void *context, char *text, size_t capacity_bytes) {
+    (void)context;
+    size_t bytes_count = desk.kept_broker != NULL ? strlen(desk.kept_broker) : 0;
+    assert_true(bytes_count <= capacity_bytes);
+    memcpy(text, desk.kept_broker != NULL ? desk.kept_broker : "", bytes_count);
+    return bytes_count;
+}
+
 static const mm_relay_t desk_relay = {relay_set, NULL};
-static const mm_actions_t desk_actions = {action_display,   action_find,     action_reboot,
-                                          action_stage,     action_settle,   action_ota_set_url,
-                                          action_ota_start, action_log_tail, NULL};
+static const mm_actions_t desk_actions = {
+    action_display,     action_find,      action_reboot,   action_stage,       action_settle,
+    action_ota_set_url, action_ota_start, action_log_tail, action_kept_broker, NULL};
 
 static inline uint32_t count_actions(recorded_action_t action) {
     uint32_t count = 0;

@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -76,9 +77,25 @@ static void test_broker_host_is_silent(void **state) {
     (void)close(listener);
 }
 
+// What was refused may have a password in it, in whatever place.
+static void test_broker_refused_address_is_not_repeated(void **state) {
+    (void)state;
+    static const char *const urls[] = {"mqtt://user:secret@host", "http://user:secret@host", "mqtt://user:secret",
+                                       "user:secret@host",        "mqtt://host/secret",      "mqtt://secret:0"};
+    for (size_t i = 0; i < sizeof urls / sizeof urls[0]; i++) {
+        mm_hq_stats_t stats = {0};
+        mm_hq_error_t error = {{0}};
+        const mm_broker_options_t options = {.url = urls[i]};
+        assert_null(mm_broker_create(&options, &stats, on_message, NULL, &error));
+        assert_null(strstr(error.text, "secret"));
+        assert_int_equal(strstr(error.text, "do not belong") != NULL, strchr(urls[i], '@') != NULL);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_broker_host_is_silent),
+        cmocka_unit_test(test_broker_refused_address_is_not_repeated),
     };
     return cmocka_run_group_tests_name("hq broker", tests, NULL, NULL);
 }

@@ -8,7 +8,8 @@
 /// network. What they send is caught and delivered by the test.
 
 #define PACKETS_MAX 64
-#define PART_COUNT 2 // of the network of net_of
+#define PART_COUNT 2      // of the network of net_of
+#define LONG_PART_COUNT 3 // of the network of long_net_of
 
 typedef struct {
     mm_mac_t from;
@@ -35,6 +36,7 @@ static member_t s_root, s_relay, s_asker;
 static packet_t s_packets[PACKETS_MAX];
 static size_t s_packet_count;
 static mm_err_t s_send_result;
+static uint64_t s_asker_seed = 7;
 
 static mm_err_t keep_packet(member_t *from, mm_mac_t to, bool by_door, const void *bytes, size_t bytes_count) {
     assert_true(s_packet_count < PACKETS_MAX);
@@ -64,6 +66,14 @@ static mm_network_t net_of(uint32_t revision) {
     return network;
 }
 
+static mm_network_t long_net_of(uint32_t revision) {
+    mm_network_t network = net_of(revision);
+    memset(network.broker_user, 'n', MM_BROKER_WORD_CHARS_MAX);
+    memset(network.broker_password, 'p', MM_BROKER_WORD_CHARS_MAX);
+    memset(network.router_name, 'r', MM_NETWORK_NAME_CHARS_MAX);
+    return network;
+}
+
 static void member_open(member_t *self, mm_mac_t mac, uint8_t key) {
     self->mac = mac;
     self->key = test_crypto_key(key);
@@ -80,13 +90,13 @@ static void provisioned_open(member_t *self, mm_mac_t mac, uint8_t key, uint32_t
     self->setup.configuration.has_network = true;
     self->setup.configuration.network = net_of(revision);
     mm_join_open(&self->join, mac, &self->setup, &world.metering, &self->crypto, &bench_entropy, &self->mesh,
-                 &self->door, &self->counters, NULL, desk_now());
+                 &self->door, &self->counters, NULL, mac.bytes[5], desk_now());
 }
 
 static void asker_open(void) {
     member_open(&s_asker, NODE_MAC, 0);
     mm_join_open(&s_asker.join, NODE_MAC, &bench.setup, &world.metering, &s_asker.crypto, &bench_entropy, &s_asker.mesh,
-                 &s_asker.door, &s_asker.counters, NULL, desk_now());
+                 &s_asker.door, &s_asker.counters, NULL, s_asker_seed, desk_now());
 }
 
 static void site_begin(void) {
@@ -186,22 +196,44 @@ static bool is_zero(const void *bytes, size_t bytes_count) {
     return true;
 }
 
-// The answer to an ask, not yet delivered: PART_COUNT packets.
-static void get_parts(packet_t parts[PART_COUNT]) {
+// The answer to an ask, not yet delivered.
+static void get_all_parts(packet_t *parts, size_t count) {
     ask_now();
     assert_int_equal(s_packet_count, 1);
     packet_t ask = s_packets[0];
     s_packet_count = 0;
     hear(&ask, &s_root);
-    assert_int_equal(s_packet_count, PART_COUNT);
-    memcpy(parts, s_packets, PART_COUNT * sizeof parts[0]);
+    assert_int_equal(s_packet_count, count);
+    memcpy(parts, s_packets, count * sizeof parts[0]);
     s_packet_count = 0;
+}
+
+static void get_parts(packet_t parts[PART_COUNT]) {
+    get_all_parts(parts, PART_COUNT);
+}
+
+static void seal_crc(packet_t *packet) {
+    uint32_t crc = mm_crc32(0, packet->bytes, packet->bytes_count - 4);
+    for (size_t i = 0; i < 4; i++) {
+        packet->bytes[packet->bytes_count - 4 + i] = (uint8_t)(crc >> (8 * i));
+    }
+}
+
+// The root starts again with this network and has forgotten; HQ's word comes once more, to the same nonce.
+static void restart_root(const mm_network_t *network) {
+    mm_join_record_t record;
+    assert_true(joins_at_hq(&record) > 0);
+    mm_admit_body_t admit = word_of_hq(&record);
+    provisioned_open(&s_root, s_root_mac, 0x20, network->revision);
+    s_root.setup.configuration.network = *network;
+    mm_join_set_root(&s_root.join, true, desk_now());
+    assert_int_equal(mm_join_admit(&s_root.join, &admit, desk_now()), MM_RESULT_DONE);
 }
 
 static void join_through(member_t *door) {
     site_begin();
     mm_join_record_t record;
-    (void)mm_join_poll(&s_asker.join, desk_now());
+    ask_now();
     assert_int_equal(s_asker.join.state, MM_JOIN_ASKING);
     deliver(door);
     assert_int_equal(joins_at_hq(&record), 1);
@@ -246,19 +278,57 @@ static void test_join_through_a_member(void **state) {
     assert_int_equal(s_relay.counters.values[MM_COUNTER_JOIN_REFUSED], 0);
 }
 
-static void test_join_retry_grows(void **state) {
-    (void)state;
+// The instants of the asks, after the beginning.
+static void run_asks(uint64_t seed, size_t count, mm_us_t *asks) {
+    s_asker_seed = seed;
     site_begin();
-    static const int64_t waits_s[] = {5, 10, 20, 40, 60, 60, 60};
-    for (size_t i = 0; i < sizeof waits_s / sizeof waits_s[0]; i++) {
+    s_asker_seed = 7;
+    mm_us_t begin = desk_now();
+    assert_int_equal(s_asker.join.state, MM_JOIN_ASKING);
+    for (size_t i = 0; i < count; i++) {
         mm_us_t deadline = mm_join_poll(&s_asker.join, desk_now());
+        assert_int_equal(s_packet_count, 0);
+        assert_true(deadline > desk_now());
+        world.t_us += deadline - desk_now() - 1;
+        assert_true(mm_join_poll(&s_asker.join, desk_now()) == deadline); // not before
+        assert_int_equal(s_packet_count, 0);
+        world.t_us++;
+        (void)mm_join_poll(&s_asker.join, desk_now());
         assert_int_equal(s_packet_count, 1);
         s_packet_count = 0;
-        assert_true(deadline == desk_now() + waits_s[i] * US);
-        assert_true(mm_join_poll(&s_asker.join, deadline - 1) == deadline);
-        assert_int_equal(s_packet_count, 0);
-        pass_s(waits_s[i]);
+        asks[i] = desk_now() - begin;
     }
+}
+
+static void test_join_retry_grows_with_jitter(void **state) {
+    (void)state;
+    static const int64_t waits_s[] = {5, 10, 20, 40, 60, 60, 60};
+    enum {
+        ASK_COUNT = 1 + sizeof waits_s / sizeof waits_s[0],
+        SEED_COUNT = 20
+    };
+    mm_us_t asks[SEED_COUNT][ASK_COUNT];
+    int64_t shortest_us = INT64_MAX;
+    int64_t longest_us = 0;
+    for (uint64_t seed = 0; seed < SEED_COUNT; seed++) {
+        run_asks(seed, ASK_COUNT, asks[seed]);
+        assert_in_range(asks[seed][0], 0, MM_JOIN_FIRST_MAX_MS * 1000 - 1);
+        for (size_t i = 1; i < ASK_COUNT; i++) {
+            int64_t wait_us = asks[seed][i] - asks[seed][i - 1];
+            assert_in_range(wait_us, waits_s[i - 1] * US, waits_s[i - 1] * US * 5 / 4);
+            shortest_us = i >= 5 && wait_us < shortest_us ? wait_us : shortest_us;
+            longest_us = wait_us > longest_us ? wait_us : longest_us;
+        }
+    }
+    // Twenty nodes whose power came back together: nobody asks with another one, and the whole range is used.
+    for (size_t left = 0; left < SEED_COUNT; left++) {
+        for (size_t right = left + 1; right < SEED_COUNT; right++) {
+            for (size_t i = 0; i < ASK_COUNT; i++) {
+                assert_true(asks[left][i] != asks[right][i]);
+            }
+        }
+    }
+    assert_true(shortest_us < 61 * US && longest_us > 74 * US);
 }
 
 static void test_join_parts_lost_repeated_reordered(void **state) {
@@ -294,17 +364,77 @@ static void test_join_parts_of_two_sealings(void **state) {
     packet_t old[PART_COUNT], fresh[PART_COUNT];
     get_parts(old);
     hear(&old[0], &s_asker);
-    // The root starts again and has forgotten; HQ's word comes once more, to the same nonce.
-    mm_join_record_t record;
-    assert_true(joins_at_hq(&record) > 0);
-    mm_admit_body_t admit = word_of_hq(&record);
-    provisioned_open(&s_root, s_root_mac, 0x20, 5);
-    mm_join_set_root(&s_root.join, true, desk_now());
-    assert_int_equal(mm_join_admit(&s_root.join, &admit, desk_now()), MM_RESULT_DONE);
+    const mm_network_t network = net_of(5);
+    restart_root(&network);
     get_parts(fresh);
     assert_memory_not_equal(fresh[0].bytes, old[0].bytes, old[0].bytes_count); // another iv
     hear(&fresh[0], &s_asker);
     hear(&fresh[1], &s_asker);
+    assert_true(asker_has_network());
+}
+
+// Of three parts: what was kept of one sealing is never opened together with parts of another.
+static void test_join_parts_that_do_not_fit(void **state) {
+    (void)state;
+    packet_t old[LONG_PART_COUNT], fresh[LONG_PART_COUNT];
+    const mm_network_t network = long_net_of(6);
+    // Another sealing of the same network, known by the one part that both have: all of the old goes.
+    for (size_t shared = 0; shared < LONG_PART_COUNT; shared++) {
+        size_t first = (shared + 1) % LONG_PART_COUNT;
+        size_t second = (shared + 2) % LONG_PART_COUNT;
+        site_begin();
+        s_root.setup.configuration.network = network;
+        admit_asker();
+        get_all_parts(old, LONG_PART_COUNT);
+        hear(&old[shared], &s_asker);
+        hear(&old[first], &s_asker);
+        restart_root(&network);
+        get_all_parts(fresh, LONG_PART_COUNT);
+        hear(&fresh[shared], &s_asker);
+        hear(&fresh[second], &s_asker);
+        assert_int_equal(s_asker.counters.values[MM_COUNTER_JOIN_FORGED], 0);
+        assert_false(asker_has_network());
+        hear(&fresh[first], &s_asker);
+        assert_true(asker_has_network());
+    }
+    // Another network, of more parts: known by their number.
+    site_begin();
+    admit_asker();
+    get_parts(old);
+    hear(&old[0], &s_asker);
+    restart_root(&network);
+    get_all_parts(fresh, LONG_PART_COUNT);
+    hear(&fresh[1], &s_asker);
+    hear(&fresh[2], &s_asker);
+    assert_int_equal(s_asker.counters.values[MM_COUNTER_JOIN_FORGED], 0);
+    hear(&fresh[0], &s_asker);
+    assert_true(asker_has_network());
+    assert_int_equal(bench.setup.configuration.network.revision, 6);
+}
+
+// The last part once more, with less behind the same beginning.
+static void test_join_last_part_cut_short(void **state) {
+    (void)state;
+    packet_t parts[LONG_PART_COUNT];
+    site_begin();
+    s_root.setup.configuration.network = long_net_of(6);
+    admit_asker();
+    get_all_parts(parts, LONG_PART_COUNT);
+    packet_t cut = parts[2];
+    mm_frame_t frame;
+    mm_join_answer_t answer;
+    assert_int_equal(mm_frame_open(parts[2].bytes, parts[2].bytes_count, &frame), MM_OK);
+    assert_int_equal(mm_frame_read_join_answer(&frame, &answer), MM_OK);
+    answer.slice_bytes--;
+    cut.bytes_count = mm_frame_write_join_answer(cut.bytes, sizeof cut.bytes, cut.from, &answer);
+    hear(&parts[0], &s_asker);
+    hear(&parts[2], &s_asker);
+    hear(&cut, &s_asker);
+    hear(&parts[1], &s_asker);
+    assert_int_equal(s_asker.counters.values[MM_COUNTER_JOIN_FORGED], 0);
+    hear(&parts[2], &s_asker); // as it was: once more all that is there goes
+    hear(&parts[0], &s_asker);
+    hear(&parts[1], &s_asker);
     assert_true(asker_has_network());
 }
 
@@ -319,10 +449,7 @@ static void test_join_forged_answers(void **state) {
         for (size_t offset = 45; offset < parts[part].bytes_count - 4; offset += 13) {
             packet_t forged = parts[part];
             forged.bytes[offset] ^= 4;
-            uint32_t crc = mm_crc32(0, forged.bytes, forged.bytes_count - 4);
-            for (size_t i = 0; i < 4; i++) {
-                forged.bytes[forged.bytes_count - 4 + i] = (uint8_t)(crc >> (8 * i));
-            }
+            seal_crc(&forged);
             uint32_t before = s_asker.counters.values[MM_COUNTER_JOIN_FORGED];
             hear(&parts[1 - part], &s_asker);
             hear(&forged, &s_asker);
@@ -448,6 +575,7 @@ static void test_join_without_means(void **state) {
     pass_s(MM_JOIN_RETRY_MAX_S);
     (void)mm_join_poll(&s_asker.join, desk_now());
     assert_int_equal(s_asker.join.state, MM_JOIN_ASKING);
+    ask_now();
     assert_int_equal(s_packet_count, 1);
     s_packet_count = 0;
     // The root has no entropy: no answer, rather than one with an iv that is none.
@@ -482,7 +610,7 @@ static void test_join_member_follows_the_network(void **state) {
     assert_int_equal(s_asker.join.state, MM_JOIN_IDLE);
     mm_join_heard_revision(&s_asker.join, mm_join_revision(&s_root.join), desk_now());
     assert_int_equal(s_asker.join.state, MM_JOIN_ASKING);
-    (void)mm_join_poll(&s_asker.join, desk_now());
+    ask_now();
     assert_int_equal(s_packet_count, 1);
     assert_false(s_packets[0].by_door);
     deliver(NULL);
@@ -521,6 +649,7 @@ static void test_join_answer_that_is_no_newer(void **state) {
     assert_int_equal(s_asker.join.state, MM_JOIN_ASKING);
     assert_memory_not_equal(s_asker.join.nonce, nonce, sizeof nonce);
     // The root has nothing newer for it.
+    ask_now();
     deliver(NULL);
     assert_int_equal(s_root.counters.values[MM_COUNTER_JOIN_REFUSED], 1);
 }
@@ -603,9 +732,11 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_join_at_the_root),
         cmocka_unit_test(test_join_through_a_member),
-        cmocka_unit_test(test_join_retry_grows),
+        cmocka_unit_test(test_join_retry_grows_with_jitter),
         cmocka_unit_test(test_join_parts_lost_repeated_reordered),
         cmocka_unit_test(test_join_parts_of_two_sealings),
+        cmocka_unit_test(test_join_parts_that_do_not_fit),
+        cmocka_unit_test(test_join_last_part_cut_short),
         cmocka_unit_test(test_join_forged_answers),
         cmocka_unit_test(test_join_root_without_hqs_word),
         cmocka_unit_test(test_join_flood),

@@ -22,11 +22,30 @@ static char *path_of(const char *name) {
     return path;
 }
 
-static mm_err_t open_actions(void) {
-    const mm_linux_actions_options_t options = {
-        .state_directory = s_directory, .sync = MM_LINUX_SYNC_DATA, .url_is_good = mm_linux_mqtt_url_is_good};
+static bool s_network_is_known = true;
+
+static mm_err_t open_under(uint32_t network_revision) {
+    const mm_linux_actions_options_t options = {.state_directory = s_directory,
+                                                .sync = MM_LINUX_SYNC_DATA,
+                                                .url_is_good = mm_linux_mqtt_url_is_good,
+                                                .network_is_known = s_network_is_known,
+                                                .network_revision = network_revision};
     memset(&s_actions, 0, sizeof s_actions);
     return mm_linux_actions_open(&s_actions, &options, &s_message);
+}
+
+static mm_err_t open_actions(void) {
+    return open_under(0);
+}
+
+static void write_kept(const char *text) {
+    assert_int_equal(mm_linux_file_replace(path_of("broker.conf"), text, strlen(text), MM_LINUX_SYNC_NONE), MM_OK);
+}
+
+static void assert_kept_file(const char *text) {
+    char found[200];
+    assert_int_equal(mm_linux_file_read_text(path_of("broker.conf"), found, sizeof found), MM_OK);
+    assert_string_equal(found, text);
 }
 
 static mm_err_t stage(const char *text) {
@@ -59,6 +78,11 @@ static void test_linux_actions_broker_kept(void **state) {
     assert_int_equal(open_actions(), MM_OK);
     assert_broker("mqtts://broker.example:8884", "gateway", "secret word");
     assert_false(s_actions.on_trial);
+    char kept[200];
+    static const char text[] = "mqtts://broker.example:8884\ngateway\nsecret word";
+    assert_int_equal(s_actions.actions.kept_broker(&s_actions, kept, sizeof kept), sizeof text - 1);
+    assert_memory_equal(kept, text, sizeof text - 1);
+    assert_int_equal(s_actions.actions.kept_broker(&s_actions, kept, sizeof text - 1), 0); // no room
     // Said again, as after a power cut between the answer and the image: there is nothing on trial.
     assert_int_equal(settle(true), MM_ERR_STATE);
     assert_int_equal(settle(false), MM_OK);
@@ -126,10 +150,82 @@ static void test_linux_actions_broker_refused(void **state) {
 
 static void test_linux_actions_damaged_broker_file_is_named(void **state) {
     (void)state;
-    static const char text[] = "ftp://somewhere\n\n\n";
-    assert_int_equal(mm_linux_file_replace(path_of("broker.conf"), text, sizeof text - 1, MM_LINUX_SYNC_NONE), MM_OK);
-    assert_int_equal(open_actions(), MM_ERR_ARG);
-    assert_non_null(strstr(s_message.text, "broker.conf"));
+    static const char *const texts[] = {
+        "ftp://somewhere\n\n\n",
+        "meshmeter-broker 2 5\nftp://somewhere\n\n\n",
+        "meshmeter-broker 3 5\nmqtt://somewhere\n\n\n", // of a later version
+        "meshmeter-broker 2 x\nmqtt://somewhere\n\n\n",
+        "meshmeter-broker 2 5x\nmqtt://somewhere\n\n\n",
+        "meshmeter-broker 2 5 6\nmqtt://somewhere\n\n\n",
+        "meshmeter-broker 2 -1\nmqtt://somewhere\n\n\n",
+        "meshmeter-broker 2\nmqtt://somewhere\n\n\n",
+        "meshmeter-broker 2 5\nmqtt://somewhere\n\n\nmore\n",
+        "meshmeter-broker 2 5",
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        write_kept(texts[i]);
+        assert_int_equal(open_under(5), MM_ERR_ARG);
+        assert_non_null(strstr(s_message.text, "broker.conf"));
+        assert_kept_file(texts[i]);
+    }
+}
+
+// Kept under one network, it stands above that one, and not above one that came later - or after a reset, whatever its
+// revision is then.
+static void test_linux_actions_other_network_wins(void **state) {
+    (void)state;
+    static const uint32_t others[] = {8, 6, 1, 0};
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        assert_int_equal(open_under(7), MM_OK);
+        assert_int_equal(stage("mqtt://ordered\nuser\npassword\n"), MM_OK);
+        assert_int_equal(settle(true), MM_OK);
+        assert_kept_file("meshmeter-broker 2 7\nmqtt://ordered\nuser\npassword\n");
+        assert_int_equal(open_under(7), MM_OK);
+        assert_broker("mqtt://ordered", "user", "password");
+        assert_int_equal(open_under(others[i]), MM_OK);
+        assert_false(s_actions.has_broker);
+        assert_string_equal(s_actions.broker.password, "");
+        assert_int_not_equal(access(path_of("broker.conf"), F_OK), 0);
+        assert_int_equal(open_under(7), MM_OK); // gone for good
+        assert_false(s_actions.has_broker);
+    }
+    // A trial under the new network is kept under the new one.
+    assert_int_equal(open_under(4294967295u), MM_OK);
+    assert_int_equal(stage("mqtt://ordered\n\n"), MM_OK);
+    assert_int_equal(settle(true), MM_OK);
+    assert_int_equal(open_under(4294967295u), MM_OK);
+    assert_broker("mqtt://ordered", "", "");
+}
+
+// Memory that does not answer decides nothing.
+static void test_linux_actions_network_not_known(void **state) {
+    (void)state;
+    write_kept("meshmeter-broker 2 7\nmqtt://ordered\n\n\n");
+    s_network_is_known = false;
+    assert_int_equal(open_under(0), MM_OK);
+    assert_broker("mqtt://ordered", "", "");
+    assert_kept_file("meshmeter-broker 2 7\nmqtt://ordered\n\n\n");
+    // What is kept meanwhile belongs to the network that is found then.
+    assert_int_equal(stage("mqtt://second\n\n"), MM_OK);
+    assert_int_equal(settle(true), MM_OK);
+    assert_kept_file("meshmeter-broker 2 -\nmqtt://second\n\n\n");
+    assert_int_equal(open_under(0), MM_OK);
+    s_network_is_known = true;
+    assert_int_equal(open_under(7), MM_OK);
+    assert_broker("mqtt://second", "", "");
+    assert_kept_file("meshmeter-broker 2 7\nmqtt://second\n\n\n");
+    assert_int_equal(open_under(8), MM_OK);
+    assert_false(s_actions.has_broker);
+}
+
+static void test_linux_actions_file_of_version_1(void **state) {
+    (void)state;
+    write_kept("mqtt://ordered\nuser\npassword\n");
+    assert_int_equal(open_under(7), MM_OK);
+    assert_broker("mqtt://ordered", "user", "password");
+    assert_kept_file("meshmeter-broker 2 7\nmqtt://ordered\nuser\npassword\n");
+    assert_int_equal(open_under(8), MM_OK);
+    assert_false(s_actions.has_broker);
 }
 
 static void test_linux_actions_display_and_find_end(void **state) {
@@ -213,6 +309,9 @@ int main(void) {
         cmocka_unit_test_setup(test_linux_actions_restart_during_trial_goes_back, clean),
         cmocka_unit_test_setup(test_linux_actions_broker_refused, clean),
         cmocka_unit_test_setup(test_linux_actions_damaged_broker_file_is_named, clean),
+        cmocka_unit_test_setup(test_linux_actions_other_network_wins, clean),
+        cmocka_unit_test_setup(test_linux_actions_network_not_known, clean),
+        cmocka_unit_test_setup(test_linux_actions_file_of_version_1, clean),
         cmocka_unit_test_setup(test_linux_actions_display_and_find_end, clean),
         cmocka_unit_test_setup(test_linux_actions_ota_address, clean),
         cmocka_unit_test_setup(test_linux_actions_log_tail, clean),

@@ -774,6 +774,9 @@ static void test_linux_mqtt_options_refused(void **state) {
                                        "mqtt://a:1883x",
                                        "mqtt://a/path",
                                        "mqtt://user:secret@a:1883",
+                                       "mqtt://user:secret",
+                                       "http://user:secret@a",
+                                       "secret",
                                        "mqtt://[::1",
                                        "mqtts://[]:1"};
     mm_linux_mqtt_t mqtt;
@@ -783,6 +786,8 @@ static void test_linux_mqtt_options_refused(void **state) {
         mm_linux_mqtt_options_t options = {.url = urls[i], .client_id = "a"};
         assert_int_equal(mm_linux_mqtt_open(&mqtt, &options, &message), MM_ERR_ARG);
         assert_non_null(strstr(message.text, "expected mqtt://"));
+        assert_null(strstr(message.text, "secret"));
+        assert_int_equal(strstr(message.text, "do not belong") != NULL, strchr(urls[i], '@') != NULL);
         mm_linux_mqtt_close(&mqtt);
     }
     mm_linux_mqtt_options_t options = {.url = "mqtt://a"};

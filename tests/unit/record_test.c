@@ -729,6 +729,8 @@ static void test_record_names(void **state) {
     assert_string_equal(mm_event_name(MM_EVENT_SUPPLY_CUT), "supply_cut");
     assert_string_equal(mm_event_name(MM_EVENT_TOKEN_LOCK_OUT), "token_lock_out");
     assert_string_equal(mm_event_name(MM_EVENT_CREDIT_ERA), "credit_era");
+    assert_string_equal(mm_event_name(MM_EVENT_NODE_RESET), "node_reset");
+    assert_string_equal(mm_event_name(MM_EVENT_INSTALLER_LOCK_OUT), "installer_lock_out");
     assert_string_equal(mm_event_name(MM_EVENT_CONSOLE), "console");
     assert_string_equal(mm_event_name(22), "unknown");
     assert_string_equal(mm_movement_name(MM_MOVEMENT_NETWORK), "network");

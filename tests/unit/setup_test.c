@@ -357,6 +357,61 @@ static void test_setup_confirm_refuses_what_was_not_told(void **state) {
                      MM_RESULT_UNSUPPORTED);
 }
 
+static void type_wrong(uint32_t *wait_s) {
+    char code[CODE_BYTES];
+    make_code(code);
+    code[0] = code[0] == '0' ? '1' : '0';
+    assert_int_equal(mm_setup_enter(&bench.setup, code, desk_now(), wait_s), MM_CODE_WRONG);
+}
+
+// HQ hears of each lock-out that begins, once, and how many codes were wrong.
+static void test_setup_lock_out_is_told(void **state) {
+    (void)state;
+    uint32_t wait_s;
+    for (uint32_t times = 1; times <= 3; times++) {
+        for (int i = 0; i < MM_CHALLENGE_TRIES; i++) {
+            hq_collect();
+            assert_int_equal(hq_count_events(MM_EVENT_INSTALLER_LOCK_OUT), times - 1);
+            if (times == 2 && i == MM_CHALLENGE_TRIES - 1) {
+                world.fail_from_call = world.call_count; // memory refuses just then
+            }
+            type_wrong(&wait_s);
+        }
+        assert_int_equal(world.counters.values[MM_COUNTER_CODE_WRONG], times * MM_CHALLENGE_TRIES);
+        assert_true(wait_s > 0);
+        uint32_t lock_out_s = wait_s;
+        char code[CODE_BYTES] = "00000000";
+        assert_int_equal(mm_setup_enter(&bench.setup, code, desk_now(), &wait_s), MM_CODE_LOCKED_OUT);
+        if (times == 2) {
+            assert_true(mm_setup_poll(&bench.setup, desk_now()) <= desk_now() + MM_SETUP_RETRY_S * US);
+            world.fail_from_call = NEVER;
+        }
+        setup_run_s(lock_out_s + 1);
+        hq_collect();
+        assert_int_equal(hq_count_events(MM_EVENT_INSTALLER_LOCK_OUT), times);
+        const mm_event_record_t *event = hq_event(MM_EVENT_INSTALLER_LOCK_OUT, times - 1);
+        assert_int_equal(event->values[0], MM_CHALLENGE_TRIES);
+        assert_int_equal(event->values[1], times);
+        assert_int_equal(event->values[2], lock_out_s);
+    }
+    assert_int_equal(world.counters.values[MM_COUNTER_CODE_WRONG], 3 * MM_CHALLENGE_TRIES);
+}
+
+// A reset that cannot be told is none.
+static void test_setup_reset_is_told_first(void **state) {
+    (void)state;
+    char code[CODE_BYTES];
+    uint32_t wait_s;
+    make_code(code);
+    world.fail_from_call = world.call_count;
+    assert_int_equal(mm_setup_reset(&bench.setup, code, desk_now(), &wait_s), MM_CODE_STORAGE);
+    world.fail_from_call = NEVER;
+    assert_int_equal(phase_now(), MM_LIFE_RUNNING);
+    assert_true(bench.setup.configuration.has_network);
+    (void)setup_poll();
+    assert_int_equal(hq_count_events(MM_EVENT_NODE_RESET), 0);
+}
+
 static void test_setup_reset(void **state) {
     (void)state;
     char code[CODE_BYTES];
@@ -370,11 +425,19 @@ static void test_setup_reset(void **state) {
     bench.sectors[1 - bench.setup.store.sector_index].fault = MM_SIM_SECTOR_ERASE_REFUSED;
     assert_int_equal(mm_setup_reset(&bench.setup, code, desk_now(), &wait_s), MM_CODE_STORAGE);
     assert_int_equal(phase_now(), MM_LIFE_RUNNING);
+    hq_collect();
+    uint32_t told = hq_count_events(MM_EVENT_NODE_RESET); // the one that memory refused was told
     bench.sectors[1 - bench.setup.store.sector_index].fault = MM_SIM_SECTOR_GOOD;
     make_code(code);
     assert_int_equal(mm_setup_reset(&bench.setup, code, desk_now(), &wait_s), MM_CODE_GOOD);
     (void)setup_poll();
     assert_int_equal(phase_now(), MM_LIFE_PARKED);
+    hq_collect();
+    assert_int_equal(hq_count_events(MM_EVENT_NODE_RESET), told + 1);
+    const mm_event_record_t *event = hq_event(MM_EVENT_NODE_RESET, told);
+    assert_int_equal(event->values[0], 1);
+    assert_int_equal(event->values[1], 1);
+    assert_int_equal(event->values[2], 0);
     assert_false(bench.setup.configuration.has_network);
     assert_string_equal(bench.setup.configuration.network.site, "");
     assert_true(world.metering.registers.channels[5].life_pulses >= life_pulses);
@@ -634,6 +697,8 @@ int main(void) {
         cmocka_unit_test_setup(test_setup_ids_change_places, setup_commissioned),
         cmocka_unit_test_setup(test_setup_reinstall, setup_commissioned),
         cmocka_unit_test_setup(test_setup_confirm_refuses_what_was_not_told, setup_with_fram),
+        cmocka_unit_test_setup(test_setup_lock_out_is_told, setup_commissioned),
+        cmocka_unit_test_setup(test_setup_reset_is_told_first, setup_commissioned),
         cmocka_unit_test_setup(test_setup_reset, setup_commissioned),
         cmocka_unit_test_setup(test_setup_memory_that_is_silent, setup_commissioned),
         cmocka_unit_test_setup(test_setup_memory_that_is_lost, setup_commissioned),

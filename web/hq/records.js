@@ -84,6 +84,14 @@ const EVENT_TEXTS = {
         `channel ${formatCount(Number(channel) + 1)}: ${formatCount(wrong)} wrong in a row, ${formatDuration(
             Number(lockOut_s),
         )}`,
+    node_reset: ([network, installation]) =>
+        `at the device, with a good code: network ${formatCount(network)} is gone${
+            Number(installation) ? `, installation ${formatCount(installation)} stays` : ''
+        }`,
+    installer_lock_out: ([wrong, times, lockOut_s]) =>
+        `${formatCount(wrong)} wrong codes of an installer, the ${formatCount(times)}. time in a row: ${formatDuration(
+            Number(lockOut_s),
+        )}`,
     credit_meter_changed: ([channel, balance, pending, swap]) =>
         `channel ${formatCount(Number(channel) + 1)} has another meter; balance ${formatKwh(balance)} kWh, sold and ` +
         `not taken ${formatKwh(pending)} kWh: swap ${formatCount(swap)} is to be decided`,

@@ -17,8 +17,9 @@
 ///   POST /api/cancel         nonce=…: ends the session
 ///
 /// A nonce is 16 random bytes (32 lower case hex digits), good for one request; each answer to a session brings the
-/// next one as `nonce`, with `session_left_s`. One installer at a time; a session lives MM_SETUP_SESSION_S since its
-/// last good request. Bodies are forms (form.h).
+/// next one as `nonce`, with `session_left_s`. Whose answer was lost may send the same request, byte for byte, once
+/// more, as long as the next nonce is not used: it gets the same answer, and nothing is done twice. One installer at a
+/// time; a session lives MM_SETUP_SESSION_S since its last good request. Bodies are forms (form.h).
 ///
 /// Fields of the configuration, by their names in configuration.h: node_no, province, canton, parish, postal_code,
 /// address, installer, router_name, router_password, and for N = 1 … 8 meter_id_N, pulse_constant_N, start_wh_N,

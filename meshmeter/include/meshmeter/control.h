@@ -50,7 +50,8 @@
 /// command is taken: HQ sends anew what a later counter has passed over. One at a time: while a configuration is on
 /// trial or a FORMAT is under way, another one is refused (STATE). NETWORK and BROKER first answer TRYING. A
 /// configuration is kept by the platform before that is stored: should the power fail exactly in between, it is kept
-/// and the answer says FAILED.
+/// and the answer says FAILED. Only of an installer's router is it known even then: it stands in the stored network
+/// (mm_commissioning_t), or not.
 ///
 /// FORMAT with its code erases every configured meter as ERASE does, and nothing else: TRYING, then one answer TRYING
 /// for each meter, with its channel and its archive in the detail and in the same transaction as the erasure, then
@@ -119,7 +120,12 @@ typedef struct {
     mm_result_status_t (*reinstall)(void *context, mm_us_t now);
     /// NULL: no node joins here.
     mm_result_status_t (*admit)(void *admit_context, const mm_admit_body_t *admit, mm_us_t now);
-    void *context; ///< of the first two
+    /// What is on trial has proved itself. If it is a router that an installer has typed, it becomes part of the stored
+    /// network. MM_OK: it is, durably (or was before). MM_ERR_STORAGE: not now. MM_ERR_STATE: it is none, or cannot.
+    mm_err_t (*keep_router)(void *context, mm_us_t now);
+    /// Whether the stored network has the router whose body of NETWORK has this CRC-32.
+    bool (*has_router)(void *context, uint32_t body_crc);
+    void *context; ///< of all but admit
     void *admit_context;
 } mm_commissioning_t;
 
@@ -152,7 +158,8 @@ typedef struct {
     mm_credit_t credits[MM_CHANNELS];
     uint32_t pulse_constants[MM_CHANNELS]; ///< of the balances of prepaid meters
     uint8_t acting_kind;                   ///< mm_command_kind_t that is not answered yet
-    uint32_t acting_counter;               ///< and id: of the newest one, also behind its answer
+    /// And id: of the newest one, also behind its answer. Of an installer's router (id 0): CRC-32 of its body.
+    uint32_t acting_counter;
     uint64_t acting_command_id;
     uint8_t acting_answer;      ///< mm_result_status_t + 1 that it was answered with; 0 = not answered, or not known
     uint8_t format_channels;    ///< bit per channel that a FORMAT under way has still to erase
@@ -229,6 +236,8 @@ mm_err_t mm_control_install(mm_control_t *self, uint8_t kind, uint8_t channel, c
 mm_err_t mm_control_tell_installation(mm_control_t *self, const mm_installation_record_t *installation, mm_us_t now);
 /// A network or broker configuration is being tried.
 bool mm_control_is_on_trial(const mm_control_t *self);
+/// What is on trial is part of the stored network already; its answer is not stored yet.
+bool mm_control_is_answering_router(const mm_control_t *self);
 /// A broker session has ended; clean: a staged configuration has proved itself. Not for a session that began before the
 /// trial did.
 void mm_control_on_session(mm_control_t *self, bool clean, mm_us_t now);

@@ -50,7 +50,8 @@
     X(RELAY_ERROR, "relay_error")   /* a relay did not take what it was told */                                        \
     X(COMMANDS_OLD, "commands_old") /* the broker brought an older batch of commands again */                          \
     X(JOIN_REFUSED, "join_refused") /* asks at the door beyond what a root serves, or a door packet that is none */    \
-    X(JOIN_FORGED, "join_forged")   /* an answer that HQ has not vouched for, or an ask in another's name */
+    X(JOIN_FORGED, "join_forged")   /* an answer that HQ has not vouched for, or an ask in another's name */           \
+    X(CODE_WRONG, "code_wrong")     /* an installer's code that was wrong */
 
 typedef enum {
 #define MM_COUNTER_ENUM(id, name) MM_COUNTER_##id,

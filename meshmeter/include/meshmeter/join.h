@@ -12,6 +12,7 @@
 #include "meshmeter/port/entropy.h"
 #include "meshmeter/port/log.h"
 #include "meshmeter/port/mesh.h"
+#include "meshmeter/random.h"
 #include "meshmeter/setup.h"
 
 /// How a node gets the network of a mesh from the mesh itself, without a phone (docs/spec/joining.md,
@@ -33,7 +34,9 @@
 /// States of the asker:
 ///   IDLE --parked, or an older network than the root's--> ASKING --the whole answer, good--> IDLE
 ///   ASKING --the reason is gone (provisioned from elsewhere)--> IDLE
-/// It never gives up: the interval between asks doubles from MM_JOIN_RETRY_S to MM_JOIN_RETRY_MAX_S. A nonce lives as
+/// It never gives up: the interval between asks doubles from MM_JOIN_RETRY_S to MM_JOIN_RETRY_MAX_S. Nodes whose power
+/// comes back together must not ask together: the first ask is up to MM_JOIN_FIRST_MAX_MS late, each interval up to a
+/// MM_JOIN_JITTER_PART-th of itself longer, as the node's random has it. A nonce lives as
 /// long as the asking; it is new after each restart and after each answer that was opened and judged. An answer that
 /// was good but could not be stored is asked for again under the same nonce: HQ has said its word.
 
@@ -49,6 +52,9 @@
 #define MM_JOIN_RENEW_S 3600
 #define MM_JOIN_RETRY_S 5
 #define MM_JOIN_RETRY_MAX_S 60
+/// The random part of what the asker waits for.
+#define MM_JOIN_FIRST_MAX_MS 1000
+#define MM_JOIN_JITTER_PART 4
 #define MM_JOIN_SERVED_S 180
 /// A root forgets an asker that was silent for so long.
 #define MM_JOIN_FORGET_S 3600
@@ -97,8 +103,9 @@ typedef struct {
     uint8_t last_bytes; ///< of the last part
     uint8_t sealed[MM_JOIN_PARTS_MAX * MM_JOIN_PART_BYTES];
     uint32_t retry_s;
-    // wait: the network comes from the mesh | until MM_JOIN_RETRY_S, doubled up to MM_JOIN_RETRY_MAX_S | then it is
-    // asked for again
+    mm_random_t random; ///< for jitter
+    // wait: the network comes from the mesh | until MM_JOIN_RETRY_S, doubled up to MM_JOIN_RETRY_MAX_S, and a random
+    // quarter of it at the most | then it is asked for again
     mm_us_t ask_at;
     // host
     bool is_root;
@@ -111,10 +118,11 @@ typedef struct {
     uint8_t frame[MM_MESH_FRAME_BYTES_MAX]; ///< being sent
 } mm_join_t;
 
-/// After mm_setup_open. Everything is borrowed. Registers itself as what control calls for ADMIT.
+/// After mm_setup_open. Everything is borrowed. Registers itself as what control calls for ADMIT. random_seed: for
+/// jitter; different in each device.
 void mm_join_open(mm_join_t *self, mm_mac_t mac, mm_setup_t *setup, mm_metering_t *metering, const mm_crypto_t *crypto,
                   const mm_entropy_t *entropy, const mm_mesh_t *mesh, const mm_door_t *door, mm_counters_t *counters,
-                  const mm_log_t *log, mm_us_t now);
+                  const mm_log_t *log, uint64_t random_seed, mm_us_t now);
 /// The role came or went. What the host knew is forgotten with the role.
 void mm_join_set_root(mm_join_t *self, bool is_root, mm_us_t now);
 /// The root's network has this revision (section 6 of its ask). A member with an older one begins to ask.

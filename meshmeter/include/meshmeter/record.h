@@ -71,6 +71,11 @@ typedef enum {
     MM_EVENT_TAMPER = 16,          ///< values[1] 1 contact open, 0 closed again
     MM_EVENT_TOKEN_LOCK_OUT = 17,  ///< values[1] wrong tokens in a row, [2] seconds, [3] 0
     MM_EVENT_CREDIT_ERA = 18,      ///< commands and credit begin anew. values: new era, 1 if there was a state, 0, 0
+    /// Somebody at the device has put it back to parked, with a good code. values: revisions of the network and of the
+    /// installation that it had, 0, 0. Stands before the reset: should memory refuse that, the event is there all the
+    /// same.
+    MM_EVENT_NODE_RESET = 19,
+    MM_EVENT_INSTALLER_LOCK_OUT = 20, ///< begins. values: wrong codes for this number, lock-outs in a row, seconds, 0
     MM_EVENT_CONSOLE = 21,         ///< somebody at the device. values: mm_console_act_t, 1 if refused, such acts before
                                    ///< without an event, 0
 } mm_event_code_t;

@@ -4,6 +4,7 @@
 
 #include "meshmeter/base.h"
 #include "meshmeter/challenge.h"
+#include "meshmeter/command_body.h"
 #include "meshmeter/configuration.h"
 #include "meshmeter/control.h"
 #include "meshmeter/counters.h"
@@ -25,13 +26,21 @@
 /// be lost.
 ///
 /// Network. What a provisioner gives is stored at once. What an installer types for the router is tried first, as the
-/// command NETWORK is (control.h): it falls back by itself.
+/// command NETWORK is (control.h): it falls back by itself. When a session has proved it, it becomes part of the stored
+/// network, under the next revision, together with a broker that a command has set meanwhile: first the network is
+/// stored, then the platform keeps it, then it is answered, and only then the node starts again in it. A power cut in
+/// between leaves the network with it or without it, and the answer says which: whether it was stored is seen by the
+/// network, so nothing is done twice.
+///
+/// HQ hears of a reset (event NODE_RESET, journalled before it is carried out), of each lock-out that begins
+/// (INSTALLER_LOCK_OUT; tried again if memory refuses it), and in the counters of wrong codes.
 ///
 /// While there is no installation supply is left as it was journalled last: neither a new node nor one whose
 /// configuration was lost cuts a customer off.
 
 #define MM_SETUP_SESSION_S 600
 #define MM_SETUP_NONCE_BYTES 16
+#define MM_SETUP_DIGEST_BYTES 16
 #define MM_SETUP_RETRY_S 10
 
 typedef struct {
@@ -39,6 +48,27 @@ typedef struct {
     mm_challenge_method_t method;
     const char *legacy_secret; ///< or NULL
 } mm_setup_options_t;
+
+/// What became of a session's request.
+typedef struct {
+    uint16_t status;   ///< of HTTP; 0 = none
+    uint32_t revision; ///< of the installation that was stored
+    bool has_router;   ///< another router was named …
+    bool router_tried; ///< … and is on trial
+    uint8_t problem_count;
+    mm_field_problem_t problems[MM_FIELD_PROBLEMS_MAX];
+} mm_setup_outcome_t;
+
+/// The session's last request: if its answer was lost, the same request is answered the same once more, and not carried
+/// out again. Until the nonce that the answer brings is used.
+typedef struct {
+    bool is_there;
+    uint8_t nonce[MM_SETUP_NONCE_BYTES];
+    uint8_t digest[MM_SETUP_DIGEST_BYTES]; ///< of the whole request
+    // no wait: an instant up to which the answer is given again
+    mm_us_t until;
+    mm_setup_outcome_t outcome;
+} mm_setup_repeat_t;
 
 typedef struct {
     mm_setup_options_t options;
@@ -54,12 +84,16 @@ typedef struct {
     const mm_entropy_t *entropy;
     mm_counters_t *counters;
     const mm_log_t *log;
+    uint64_t lock_out[MM_EVENT_VALUES]; ///< the event that is still to be journalled; [0] 0: none
+    bool has_router;                    ///< an installer's router is on trial
+    mm_network_body_t router;
     bool session; ///< an installer is at work
     uint8_t nonce[MM_SETUP_NONCE_BYTES];
+    mm_setup_repeat_t repeat; ///< the configurator's
     // wait: the installer's next request | until MM_SETUP_SESSION_S | then the session is over and nothing has changed
     mm_us_t session_until;
-    // wait: storage that refused a meter's change or the record works again, or the configuration's memory answers |
-    // until MM_SETUP_RETRY_S | then it is tried again
+    // wait: storage that refused a meter's change, a record or an event works again, or the configuration's memory
+    // answers | until MM_SETUP_RETRY_S | then it is tried again
     mm_us_t retry_at;
 } mm_setup_t;
 
@@ -71,6 +105,12 @@ void mm_setup_open(mm_setup_t *self, const mm_setup_options_t *options, const mm
 /// Network from a provisioner (phone, cable) or from the mesh. Taken if its revision is higher than the present one.
 /// MM_ERR_ARG: not a possible network. MM_ERR_STATE: older. MM_ERR_STORAGE.
 mm_err_t mm_setup_take_network(mm_setup_t *self, const mm_network_t *network, mm_us_t now);
+
+/// Whether the node must start again, because its network is another one than that with which it was opened (revision,
+/// 0 = none). Not while an installer is at work, nor before a router that has become part of the network is answered.
+bool mm_setup_wants_restart(const mm_setup_t *self, uint32_t opened_revision);
+/// Try a router that an installer has typed. False: refused, or another trial is under way.
+bool mm_setup_try_router(mm_setup_t *self, const mm_network_body_t *router, mm_us_t now);
 
 /// The number to show for the installer. False: none can be made, or no code is judged in this state.
 bool mm_setup_number(mm_setup_t *self, mm_us_t now, uint32_t *number);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control_internal.h"
 #include "meshmeter/bytes.h"
+#include "meshmeter/crc32.h"
 #include "meshmeter/result_detail.h"
 
 #define FORMAT_LABEL "meshmeter format 1"
@@ -64,6 +65,9 @@ mm_result_status_t mmi_control_run_stage(const mm_control_t *self, mmi_task_t *t
         return MM_RESULT_STATE;
     }
     begin_acting(task);
+    if (task->command->id == 0) { // it took no counter; a start must know it again
+        task->draft.acting_counter = mm_crc32(0, task->command->body, task->command->body_bytes);
+    }
     task->draft.trial_until = task->now + MM_CONTROL_TRIAL_S * MM_US_PER_S;
     return MM_RESULT_TRYING;
 }
@@ -83,8 +87,9 @@ static mm_result_status_t status_of(mm_err_t err) {
 
 static void answer(mm_control_t *self, mm_us_t now) {
     mm_record_t record = {.type = MM_RECORD_RESULT};
-    record.result = mmi_control_result(self, self->acting_kind, MM_COMMAND_WHOLE_NODE, self->acting_counter,
-                                       self->acting_command_id, now);
+    uint32_t counter = self->acting_command_id != 0 ? self->acting_counter : self->counter;
+    record.result =
+        mmi_control_result(self, self->acting_kind, MM_COMMAND_WHOLE_NODE, counter, self->acting_command_id, now);
     record.result.status = self->acting_status;
     mm_control_t draft = *self;
     draft.acting_kind = MM_COMMAND_NONE;
@@ -142,6 +147,12 @@ void mmi_control_act(mm_control_t *self, const mm_command_t *command, const mm_c
     answer(self, now);
 }
 
+bool mm_control_is_answering_router(const mm_control_t *self) {
+    const mm_commissioning_t *commissioning = self->commissioning;
+    return self->acting_kind == MM_COMMAND_NETWORK && self->acting_command_id == 0 && commissioning != NULL &&
+           commissioning->has_router != NULL && commissioning->has_router(commissioning->context, self->acting_counter);
+}
+
 static void settle(mm_control_t *self, bool keep, mm_us_t now) {
     // A trial that never began, or that a restart has ended, is settled once more: it harms nothing.
     if (is_supported(self->actions, self->acting_kind) &&
@@ -149,7 +160,8 @@ static void settle(mm_control_t *self, bool keep, mm_us_t now) {
         mmi_control_retry_later(self, now);
         return;
     }
-    self->acting_status = keep ? MM_RESULT_DONE : self->acting_status;
+    // A restart, or a platform that refused, may have come between the network and the answer.
+    self->acting_status = keep || mm_control_is_answering_router(self) ? MM_RESULT_DONE : self->acting_status;
     self->trial_until = now;
     answer(self, now);
 }
@@ -159,9 +171,16 @@ bool mm_control_is_on_trial(const mm_control_t *self) {
 }
 
 void mm_control_on_session(mm_control_t *self, bool clean, mm_us_t now) {
-    if (clean && mm_control_is_on_trial(self) && now < self->trial_until) {
-        settle(self, true, now);
+    if (!clean || !mm_control_is_on_trial(self) || now >= self->trial_until) {
+        return;
     }
+    const mm_commissioning_t *commissioning = self->commissioning;
+    bool is_installers = self->acting_kind == MM_COMMAND_NETWORK && self->acting_command_id == 0 &&
+                         commissioning != NULL && commissioning->keep_router != NULL;
+    if (is_installers && commissioning->keep_router(commissioning->context, now) == MM_ERR_STORAGE) {
+        return; // with the next session
+    }
+    settle(self, true, now);
 }
 
 bool mmi_control_is_unanswered(const mm_control_t *self) {

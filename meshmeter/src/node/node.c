@@ -6,6 +6,9 @@
 #include "meshmeter/frame.h"
 #include "meshmeter/reporter.h"
 
+// Root and asker do not draw the same numbers.
+#define JOIN_RANDOM UINT64_C(0x6A6F696E00000000)
+
 static bool is_root(const mm_node_t *self) {
     return self->root.active;
 }
@@ -101,7 +104,8 @@ void mm_node_open_join(mm_node_t *self, mm_setup_t *setup, const mm_door_t *door
     MM_ASSERT(!self->has_join && self->has_control);
     advance(self, now);
     mm_join_open(&self->join, self->options.mac, setup, &self->metering, setup->crypto, setup->entropy,
-                 self->ports.mesh, door, &self->counters, self->ports.log, now);
+                 self->ports.mesh, door, &self->counters, self->ports.log, self->options.random_seed ^ JOIN_RANDOM,
+                 now);
     self->has_join = true;
     follow_role(self, now);
 }

@@ -16,7 +16,8 @@ typedef struct {
     mm_http_method_t method;
     const char *path;
     right_t right;
-    void (*run)(mmi_exchange_t *exchange);
+    void (*run)(mmi_exchange_t *exchange); ///< or NULL
+    void (*put)(mmi_exchange_t *exchange); ///< the answer; once more, if it was lost
 } route_t;
 
 static void refuse(mmi_exchange_t *exchange, uint16_t status, const char *error) {
@@ -138,29 +139,32 @@ static void post_code(mmi_exchange_t *exchange) {
     }
 }
 
-static void get_configuration(mmi_exchange_t *exchange) {
+static void put_configuration(mmi_exchange_t *exchange) {
     mmi_configurator_put_values(exchange->setup, &exchange->json);
     put_session(exchange);
 }
 
-static void post_configuration(mmi_exchange_t *exchange) {
-    mmi_configurator_store(exchange);
+static void put_stored(mmi_exchange_t *exchange) {
+    mmi_configurator_put_stored(exchange);
     put_session(exchange);
 }
 
-static void post_cancel(mmi_exchange_t *exchange) {
+static void cancel(mmi_exchange_t *exchange) {
     mm_setup_leave(exchange->setup, exchange->now);
+}
+
+static void put_cancelled(mmi_exchange_t *exchange) {
     mmi_json_bool(&exchange->json, "cancelled", true);
 }
 
 static const route_t routes[] = {
-    {MM_HTTP_GET, "/", RIGHT_NONE, get_page},
-    {MM_HTTP_GET, "/api/state", RIGHT_NONE, get_state},
-    {MM_HTTP_POST, "/api/code", RIGHT_NONE, post_code},
-    {MM_HTTP_POST, "/api/token", RIGHT_NONE, post_token},
-    {MM_HTTP_GET, "/api/configuration", RIGHT_NONCE_IN_HEADER, get_configuration},
-    {MM_HTTP_POST, "/api/configuration", RIGHT_NONCE_IN_FORM, post_configuration},
-    {MM_HTTP_POST, "/api/cancel", RIGHT_NONCE_IN_FORM, post_cancel},
+    {MM_HTTP_GET, "/", RIGHT_NONE, NULL, get_page},
+    {MM_HTTP_GET, "/api/state", RIGHT_NONE, NULL, get_state},
+    {MM_HTTP_POST, "/api/code", RIGHT_NONE, NULL, post_code},
+    {MM_HTTP_POST, "/api/token", RIGHT_NONE, NULL, post_token},
+    {MM_HTTP_GET, "/api/configuration", RIGHT_NONCE_IN_HEADER, NULL, put_configuration},
+    {MM_HTTP_POST, "/api/configuration", RIGHT_NONCE_IN_FORM, mmi_configurator_store, put_stored},
+    {MM_HTTP_POST, "/api/cancel", RIGHT_NONCE_IN_FORM, cancel, put_cancelled},
 };
 #define ROUTE_COUNT (sizeof routes / sizeof routes[0])
 
@@ -217,19 +221,36 @@ static bool read_nonce(const char *text, uint8_t nonce[MM_SETUP_NONCE_BYTES]) {
     return text[(size_t)2 * MM_SETUP_NONCE_BYTES] == '\0';
 }
 
-static bool has_right(mmi_exchange_t *exchange, right_t right) {
+static bool find_nonce(mmi_exchange_t *exchange, right_t right, uint8_t nonce[MM_SETUP_NONCE_BYTES]) {
     char typed[2 * MM_SETUP_NONCE_BYTES + 1] = "";
     const char *text = typed;
-    if (right == RIGHT_NONE) {
-        return true;
-    }
     if (right == RIGHT_NONCE_IN_HEADER) {
         text = exchange->request->nonce != NULL ? exchange->request->nonce : "";
     } else if (mm_form_text(&exchange->form, "nonce", typed, sizeof typed) != MM_OK) {
         return false;
     }
+    return read_nonce(text, nonce);
+}
+
+// A request of the session: carried out, or answered once more. False: it has no right.
+static bool serve_session(mmi_exchange_t *exchange, const route_t *route) {
     uint8_t nonce[MM_SETUP_NONCE_BYTES];
-    return read_nonce(text, nonce) && mm_setup_use_nonce(exchange->setup, nonce, exchange->now);
+    if (!find_nonce(exchange, route->right, nonce)) {
+        return false;
+    }
+    bool is_new = mm_setup_use_nonce(exchange->setup, nonce, exchange->now);
+    if (!is_new && !mmi_configurator_is_repeated(exchange, nonce)) {
+        return false;
+    }
+    exchange->answer->status = 200;
+    if (is_new && route->run != NULL) {
+        route->run(exchange);
+    }
+    if (is_new) {
+        mmi_configurator_remember(exchange, nonce);
+    }
+    route->put(exchange);
+    return true;
 }
 
 static void answer(mmi_exchange_t *exchange) {
@@ -251,12 +272,12 @@ static void answer(mmi_exchange_t *exchange) {
             return;
         }
     }
-    if (!has_right(exchange, route->right)) {
+    if (route->right == RIGHT_NONE) {
+        exchange->answer->status = 200;
+        route->put(exchange);
+    } else if (!serve_session(exchange, route)) {
         refuse(exchange, 403, "no session, or this request was made before");
-        return;
     }
-    exchange->answer->status = 200;
-    route->run(exchange);
 }
 
 void mm_configurator_answer(mm_setup_t *setup, const mm_http_request_t *request, mm_us_t now,

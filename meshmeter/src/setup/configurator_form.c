@@ -155,12 +155,11 @@ static void add_checks(mmi_problems_t *problems, const mm_installation_t *instal
     }
 }
 
-static void put_problems(mmi_exchange_t *exchange, const mmi_problems_t *problems) {
+static void put_problems(mmi_exchange_t *exchange) {
     mmi_json_t *json = &exchange->json;
-    exchange->answer->status = 422;
     mmi_json_open(json, "problems", '[');
-    for (size_t index = 0; index < problems->count; index++) {
-        const mm_field_problem_t *problem = &problems->problems[index];
+    for (size_t index = 0; index < exchange->outcome.problem_count; index++) {
+        const mm_field_problem_t *problem = &exchange->outcome.problems[index];
         mmi_json_open(json, NULL, '{');
         mmi_json_string(json, "field", mm_field_name(problem->field));
         if (mm_field_is_of_meter(problem->field)) {
@@ -172,40 +171,40 @@ static void put_problems(mmi_exchange_t *exchange, const mmi_problems_t *problem
     mmi_json_close(json, ']');
 }
 
-// Tried, as if HQ had ordered it: a router that does not work is left again.
-static const char *try_router(mm_setup_t *setup, const mm_network_body_t *router, mm_us_t now) {
-    const mm_command_body_t body = {.network = *router};
-    bool taken = mm_control_install(setup->control, MM_COMMAND_NETWORK, MM_COMMAND_WHOLE_NODE, &body, now) == MM_OK;
-    // A platform whose operating system has the network has said so by now.
-    return taken && mm_control_is_on_trial(setup->control) ? "trying" : "refused";
-}
-
 void mmi_configurator_store(mmi_exchange_t *exchange) {
     mm_setup_t *setup = exchange->setup;
-    mm_field_problem_t list[MM_FIELD_PROBLEMS_MAX];
-    reading_t reading = {&exchange->form, {list, MM_FIELD_PROBLEMS_MAX, 0}};
+    mm_setup_outcome_t *outcome = &exchange->outcome;
+    reading_t reading = {&exchange->form, {outcome->problems, MM_FIELD_PROBLEMS_MAX, 0}};
     mm_installation_t installation;
     mm_network_body_t router = {.ssid = ""};
     read_installation(&reading, setup, &installation);
-    bool has_router = read_router(&reading, setup, &router);
+    outcome->has_router = read_router(&reading, setup, &router);
     mm_err_t err = MM_ERR_ARG;
     if (reading.problems.count > 0) {
         add_checks(&reading.problems, &installation);
     } else {
         reading.problems.count =
-            mm_setup_install(setup, &installation, list, MM_FIELD_PROBLEMS_MAX, &err, exchange->now);
+            mm_setup_install(setup, &installation, outcome->problems, MM_FIELD_PROBLEMS_MAX, &err, exchange->now);
     }
-    if (reading.problems.count > 0) {
-        put_problems(exchange, &reading.problems);
-        return;
+    outcome->problem_count = (uint8_t)reading.problems.count;
+    outcome->status = outcome->problem_count > 0 ? 422 : err != MM_OK ? 503 : 200;
+    if (outcome->status == 200) {
+        outcome->revision = setup->configuration.installation.revision;
+        outcome->router_tried = outcome->has_router && mm_setup_try_router(setup, &router, exchange->now);
     }
-    if (err != MM_OK) {
-        exchange->answer->status = 503;
+}
+
+void mmi_configurator_put_stored(mmi_exchange_t *exchange) {
+    const mm_setup_outcome_t *outcome = &exchange->outcome;
+    exchange->answer->status = outcome->status;
+    if (outcome->status == 422) {
+        put_problems(exchange);
+    } else if (outcome->status != 200) {
         mmi_json_string(&exchange->json, "error", "the memory of the node refused; nothing was changed");
-        return;
-    }
-    mmi_json_number(&exchange->json, "revision", setup->configuration.installation.revision);
-    if (has_router) {
-        mmi_json_string(&exchange->json, "router", try_router(setup, &router, exchange->now));
+    } else {
+        mmi_json_number(&exchange->json, "revision", outcome->revision);
+        if (outcome->has_router) {
+            mmi_json_string(&exchange->json, "router", outcome->router_tried ? "trying" : "refused");
+        }
     }
 }

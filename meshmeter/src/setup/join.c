@@ -73,7 +73,7 @@ static void begin_asking(mm_join_t *self, mm_us_t now) {
     }
     self->state = MM_JOIN_ASKING;
     self->retry_s = MM_JOIN_RETRY_S;
-    self->ask_at = now;
+    self->ask_at = now + (mm_us_t)mm_random_below(&self->random, MM_JOIN_FIRST_MAX_MS * 1000);
     say(self, MM_LOG_INFO, "asking for the network", "revision", own_revision(self));
 }
 
@@ -100,10 +100,14 @@ static void send_to_root(mm_join_t *self, size_t size) {
     }
 }
 
+static mm_us_t jittered(mm_join_t *self, mm_us_t interval_us) {
+    return interval_us + (mm_us_t)mm_random_below(&self->random, (uint32_t)(interval_us / MM_JOIN_JITTER_PART) + 1);
+}
+
 static void ask(mm_join_t *self, mm_us_t now) {
     mm_join_ask_t question = {.asker = self->mac, .revision = own_revision(self)};
     memcpy(question.nonce, self->nonce, sizeof question.nonce);
-    self->ask_at = now + (mm_us_t)self->retry_s * MM_US_PER_S;
+    self->ask_at = now + jittered(self, (mm_us_t)self->retry_s * MM_US_PER_S);
     self->retry_s = self->retry_s * 2 < MM_JOIN_RETRY_MAX_S ? self->retry_s * 2 : MM_JOIN_RETRY_MAX_S;
     if (mmi_join_tag(self->crypto, self->mac, self->nonce, question.revision, question.tag) != MM_OK) {
         return; // without a key nobody lets it in
@@ -281,7 +285,7 @@ static mm_result_status_t admit_fn(void *context, const mm_admit_body_t *admit, 
 
 void mm_join_open(mm_join_t *self, mm_mac_t mac, mm_setup_t *setup, mm_metering_t *metering, const mm_crypto_t *crypto,
                   const mm_entropy_t *entropy, const mm_mesh_t *mesh, const mm_door_t *door, mm_counters_t *counters,
-                  const mm_log_t *log, mm_us_t now) {
+                  const mm_log_t *log, uint64_t random_seed, mm_us_t now) {
     memset(self, 0, sizeof *self);
     self->mac = mac;
     self->setup = setup;
@@ -292,6 +296,7 @@ void mm_join_open(mm_join_t *self, mm_mac_t mac, mm_setup_t *setup, mm_metering_
     self->door = door;
     self->counters = counters;
     self->log = log;
+    self->random = mm_random(random_seed);
     self->ask_at = MM_US_NEVER;
     self->forget_at = MM_US_NEVER;
     self->records_left = MM_JOIN_RECORDS_PER_HOUR;

@@ -65,7 +65,11 @@ void mm_setup_open(mm_setup_t *self, const mm_setup_options_t *options, const mm
     self->counters = counters;
     self->log = log;
     self->retry_at = now;
-    self->commissioning = (mm_commissioning_t){.confirm = confirm, .reinstall = reinstall, .context = self};
+    self->commissioning = (mm_commissioning_t){.confirm = confirm,
+                                               .reinstall = reinstall,
+                                               .keep_router = mmi_setup_keep_router,
+                                               .has_router = mmi_setup_has_router,
+                                               .context = self};
     mm_control_set_commissioning(control, &self->commissioning);
     open_store(self, now);
 }
@@ -108,6 +112,9 @@ static void expire_session(mm_setup_t *self, mm_us_t now) {
     if (self->session && now >= self->session_until) {
         mm_setup_leave(self, now);
     }
+    if (self->repeat.is_there && now >= self->repeat.until) {
+        self->repeat.is_there = false;
+    }
 }
 
 static bool renew_nonce(mm_setup_t *self, mm_us_t now) {
@@ -124,6 +131,30 @@ bool mm_setup_number(mm_setup_t *self, mm_us_t now, uint32_t *number) {
            mm_challenge_number(&self->challenge, now, number);
 }
 
+static void tell_lock_out(mm_setup_t *self, mm_us_t now) {
+    if (self->lock_out[0] == 0) {
+        return;
+    }
+    if (mm_metering_event(self->metering, MM_EVENT_INSTALLER_LOCK_OUT, self->lock_out, now) == MM_OK) {
+        memset(self->lock_out, 0, sizeof self->lock_out);
+    } else {
+        self->retry_at = now + MM_SETUP_RETRY_S * MM_US_PER_S;
+    }
+}
+
+static void note_wrong(mm_setup_t *self, mm_code_verdict_t verdict, uint32_t wait_s, mm_us_t now) {
+    if (verdict != MM_CODE_WRONG) {
+        return;
+    }
+    mm_counters_add(self->counters, MM_COUNTER_CODE_WRONG, 1);
+    if (wait_s > 0) { // it was one too many
+        self->lock_out[0] = MM_CHALLENGE_TRIES;
+        self->lock_out[1] = self->challenge.lock_outs;
+        self->lock_out[2] = wait_s;
+        tell_lock_out(self, now);
+    }
+}
+
 // Whether the event is legal now and the code good. *draft is then the configuration with the event in it.
 static mm_code_verdict_t judge(mm_setup_t *self, const char *code, mm_life_event_t event, mm_configuration_t *draft,
                                mm_us_t now, uint32_t *wait_s) {
@@ -138,6 +169,7 @@ static mm_code_verdict_t judge(mm_setup_t *self, const char *code, mm_life_event
         return MM_CODE_STATE;
     }
     mm_code_verdict_t verdict = mm_challenge_judge(&self->challenge, code, now, wait_s);
+    note_wrong(self, verdict, *wait_s, now);
     if (self->challenge.lock_outs != self->configuration.challenge_lock_outs) {
         mm_configuration_t counted = self->configuration;
         counted.challenge_lock_outs = self->challenge.lock_outs;
@@ -158,6 +190,7 @@ mm_code_verdict_t mm_setup_enter(mm_setup_t *self, const char *code, mm_us_t now
         return MM_CODE_NO_KEY;
     }
     self->session = true;
+    self->repeat.is_there = false;
     self->configuration.phase = draft.phase; // ends with a restart: nothing to store
     return MM_CODE_GOOD;
 }
@@ -180,6 +213,12 @@ mm_code_verdict_t mm_setup_reset(mm_setup_t *self, const char *code, mm_us_t now
     if (verdict != MM_CODE_GOOD) {
         return verdict;
     }
+    const uint64_t values[MM_EVENT_VALUES] = {draft.has_network ? draft.network.revision : 0,
+                                              draft.has_installation ? draft.installation.revision : 0};
+    if (mm_metering_event(self->metering, MM_EVENT_NODE_RESET, values, now) != MM_OK) {
+        return MM_CODE_STORAGE;
+    }
+    self->repeat.is_there = false;
     draft.has_network = false;
     memset(&draft.network, 0, sizeof draft.network);
     return mmi_setup_save(self, &draft) == MM_OK ? MM_CODE_GOOD : MM_CODE_STORAGE;
@@ -223,6 +262,10 @@ mm_us_t mm_setup_poll(mm_setup_t *self, mm_us_t now) {
         open_store(self, now);
     }
     expire_session(self, now);
+    mmi_setup_follow_trial(self);
+    if (self->lock_out[0] != 0 && now >= self->retry_at) {
+        tell_lock_out(self, now);
+    }
     if (self->configuration.phase.state == MM_LIFE_FAULT) {
         return self->retry_at; // supply stays as it is
     }
@@ -230,6 +273,9 @@ mm_us_t mm_setup_poll(mm_setup_t *self, mm_us_t now) {
         mm_control_set_commissioned(self->control, mm_life_is_commissioned(&self->configuration.phase), now);
     }
     mm_us_t deadline = self->session ? self->session_until : MM_US_NEVER;
+    if (self->lock_out[0] != 0) {
+        deadline = mm_us_earlier(deadline, self->retry_at);
+    }
     if (!mm_setup_is_applying(self)) {
         return deadline;
     }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "mm_esp_actions.h"
 
+#include <stdio.h>
+
 #include "mm_esp_log.h"
 
 static mm_err_t display_on(void *context, uint32_t seconds) {
@@ -94,6 +96,16 @@ static mm_err_t settle(void *context, mm_staged_kind_t kind, bool keep) {
     return err;
 }
 
+static size_t kept_broker(void *context, char *text, size_t capacity_bytes) {
+    const mm_esp_settings_t *settings = ((mm_esp_actions_t *)context)->options.settings;
+    const mm_esp_broker_t *broker = &settings->broker;
+    if (!settings->has_broker || settings->broker_on_trial) {
+        return 0;
+    }
+    int chars = snprintf(text, capacity_bytes, "%s\n%s\n%s", broker->url, broker->user, broker->password);
+    return chars > 0 && (size_t)chars < capacity_bytes ? (size_t)chars : 0;
+}
+
 static mm_err_t ota_set_url(void *context, const char *url, size_t url_chars) {
     mm_esp_actions_t *self = context;
     return mm_esp_settings_set_ota_url(self->options.settings, url, url_chars);
@@ -125,6 +137,7 @@ void mm_esp_actions_open(mm_esp_actions_t *self, const mm_esp_actions_options_t 
                                            .ota_set_url = ota_set_url,
                                            .ota_start = ota_start,
                                            .log_tail = log_tail,
+                                           .kept_broker = kept_broker,
                                            .context = self},
                                .options = *options};
 }

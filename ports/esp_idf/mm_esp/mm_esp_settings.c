@@ -13,15 +13,19 @@
 #define NODE_SPACE "mm_node"
 
 // As it is kept: the struct's bytes behind a version, so that one that has grown is not misread.
-#define KEPT_VERSION 1
+#define KEPT_VERSION 2
 
 typedef struct {
     uint32_t version;
+    bool has_revision; // else of the network that is told first
+    uint32_t revision;
     mm_esp_router_t router;
 } kept_router_t;
 
 typedef struct {
     uint32_t version;
+    bool has_revision;
+    uint32_t revision;
     mm_esp_broker_t broker;
 } kept_broker_t;
 
@@ -166,7 +170,10 @@ static mm_err_t use_kept_broker(mm_esp_settings_t *self) {
 }
 
 mm_err_t mm_esp_settings_try_router(mm_esp_settings_t *self, const mm_esp_router_t *router) {
-    kept_router_t kept = {.version = KEPT_VERSION, .router = *router};
+    kept_router_t kept = {.version = KEPT_VERSION,
+                          .has_revision = self->network_is_known,
+                          .revision = self->network_revision,
+                          .router = *router};
     mm_err_t err = self->is_open ? write_blob("router_try", &kept, sizeof kept) : MM_ERR_STORAGE;
     if (err == MM_OK) {
         self->router = *router;
@@ -178,7 +185,10 @@ mm_err_t mm_esp_settings_try_router(mm_esp_settings_t *self, const mm_esp_router
 }
 
 mm_err_t mm_esp_settings_try_broker(mm_esp_settings_t *self, const mm_esp_broker_t *broker) {
-    kept_broker_t kept = {.version = KEPT_VERSION, .broker = *broker};
+    kept_broker_t kept = {.version = KEPT_VERSION,
+                          .has_revision = self->network_is_known,
+                          .revision = self->network_revision,
+                          .broker = *broker};
     mm_err_t err = self->is_open ? write_blob("broker_try", &kept, sizeof kept) : MM_ERR_STORAGE;
     if (err == MM_OK) {
         self->broker = *broker;
@@ -196,7 +206,10 @@ mm_err_t mm_esp_settings_settle_router(mm_esp_settings_t *self, bool keep) {
         return MM_ERR_STATE;
     }
     if (keep) {
-        kept_router_t kept = {.version = KEPT_VERSION, .router = self->router};
+        kept_router_t kept = {.version = KEPT_VERSION,
+                              .has_revision = self->network_is_known,
+                              .revision = self->network_revision,
+                              .router = self->router};
         mm_err_t err = write_blob("router", &kept, sizeof kept);
         mm_esp_wipe(&kept, sizeof kept);
         if (err != MM_OK) {
@@ -218,7 +231,10 @@ mm_err_t mm_esp_settings_settle_broker(mm_esp_settings_t *self, bool keep) {
         return MM_ERR_STATE;
     }
     if (keep) {
-        kept_broker_t kept = {.version = KEPT_VERSION, .broker = self->broker};
+        kept_broker_t kept = {.version = KEPT_VERSION,
+                              .has_revision = self->network_is_known,
+                              .revision = self->network_revision,
+                              .broker = self->broker};
         mm_err_t err = write_blob("broker", &kept, sizeof kept);
         mm_esp_wipe(&kept, sizeof kept);
         if (err != MM_OK) {
@@ -233,6 +249,53 @@ mm_err_t mm_esp_settings_settle_broker(mm_esp_settings_t *self, bool keep) {
         (void)use_kept_broker(self); // unreadable: the configuration's
     }
     return err;
+}
+
+// Kept under which network? MM_ERR_NOT_FOUND: nothing that can be read is there.
+static mm_err_t find_revision(const char *key, bool is_router, bool *has_revision, uint32_t *revision) {
+    kept_router_t router = {0};
+    kept_broker_t broker = {0};
+    mm_err_t err = is_router ? read_blob(key, &router, sizeof router) : read_blob(key, &broker, sizeof broker);
+    *has_revision = is_router ? router.has_revision : broker.has_revision;
+    *revision = is_router ? router.revision : broker.revision;
+    mm_esp_wipe(&router, sizeof router);
+    mm_esp_wipe(&broker, sizeof broker);
+    return err == MM_ERR_VERSION ? MM_ERR_NOT_FOUND : err;
+}
+
+static mm_err_t keep_under_this_network(const mm_esp_settings_t *self, bool is_router) {
+    kept_router_t router = {KEPT_VERSION, true, self->network_revision, self->router};
+    kept_broker_t broker = {KEPT_VERSION, true, self->network_revision, self->broker};
+    mm_err_t err =
+        is_router ? write_blob("router", &router, sizeof router) : write_blob("broker", &broker, sizeof broker);
+    mm_esp_wipe(&router, sizeof router);
+    mm_esp_wipe(&broker, sizeof broker);
+    return err;
+}
+
+mm_err_t mm_esp_settings_use_network(mm_esp_settings_t *self, uint32_t revision) {
+    MM_ASSERT(!self->router_on_trial && !self->broker_on_trial);
+    self->network_is_known = true;
+    self->network_revision = revision;
+    mm_err_t worst = self->is_open ? MM_OK : MM_ERR_STORAGE;
+    for (int i = 0; i < 2 && self->is_open; i++) {
+        bool is_router = i == 0;
+        const char *key = is_router ? "router" : "broker";
+        bool *has_one = is_router ? &self->has_router : &self->has_broker;
+        bool has_revision;
+        uint32_t kept_revision;
+        mm_err_t err = *has_one ? find_revision(key, is_router, &has_revision, &kept_revision) : MM_ERR_NOT_FOUND;
+        if (err == MM_OK && !has_revision) {
+            err = keep_under_this_network(self, is_router);
+        } else if (err == MM_OK && kept_revision != revision) {
+            *has_one = false;
+            mm_esp_wipe(is_router ? (void *)&self->router : &self->broker,
+                        is_router ? sizeof self->router : sizeof self->broker);
+            err = remove_value(key);
+        }
+        worst = err == MM_ERR_STORAGE ? err : worst;
+    }
+    return worst;
 }
 
 mm_err_t mm_esp_settings_forget_kept(mm_esp_settings_t *self) {

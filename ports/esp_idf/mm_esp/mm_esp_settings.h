@@ -11,13 +11,14 @@
 ///
 ///   device  mm_device  key   blob 32   the device's key; HQ has the same one
 ///   device  mm_device  pop   string    proof of possession on the label, MM_ESP_POP_CHARS_MIN … MAX printable
-///   nvs     mm_node    router, broker  kept by a command; stand above the core's configuration
+///   nvs     mm_node    router, broker  kept by a command; stand above the network under whose revision they were kept,
+///                                      and above no other
 ///   nvs     mm_node    router_try, broker_try  on trial. Being there at a start is the mark that the trial was cut
 ///                                      short: open removes it, so a restart brings the one before back
 ///   nvs     mm_node    ota_url, starts
 ///
 /// Values are replaced whole or not at all (the SDK's promise), and are durable when a call returned MM_OK. Nothing of
-/// them is ever logged. Only the owner calls this. 408 bytes on 32 bit.
+/// them is ever logged. Only the owner calls this. 416 bytes on 32 bit.
 
 #define MM_ESP_POP_CHARS_MIN 8
 #define MM_ESP_POP_CHARS_MAX 32
@@ -47,6 +48,8 @@ typedef struct {
     bool has_broker;
     bool broker_on_trial;
     mm_esp_broker_t broker;
+    bool network_is_known; ///< mm_esp_settings_use_network was called
+    uint32_t network_revision;
 } mm_esp_settings_t;
 
 /// Begin: initialise NVS, read all, end trials that a restart cut short, count the start. MM_ERR_STORAGE: NVS does not
@@ -67,7 +70,12 @@ mm_err_t mm_esp_settings_try_broker(mm_esp_settings_t *self, const mm_esp_broker
 /// nothing is on trial. MM_ERR_STORAGE: still on trial.
 mm_err_t mm_esp_settings_settle_router(mm_esp_settings_t *self, bool keep);
 mm_err_t mm_esp_settings_settle_broker(mm_esp_settings_t *self, bool keep);
-/// A newer network was handed over (provisioning, joining): what commands kept no longer stands above it.
+/// The network of this start, once its memory has answered: 0 = none. What was kept under another one (a newer one was
+/// handed over, or the device was reset) is removed; from now on what is kept is kept under this one. Before the router
+/// and the broker are used; without this call nothing is removed, and what is kept meanwhile belongs to the network
+/// that is told first. Not during a trial (asserted). MM_ERR_STORAGE: could not be removed, and is not used.
+mm_err_t mm_esp_settings_use_network(mm_esp_settings_t *self, uint32_t revision);
+/// What commands kept is removed, whatever it was kept under.
 mm_err_t mm_esp_settings_forget_kept(mm_esp_settings_t *self);
 
 /// url: printable, without blanks. MM_ERR_ARG: not one.

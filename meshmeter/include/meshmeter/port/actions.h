@@ -25,12 +25,17 @@ typedef struct {
     /// this kind. MM_ERR_UNAVAILABLE: this platform leaves it to its operating system.
     mm_err_t (*stage)(void *context, mm_staged_kind_t kind, const char *text, size_t text_chars);
     /// The trial is over: keep the staged configuration, or go back to the one before. Durable when it returns MM_OK.
+    /// What is kept stands above the network that the node was opened with, and above no other: a start that finds
+    /// another revision of it (0 = none) forgets what was kept.
     mm_err_t (*settle)(void *context, mm_staged_kind_t kind, bool keep);
     /// Address of the firmware image for `ota_start`; durable.
     mm_err_t (*ota_set_url)(void *context, const char *url, size_t url_chars);
     mm_err_t (*ota_start)(void *context);
     /// The newest lines of the log that fit, oldest first, without a terminator. Returns their bytes.
     size_t (*log_tail)(void *context, char *text, size_t capacity_bytes);
+    /// The broker that a command had kept and that stands above the stored network, as text of BROKER, without a
+    /// terminator. Returns its bytes; 0: none, or on trial. May be NULL.
+    size_t (*kept_broker)(void *context, char *text, size_t capacity_bytes);
     void *context;
 } mm_actions_t;
 

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <string.h>
+
+#include "meshmeter/crc32.h"
+#include "setup/join_internal.h"
+#include "setup/setup_internal.h"
+
+// A router that an installer has typed: from the trial to the stored network.
+
+static void forget_router(mm_setup_t *self) {
+    mmi_join_wipe(&self->router, sizeof self->router);
+    self->has_router = false;
+}
+
+static bool is_stored(const mm_setup_t *self, const mm_network_body_t *router) {
+    const mm_network_t *network = &self->configuration.network;
+    return self->configuration.has_network && strcmp(network->router_name, router->ssid) == 0 &&
+           strcmp(network->router_password, router->password) == 0;
+}
+
+void mmi_setup_follow_trial(mm_setup_t *self) {
+    if (self->has_router && !mm_control_is_on_trial(self->control)) {
+        forget_router(self);
+    }
+}
+
+bool mm_setup_try_router(mm_setup_t *self, const mm_network_body_t *router, mm_us_t now) {
+    const mm_command_body_t body = {.network = *router};
+    mm_control_t *control = self->control;
+    bool was_on_trial = mm_control_is_on_trial(control);
+    mm_err_t err = mm_control_install(control, MM_COMMAND_NETWORK, MM_COMMAND_WHOLE_NODE, &body, now);
+    // A platform whose operating system has the network has said so by now.
+    if (err != MM_OK || was_on_trial || !mm_control_is_on_trial(control)) {
+        return false;
+    }
+    self->router = *router;
+    self->has_router = true;
+    return true;
+}
+
+// What a command has set stands above the network that is replaced, and would not stand above the new one.
+static mm_err_t take_kept_broker(const mm_setup_t *self, mm_network_t *network) {
+    uint8_t text[MM_COMMAND_BODY_BYTES_MAX];
+    const mm_actions_t *actions = self->control->actions;
+    size_t chars = 0;
+    if (actions != NULL && actions->kept_broker != NULL) {
+        chars = actions->kept_broker(actions->context, (char *)text, sizeof text);
+    }
+    if (chars == 0) {
+        return MM_OK;
+    }
+    mm_command_body_t body;
+    mm_err_t err = mm_command_body_read(MM_COMMAND_BROKER, text, chars, &body);
+    mmi_join_wipe(text, sizeof text);
+    if (err == MM_OK) {
+        _Static_assert(sizeof network->broker_url == sizeof body.broker.url &&
+                           sizeof network->broker_user == sizeof body.broker.user &&
+                           sizeof network->broker_password == sizeof body.broker.password,
+                       "what a command can set fits the network");
+        memcpy(network->broker_url, body.broker.url, sizeof network->broker_url);
+        memcpy(network->broker_user, body.broker.user, sizeof network->broker_user);
+        memcpy(network->broker_password, body.broker.password, sizeof network->broker_password);
+    }
+    mmi_join_wipe(&body, sizeof body);
+    return err;
+}
+
+mm_err_t mmi_setup_keep_router(void *context, mm_us_t now) {
+    mm_setup_t *self = context;
+    if (!self->has_router) {
+        return MM_ERR_STATE;
+    }
+    mm_err_t err = MM_OK;
+    if (!is_stored(self, &self->router)) {
+        mm_network_t network = self->configuration.network;
+        _Static_assert(sizeof network.router_name == sizeof self->router.ssid &&
+                           sizeof network.router_password == sizeof self->router.password,
+                       "what an installer can type fits the network");
+        memcpy(network.router_name, self->router.ssid, sizeof network.router_name);
+        memcpy(network.router_password, self->router.password, sizeof network.router_password);
+        network.revision++; // after the highest there is none: it is refused
+        err = self->configuration.phase.state == MM_LIFE_FAULT ? MM_ERR_STORAGE
+              : self->configuration.has_network                ? take_kept_broker(self, &network)
+                                                               : MM_ERR_STATE;
+        err = err == MM_OK ? mm_setup_take_network(self, &network, now) : err;
+        mmi_join_wipe(&network, sizeof network);
+    }
+    if (err != MM_ERR_STORAGE) {
+        forget_router(self);
+        return err == MM_OK ? MM_OK : MM_ERR_STATE;
+    }
+    return err;
+}
+
+bool mmi_setup_has_router(void *context, uint32_t body_crc) {
+    const mm_setup_t *self = context;
+    uint8_t bytes[MM_COMMAND_BODY_BYTES_MAX];
+    mm_writer_t writer = mm_writer(bytes, sizeof bytes);
+    mm_command_body_t body = {.network = {.ssid = ""}};
+    if (self->configuration.phase.state == MM_LIFE_FAULT || !self->configuration.has_network) {
+        return false;
+    }
+    memcpy(body.network.ssid, self->configuration.network.router_name, sizeof body.network.ssid);
+    memcpy(body.network.password, self->configuration.network.router_password, sizeof body.network.password);
+    bool is_body = mm_command_body_put(MM_COMMAND_NETWORK, &body, &writer) == MM_OK;
+    bool is_it = is_body && mm_crc32(0, bytes, writer.used_bytes) == body_crc;
+    mmi_join_wipe(bytes, sizeof bytes);
+    mmi_join_wipe(&body, sizeof body);
+    return is_it;
+}
+
+bool mm_setup_wants_restart(const mm_setup_t *self, uint32_t opened_revision) {
+    const mm_configuration_t *present = &self->configuration;
+    uint32_t revision = present->has_network ? present->network.revision : 0;
+    // Memory that does not answer says nothing; an installer at work is not thrown out.
+    if (present->phase.state == MM_LIFE_FAULT || self->session || revision == opened_revision) {
+        return false;
+    }
+    return !mm_control_is_answering_router(self->control);
+}

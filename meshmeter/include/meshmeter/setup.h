@@ -40,26 +40,27 @@ typedef struct {
 } mm_setup_options_t;
 
 typedef struct {
-    mm_setup_options_t options;
     const mm_flash_t *flash;
     uint32_t sector_count;
     const mm_crypto_t *crypto;
-    mm_commissioning_t commissioning; ///< what control calls
-    mm_configuration_store_t store;
-    mm_configuration_t configuration;
-    mm_challenge_t challenge;
     mm_metering_t *metering;
     mm_control_t *control;
     const mm_entropy_t *entropy;
     mm_counters_t *counters;
     const mm_log_t *log;
     bool session; ///< an installer is at work
-    uint8_t nonce[MM_SETUP_NONCE_BYTES];
     // wait: the installer's next request | until MM_SETUP_SESSION_S | then the session is over and nothing has changed
     mm_us_t session_until;
     // wait: storage that refused a meter's change or the record works again, or the configuration's memory answers |
     // until MM_SETUP_RETRY_S | then it is tried again
     mm_us_t retry_at;
+    // Large: behind the others, which cost less code near the beginning.
+    mm_setup_options_t options;
+    mm_commissioning_t commissioning; ///< what control calls
+    mm_configuration_store_t store;
+    mm_challenge_t challenge;
+    uint8_t nonce[MM_SETUP_NONCE_BYTES];
+    mm_configuration_t configuration;
 } mm_setup_t;
 
 /// After mm_control_open. flash: of the configuration. Never fails: memory out of order is the state FAULT.

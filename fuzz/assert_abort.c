@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-_Noreturn void mm_assert_failed(const char *expression, const char *file, int line) {
-    fprintf(stderr, "%s:%d: assertion failed: %s\n", file, line, expression);
+_Noreturn void mm_assert_failed(const char *place) {
+    fprintf(stderr, "%s: assertion failed\n", place);
     abort();
 }

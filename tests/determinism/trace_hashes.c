@@ -18,9 +18,9 @@
 #define SECTORS_MIN 4
 #define SECTORS_MAX 5
 
-_Noreturn void mm_assert_failed(const char *expression, const char *file, int line) {
+_Noreturn void mm_assert_failed(const char *place) {
     fflush(stdout);
-    fprintf(stderr, "%s:%d: assertion failed: %s\n", file, line, expression);
+    fprintf(stderr, "%s: assertion failed\n", place);
     exit(3);
 }
 

@@ -624,11 +624,11 @@ static bool parse_arguments(int argc, char **argv, case_t *only) {
 }
 
 // Where the program is linked without tests, ports or apps that bring their own.
-__attribute__((weak)) _Noreturn void mm_assert_failed(const char *expression, const char *file, int line) {
+__attribute__((weak)) _Noreturn void mm_assert_failed(const char *place) {
     if (s_all.current != NULL) {
         report(s_all.current, "the next line");
     }
-    fprintf(stderr, "%s:%d: assertion failed: %s\n", file, line, expression);
+    fprintf(stderr, "%s: assertion failed\n", place);
     abort();
 }
 

@@ -20,6 +20,10 @@ typedef int64_t mm_us_t;
 /// "No deadline": later than every time that occurs.
 #define MM_US_NEVER INT64_MAX
 
+/// `seconds` after an instant.
+mm_us_t mm_us_after_s(mm_us_t instant, uint32_t seconds);
+/// Whole seconds of a duration or a wall time, rounded towards zero.
+int64_t mm_us_whole_s(int64_t us);
 /// The earlier of two instants.
 mm_us_t mm_us_earlier(mm_us_t left, mm_us_t right);
 /// Whole seconds from now until an instant, rounded up, for people who wait; 0 if it has passed.
@@ -54,9 +58,11 @@ typedef enum {
 /// Short English name of an error, for messages. Never NULL.
 const char *mm_err_name(mm_err_t err);
 
-/// Hardware address of a node: 6 bytes, transmitted in this order.
+#define MM_MAC_BYTES 6u
+/// Hardware address of a node: 6 bytes, transmitted in this order. Aligned, so that it is copied as two words: by bytes
+/// each copy costs 40 bytes of code.
 typedef struct {
-    uint8_t bytes[6];
+    _Alignas(uint32_t) uint8_t bytes[MM_MAC_BYTES];
 } mm_mac_t;
 
 bool mm_mac_equal(mm_mac_t left, mm_mac_t right);
@@ -74,11 +80,23 @@ typedef struct {
 /// Lexicographic order. Negative, zero, positive.
 int mm_position_compare(mm_position_t left, mm_position_t right);
 
+/// A function that is never put into its caller: what it keeps on the stack must not lie there while the caller calls
+/// something deep, or it is short in C and long in code, and has many callers.
+#ifdef __GNUC__
+#define MM_APART __attribute__((noinline))
+#else
+#define MM_APART
+#endif
+
 /// Called when an assertion fails; must not return. The port supplies it (Linux: message and abort;
 /// ESP32: crash record and reset). Weakly defined nowhere: a program without it does not link.
-_Noreturn void mm_assert_failed(const char *expression, const char *file, int line);
+/// place: "file.c:line". No more, because each assertion costs flash: the source has the expression.
+_Noreturn void mm_assert_failed(const char *place);
 
+#define MM_TEXT_OF(number) #number
+/// Where this is, as one literal, without the path of the build.
+#define MM_PLACE(line) __FILE_NAME__ ":" MM_TEXT_OF(line)
 /// A programmer's error. Stays on in released firmware.
-#define MM_ASSERT(expression) ((expression) ? (void)0 : mm_assert_failed(#expression, __FILE__, __LINE__))
+#define MM_ASSERT(expression) ((expression) ? (void)0 : mm_assert_failed(MM_PLACE(__LINE__)))
 
 #endif

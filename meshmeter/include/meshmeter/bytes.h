@@ -16,6 +16,8 @@ typedef struct {
 } mm_writer_t;
 
 mm_writer_t mm_writer(void *data, size_t capacity_bytes);
+/// The low bytes of a value, at most 8.
+void mm_put_little_endian(mm_writer_t *self, uint64_t value, size_t bytes_count);
 void mm_put_u8(mm_writer_t *self, uint8_t value);
 void mm_put_u16(mm_writer_t *self, uint16_t value);
 void mm_put_u32(mm_writer_t *self, uint32_t value);
@@ -39,6 +41,8 @@ typedef struct {
 } mm_reader_t;
 
 mm_reader_t mm_reader(const void *data, size_t size_bytes);
+/// At most 8 bytes.
+uint64_t mm_get_little_endian(mm_reader_t *self, size_t bytes_count);
 uint8_t mm_get_u8(mm_reader_t *self);
 uint16_t mm_get_u16(mm_reader_t *self);
 uint32_t mm_get_u32(mm_reader_t *self);

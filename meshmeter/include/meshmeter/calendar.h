@@ -46,7 +46,8 @@ mm_local_t mm_local_from_utc(const mm_tz_t *tz, int64_t utc_s);
 uint16_t mm_local_year_month(const mm_local_t *local);
 /// First second after utc_s at which local hour of the day, month or offset is another than at utc_s.
 int64_t mm_next_hour_change(const mm_tz_t *tz, int64_t utc_s);
-/// Days since 1970-01-01 of a Gregorian date (H. Hinnant, "chrono-compatible low-level date algorithms").
+/// Days since 1970-01-01 of a Gregorian date (H. Hinnant, "chrono-compatible low-level date algorithms"), within a
+/// million years.
 int64_t mm_days_from_civil(int32_t year, uint8_t month, uint8_t day);
 
 #endif

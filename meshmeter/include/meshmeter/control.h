@@ -141,30 +141,27 @@ typedef struct {
 #define MM_CONTROL_RETRY_S 10
 
 typedef struct {
-    mm_control_options_t options;
     mm_metering_t *metering;
     const mm_crypto_t *crypto;
     const mm_relay_t *relay;
     const mm_actions_t *actions;
     mm_counters_t *counters;
     const mm_log_t *log;
+    const mm_commissioning_t *commissioning; ///< or NULL: its commands are refused
 
-    // In the register image.
+    // In the register image, with what is at the end.
     uint32_t era;
     uint32_t counter;
-    bool signed_only;
-    mm_slot_plan_t slots;    ///< slot_count 0: none was ordered
-    uint8_t locked_channels; ///< bit per channel, by command
-    mm_credit_t credits[MM_CHANNELS];
-    uint32_t pulse_constants[MM_CHANNELS]; ///< of the balances of prepaid meters
-    uint8_t acting_kind;                   ///< mm_command_kind_t that is not answered yet
     /// And id: of the newest one, also behind its answer. Of an installer's router (id 0): CRC-32 of its body.
     uint32_t acting_counter;
-    uint64_t acting_command_id;
-    uint8_t acting_answer;      ///< mm_result_status_t + 1 that it was answered with; 0 = not answered, or not known
-    uint8_t format_channels;    ///< bit per channel that a FORMAT under way has still to erase
     uint32_t installation_told; ///< revision of the installation that was journalled last; 0 = none in this era
-    bool installation_due;      ///< HQ wants it once more
+    uint64_t acting_command_id;
+    bool signed_only;
+    uint8_t locked_channels; ///< bit per channel, by command
+    uint8_t acting_kind;     ///< mm_command_kind_t that is not answered yet
+    uint8_t acting_answer;   ///< mm_result_status_t + 1 that it was answered with; 0 = not answered, or not known
+    uint8_t format_channels; ///< bit per channel that a FORMAT under way has still to erase
+    bool installation_due;   ///< HQ wants it once more
 
     // Not in the image.
     bool usable;           ///< there is a state and it can be stored
@@ -172,33 +169,39 @@ typedef struct {
     uint8_t relay_closed;  ///< bit per channel: as told
     uint8_t relay_refused; ///< bit per channel: the port did not take it
     uint8_t tampered;
-    uint8_t tamper_told;                     ///< as journalled
-    bool not_commissioned;                   ///< supply waits for HQ's confirmation; after open as journalled last
-    const mm_commissioning_t *commissioning; ///< or NULL: its commands are refused
-    uint8_t acting_status;                   ///< mm_result_status_t that the answer will have
-    uint8_t repeats_left;                    ///< answers to the same command once more in this boot
+    uint8_t tamper_told;   ///< as journalled
+    bool not_commissioned; ///< supply waits for HQ's confirmation; after open as journalled last
+    uint8_t acting_status; ///< mm_result_status_t that the answer will have
+    bool reboot_due;
+    bool send_now;        ///< the owner plans a session and clears it
+    bool plan_changed;    ///< the owner takes slots and clears it
+    uint8_t repeats_left; ///< answers to the same command once more in this boot
     // wait: the answer that was journalled reaches HQ | until MM_CONTROL_REPEAT_S | then the command, if it comes once
     // more, is answered again
     mm_us_t repeat_at;
     // wait: a relay or a record that was refused works again | until MM_CONTROL_RETRY_S | then it is tried again
     mm_us_t retry_at;
-    // wait: the customer may type a token again | until MM_CREDIT_LOCK_OUT_MAX_S at most, counted anew after a restart
-    // | then it is judged
-    mm_us_t locked_until[MM_CHANNELS];
     // wait: a session with the staged configuration succeeds | until MM_CONTROL_TRIAL_S | then the one before is used
     // again
     mm_us_t trial_until;
     // wait: HQ confirms a format with its code | until MM_CONTROL_FORMAT_S | then the code is void
     mm_us_t format_until;
     uint32_t format_code; ///< 0 = none
-    mm_legacy_seen_t legacy_seen;
-    uint32_t done_count; ///< commands answered since the start; below: the newest of them, for the display
+    uint32_t done_count;  ///< commands answered since the start; below: the newest of them, for the display
     uint8_t done_kind;
     uint8_t done_channel;
     uint8_t done_status; ///< mm_result_status_t
-    bool reboot_due;
-    bool send_now;     ///< the owner plans a session and clears it
-    bool plan_changed; ///< the owner takes slots and clears it
+
+    // Large: behind the others, which cost less code near the beginning. In the image:
+    mm_slot_plan_t slots; ///< slot_count 0: none was ordered
+    mm_credit_t credits[MM_CHANNELS];
+    uint32_t pulse_constants[MM_CHANNELS]; ///< of the balances of prepaid meters
+    // Not in the image:
+    mm_control_options_t options;
+    // wait: the customer may type a token again | until MM_CREDIT_LOCK_OUT_MAX_S at most, counted anew after a restart
+    // | then it is judged
+    mm_us_t locked_until[MM_CHANNELS];
+    mm_legacy_seen_t legacy_seen;
 } mm_control_t;
 
 /// After mm_metering_open: restore the state from the image's extension and from journal records behind it, or begin an

@@ -93,28 +93,28 @@ typedef struct {
     const mm_door_t *door; ///< or NULL: this node can neither ask at a door nor be asked there
     mm_counters_t *counters;
     const mm_log_t *log;
-    // asker
     mm_join_state_t state;
-    uint32_t root_revision; ///< that the root's last ask told; 0 = none
-    uint8_t nonce[MM_JOIN_NONCE_BYTES];
-    char heard_site[MM_SITE_CHARS_MAX + 1]; ///< of a mesh that says HQ has been asked; not proved; for the display
-    uint8_t parts_seen;                     ///< bit per part of the answer being put together
+    bool is_root;
+    uint8_t parts_seen; ///< bit per part of the answer being put together
     uint8_t part_count;
-    uint8_t last_bytes; ///< of the last part
-    uint8_t sealed[MM_JOIN_PARTS_MAX * MM_JOIN_PART_BYTES];
+    uint8_t last_bytes;     ///< of the last part
+    uint8_t records_left;   ///< of this hour
+    uint32_t root_revision; ///< that the root's last ask told; 0 = none
     uint32_t retry_s;
     mm_random_t random; ///< for jitter
     // wait: the network comes from the mesh | until MM_JOIN_RETRY_S, doubled up to MM_JOIN_RETRY_MAX_S, and a random
     // quarter of it at the most | then it is asked for again
     mm_us_t ask_at;
-    // host
-    bool is_root;
-    mm_join_asker_t askers[MM_JOIN_ASKERS_MAX];
-    uint8_t records_left; ///< of this hour
     // wait: an asker asks again | until MM_JOIN_FORGET_S | then the root forgets it
     mm_us_t forget_at;
     // wait: the root may journal asks again | until MM_JOIN_RENEW_S | then MM_JOIN_RECORDS_PER_HOUR are left
     mm_us_t records_renew_at;
+    // Large: behind the others, which cost less code near the beginning. Of the asker:
+    uint8_t nonce[MM_JOIN_NONCE_BYTES];
+    char heard_site[MM_SITE_CHARS_MAX + 1]; ///< of a mesh that says HQ has been asked; not proved; for the display
+    uint8_t sealed[MM_JOIN_PARTS_MAX * MM_JOIN_PART_BYTES];
+    // Of the host:
+    mm_join_asker_t askers[MM_JOIN_ASKERS_MAX];
     uint8_t frame[MM_MESH_FRAME_BYTES_MAX]; ///< being sent
 } mm_join_t;
 

@@ -93,43 +93,40 @@ typedef struct {
 } mm_metering_options_t;
 
 typedef struct {
-    mm_metering_options_t options;
-    mm_tz_t tz;
     const mm_pulses_t *pulses;
     mm_register_store_t *store;
     mm_journal_t *journal;
     mm_counters_t *counters;
 
-    // In the image.
-    mm_registers_t registers;
+    // In the image, with what is at the end.
     uint32_t boot_no;
     uint32_t interval_no; ///< of the interval in progress
     uint32_t counter_generation;
-    uint32_t counter_counts[MM_CHANNELS]; ///< everything up to these is in the registers
-    mm_position_t journal_next;           ///< where the pending record, or else the next one, goes
+    mm_position_t journal_next; ///< where the pending record, or else the next one, goes
     mm_position_t watermark;
+    mm_position_t replay_after;  ///< records behind it are newer than the extension; zero epoch: there are none
     uint16_t closing_year_month; ///< month being closed or closed last, 0 = none
     uint8_t closing_channels;    ///< bit per channel whose closing record is still to be made
     bool interval_restarted;
     uint8_t hour;         ///< that pulses are filed under; MM_HOUR_UNKNOWN: they are pending
     uint8_t pending_type; ///< MM_RECORD_NONE = no pending record
     uint8_t pending_payload_bytes;
-    uint8_t pending_payload[MM_RECORD_PAYLOAD_BYTES_MAX];
-    mm_meter_config_t stored_meters[MM_CHANNELS]; ///< as last journalled, to notice changes
     uint8_t commanded_channels; ///< bit per channel: stored_meters came by command and stands above the options
     uint16_t extension_bytes;
-    uint8_t extension[MM_METERING_EXTENSION_BYTES_MAX];
-    mm_position_t replay_after; ///< records behind it are newer than the extension; zero epoch: there are none
 
     // Not in the image.
-    uint32_t cell_pulses[MM_CHANNELS]; ///< since the image
-    bool pending_doubtful;             ///< the journal may have the pending record where it could not be read
-    bool store_usable;                 ///< it could be opened; otherwise it is left alone
-    mm_store_state_t opened_as;        ///< what the register store found, or LOST if only the journal has something
-    mm_us_t prepared_at;               ///< of the last mm_metering_prepare
+    bool pending_doubtful; ///< the journal may have the pending record where it could not be read
+    bool store_usable;     ///< it could be opened; otherwise it is left alone
     bool image_exists;
     bool image_stale; ///< hour, month or interval differ from the image's: no cell can supplement it
     bool unsaved;     ///< pulses since the image that no cell holds
+    bool counter_known;
+    bool baseline_due; ///< the registers were lost, and the counters could not be read since
+    bool time_known;
+    bool hold_requested;
+    bool held;
+    mm_store_state_t opened_as; ///< what the register store found, or LOST if only the journal has something
+    mm_us_t prepared_at;        ///< of the last mm_metering_prepare
     // wait: more pulses for one register image, without FRAM | until save_period_s, or MM_METERING_RETRY_S after an
     // image that failed | then the image is saved
     mm_us_t save_due_at;
@@ -142,19 +139,25 @@ typedef struct {
     // no wait: an instant of the past
     mm_us_t boot_at;
     mm_us_t polled_at;
-    bool counter_known;
-    bool baseline_due; ///< the registers were lost, and the counters could not be read since
     mm_us_t last_read_at;
     mm_us_t interval_began_at;
     mm_us_t utc_offset_us; ///< wall time = now + offset, valid if time_known
-    bool time_known;
     // no wait: only the label of the time changes then
     mm_us_t trusted_until;
     int64_t
         next_interval_s; ///< next ends of an interval and of an hour, in wall time or, while it is not known, uptime
     int64_t next_hour_s;
-    bool hold_requested;
-    bool held;
+
+    // Large: behind the others, which cost less code near the beginning. In the image:
+    uint32_t counter_counts[MM_CHANNELS]; ///< everything up to these is in the registers
+    mm_registers_t registers;
+    mm_meter_config_t stored_meters[MM_CHANNELS]; ///< as last journalled, to notice changes
+    uint8_t pending_payload[MM_RECORD_PAYLOAD_BYTES_MAX];
+    uint8_t extension[MM_METERING_EXTENSION_BYTES_MAX];
+    // Not in the image:
+    uint32_t cell_pulses[MM_CHANNELS]; ///< since the image
+    mm_tz_t tz;
+    mm_metering_options_t options;
 } mm_metering_t;
 
 /// Open after power-up: recover image, cell, pending record; make the BOOT event; check configuration (changes of a

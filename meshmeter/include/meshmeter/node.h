@@ -60,29 +60,30 @@ typedef struct {
 } mm_node_ports_t;
 
 typedef struct {
-    mm_node_options_t options;
-    mm_node_ports_t ports;
-    mm_counters_t counters;
-    mm_journal_t journal;
-    mm_register_store_t store;
-    mm_metering_t metering;
-    bool has_control;
-    mm_control_t control; ///< valid if has_control
-    bool has_setup;
-    mm_setup_t setup; ///< valid if has_setup
-    bool has_join;
-    mm_join_t join; ///< valid if has_join
-    mm_root_t root;
+    mm_us_t now; ///< of the last call
     bool attached;
     bool ip_up;
+    bool own_clock; ///< has a time source of its own; the mesh's time is then not taken
+    bool welcomed;  ///< by the present root, with a time
     uint8_t layer;
     mm_mac_t root_mac;
-    bool welcomed; ///< by the present root, with a time
+    bool has_control;
+    bool has_setup;
+    bool has_join;
     // wait: the root answers a HELLO, or has a time to give | until hello_retry_us | then HELLO is sent again;
     // without a parent the mesh's next event is awaited instead
-    mm_us_t hello_at;                       ///< next HELLO
-    bool own_clock;                         ///< has a time source of its own; the mesh's time is then not taken
-    mm_us_t now;                            ///< of the last call
+    mm_us_t hello_at; ///< next HELLO
+    // Large: behind the others, which cost less code near the beginning.
+    mm_node_ports_t ports;
+    mm_counters_t counters;
+    mm_node_options_t options;
+    mm_register_store_t store;
+    mm_setup_t setup;     ///< valid if has_setup
+    mm_control_t control; ///< valid if has_control
+    mm_metering_t metering;
+    mm_root_t root;
+    mm_join_t join; ///< valid if has_join
+    mm_journal_t journal;
     uint8_t frame[MM_MESH_FRAME_BYTES_MAX]; ///< being sent
 } mm_node_t;
 

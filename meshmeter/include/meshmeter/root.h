@@ -74,6 +74,11 @@ typedef struct {
 typedef struct {
     bool active;
     bool router_up;
+    bool urgent; ///< the session being prepared is outside of the slot: it begins when its round is over
+    uint8_t batch_capacity;
+    uint8_t next_batch; ///< of the round, to be offered
+    uint8_t rotation;
+    uint8_t idle_drains; ///< drain rounds in this session that brought nothing
     mm_mac_t mac;
     mm_root_phase_t phase;
     const mm_timing_t *timing;
@@ -81,33 +86,29 @@ typedef struct {
     const mm_log_t *log;
     mm_metering_t *metering;
     mm_counters_t *counters;
-    mm_uplink_topics_t topics;
-    mm_cursor_table_t cursors;
-    mm_round_t round;
-    mm_uplink_t uplink;
-    mm_batch_builder_t batches[MM_BATCHES_MAX];
-    uint8_t batch_capacity;
-    uint8_t next_batch; ///< of the round, to be offered
-    uint8_t rotation;
-    uint8_t idle_drains; ///< drain rounds in this session that brought nothing
+    mm_control_t *control; ///< or NULL
     uint32_t next_round_id;
     // wait: the next slot of this gateway | until cycle_us | then the session begins
     mm_us_t session_at; ///< planned, MM_US_NEVER = none
     // wait: the live round before the session begins | until cycle_us | then the nodes are asked
-    mm_us_t round_at; ///< when its round begins
-    mm_receipt_t receipts[MM_RECEIPTS_MAX];
-    uint32_t drained_session[MM_NODES_MAX]; ///< by cursor: session in which the node had nothing more
-    uint8_t frame[MM_MESH_FRAME_BYTES_MAX]; ///< the root's own answer, or an ask being sent
-    mm_root_commands_t commands;
-    mm_control_t *control;       ///< or NULL
+    mm_us_t round_at;            ///< when its round begins
     uint32_t network_revision;   ///< that the asks say (join.h); the owner's
     mm_us_t session_trial_until; ///< of the trial under way when the session began: only that it may prove. 0 = none
-    bool urgent; ///< the session being prepared is outside of the slot: it begins when its round is over
     // wait: another session outside of the slot may be made | until urgent_us | then control's wish is followed
     mm_us_t urgent_at;
     uint32_t rounds_made;
     uint32_t sessions_made;
     uint32_t sessions_clean;
+    // Large: behind the others, which cost less code near the beginning.
+    mm_batch_builder_t batches[MM_BATCHES_MAX];
+    mm_round_t round;
+    mm_uplink_t uplink;
+    mm_uplink_topics_t topics;
+    uint32_t drained_session[MM_NODES_MAX]; ///< by cursor: session in which the node had nothing more
+    mm_cursor_table_t cursors;
+    mm_receipt_t receipts[MM_RECEIPTS_MAX];
+    mm_root_commands_t commands;
+    uint8_t frame[MM_MESH_FRAME_BYTES_MAX]; ///< the root's own answer, or an ask being sent
 } mm_root_t;
 
 /// batch_memory: batch_capacity buffers of MM_BATCH_BYTES_MAX each, one behind the other; 1 … MM_BATCHES_MAX. Its size

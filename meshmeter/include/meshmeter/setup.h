@@ -71,14 +71,9 @@ typedef struct {
 } mm_setup_repeat_t;
 
 typedef struct {
-    mm_setup_options_t options;
     const mm_flash_t *flash;
     uint32_t sector_count;
     const mm_crypto_t *crypto;
-    mm_commissioning_t commissioning; ///< what control calls
-    mm_configuration_store_t store;
-    mm_configuration_t configuration;
-    mm_challenge_t challenge;
     mm_metering_t *metering;
     mm_control_t *control;
     const mm_entropy_t *entropy;
@@ -86,15 +81,21 @@ typedef struct {
     const mm_log_t *log;
     uint64_t lock_out[MM_EVENT_VALUES]; ///< the event that is still to be journalled; [0] 0: none
     bool has_router;                    ///< an installer's router is on trial
-    mm_network_body_t router;
-    bool session; ///< an installer is at work
-    uint8_t nonce[MM_SETUP_NONCE_BYTES];
-    mm_setup_repeat_t repeat; ///< the configurator's
+    bool session;                       ///< an installer is at work
     // wait: the installer's next request | until MM_SETUP_SESSION_S | then the session is over and nothing has changed
     mm_us_t session_until;
     // wait: storage that refused a meter's change, a record or an event works again, or the configuration's memory
     // answers | until MM_SETUP_RETRY_S | then it is tried again
     mm_us_t retry_at;
+    // Large: behind the others, which cost less code near the beginning.
+    mm_setup_options_t options;
+    mm_commissioning_t commissioning; ///< what control calls
+    mm_configuration_store_t store;
+    mm_challenge_t challenge;
+    uint8_t nonce[MM_SETUP_NONCE_BYTES];
+    mm_setup_repeat_t repeat; ///< the configurator's
+    mm_network_body_t router;
+    mm_configuration_t configuration;
 } mm_setup_t;
 
 /// After mm_control_open. flash: of the configuration. Never fails: memory out of order is the state FAULT.

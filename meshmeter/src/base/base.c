@@ -29,12 +29,20 @@ const char *mm_err_name(mm_err_t err) {
     return "unknown error";
 }
 
+mm_us_t mm_us_after_s(mm_us_t instant, uint32_t seconds) {
+    return instant + seconds * MM_US_PER_S;
+}
+
+int64_t mm_us_whole_s(int64_t us) {
+    return us / MM_US_PER_S;
+}
+
 mm_us_t mm_us_earlier(mm_us_t left, mm_us_t right) {
     return left < right ? left : right;
 }
 
 uint32_t mm_us_seconds_until(mm_us_t instant, mm_us_t now) {
-    return instant > now ? (uint32_t)((instant - now + MM_US_PER_S - 1) / MM_US_PER_S) : 0;
+    return instant > now ? (uint32_t)mm_us_whole_s(instant - now + MM_US_PER_S - 1) : 0;
 }
 
 bool mm_mac_equal(mm_mac_t left, mm_mac_t right) {

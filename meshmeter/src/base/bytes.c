@@ -19,7 +19,7 @@ void mm_put_bytes(mm_writer_t *self, const void *bytes, size_t bytes_count) {
     }
 }
 
-static void put_little_endian(mm_writer_t *self, uint64_t value, size_t bytes_count) {
+void mm_put_little_endian(mm_writer_t *self, uint64_t value, size_t bytes_count) {
     uint8_t bytes[8];
     for (size_t index = 0; index < bytes_count; index++) {
         bytes[index] = (uint8_t)(value >> (8 * index));
@@ -28,24 +28,24 @@ static void put_little_endian(mm_writer_t *self, uint64_t value, size_t bytes_co
 }
 
 void mm_put_u8(mm_writer_t *self, uint8_t value) {
-    put_little_endian(self, value, 1);
+    mm_put_little_endian(self, value, 1);
 }
 
 void mm_put_u16(mm_writer_t *self, uint16_t value) {
-    put_little_endian(self, value, 2);
+    mm_put_little_endian(self, value, 2);
 }
 
 void mm_put_u32(mm_writer_t *self, uint32_t value) {
-    put_little_endian(self, value, 4);
+    mm_put_little_endian(self, value, 4);
 }
 
 void mm_put_u64(mm_writer_t *self, uint64_t value) {
-    put_little_endian(self, value, 8);
+    mm_put_little_endian(self, value, 8);
 }
 
 void mm_put_u40(mm_writer_t *self, uint64_t value) {
     MM_ASSERT(value < (UINT64_C(1) << 40));
-    put_little_endian(self, value, 5);
+    mm_put_little_endian(self, value, 5);
 }
 
 void mm_put_varint(mm_writer_t *self, uint64_t value) {
@@ -94,7 +94,7 @@ const uint8_t *mm_get_view(mm_reader_t *self, size_t bytes_count) {
     return view;
 }
 
-static uint64_t get_little_endian(mm_reader_t *self, size_t bytes_count) {
+uint64_t mm_get_little_endian(mm_reader_t *self, size_t bytes_count) {
     const uint8_t *bytes = mm_get_view(self, bytes_count);
     uint64_t value = 0;
     if (bytes != NULL) {
@@ -106,23 +106,23 @@ static uint64_t get_little_endian(mm_reader_t *self, size_t bytes_count) {
 }
 
 uint8_t mm_get_u8(mm_reader_t *self) {
-    return (uint8_t)get_little_endian(self, 1);
+    return (uint8_t)mm_get_little_endian(self, 1);
 }
 
 uint16_t mm_get_u16(mm_reader_t *self) {
-    return (uint16_t)get_little_endian(self, 2);
+    return (uint16_t)mm_get_little_endian(self, 2);
 }
 
 uint32_t mm_get_u32(mm_reader_t *self) {
-    return (uint32_t)get_little_endian(self, 4);
+    return (uint32_t)mm_get_little_endian(self, 4);
 }
 
 uint64_t mm_get_u64(mm_reader_t *self) {
-    return get_little_endian(self, 8);
+    return mm_get_little_endian(self, 8);
 }
 
 uint64_t mm_get_u40(mm_reader_t *self) {
-    return get_little_endian(self, 5);
+    return mm_get_little_endian(self, 5);
 }
 
 uint64_t mm_get_varint(mm_reader_t *self) {

@@ -7,7 +7,7 @@
 #define MULTIPLIER UINT64_C(6364136223846793005)
 #define INCREMENT ((STREAM << 1) | 1)
 
-static void step(mm_random_t *self) {
+static MM_APART void step(mm_random_t *self) {
     self->state = self->state * MULTIPLIER + INCREMENT;
 }
 

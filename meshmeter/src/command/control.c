@@ -87,17 +87,19 @@ bool mmi_control_is_low(const mm_control_t *self, uint8_t channel) {
 }
 
 void mmi_control_retry_later(mm_control_t *self, mm_us_t now) {
-    self->retry_at = now + MM_CONTROL_RETRY_S * MM_US_PER_S;
+    self->retry_at = mm_us_after_s(now, MM_CONTROL_RETRY_S);
 }
 
-mm_result_record_t mmi_control_result(const mm_control_t *self, uint8_t kind, uint8_t channel, uint32_t counter,
-                                      uint64_t command_id, mm_us_t now) {
-    return (mm_result_record_t){.era = self->era,
-                                .counter = counter,
-                                .command_id = command_id,
-                                .kind = kind,
-                                .channel = channel,
-                                .at = mm_metering_label(self->metering, now)};
+void mmi_control_begin_result(const mm_control_t *self, uint8_t kind, uint8_t channel, uint32_t counter,
+                              uint64_t command_id, mm_us_t now, mm_record_t *record) {
+    memset(record, 0, sizeof *record);
+    record->type = MM_RECORD_RESULT;
+    record->result.era = self->era;
+    record->result.counter = counter;
+    record->result.command_id = command_id;
+    record->result.kind = kind;
+    record->result.channel = channel;
+    record->result.at = mm_metering_label(self->metering, now);
 }
 
 void mm_control_open(mm_control_t *self, const mm_control_options_t *options, mm_metering_t *metering,

@@ -68,7 +68,7 @@ mm_result_status_t mmi_control_run_stage(const mm_control_t *self, mmi_task_t *t
     if (task->command->id == 0) { // it took no counter; a start must know it again
         task->draft.acting_counter = mm_crc32(0, task->command->body, task->command->body_bytes);
     }
-    task->draft.trial_until = task->now + MM_CONTROL_TRIAL_S * MM_US_PER_S;
+    task->draft.trial_until = mm_us_after_s(task->now, MM_CONTROL_TRIAL_S);
     return MM_RESULT_TRYING;
 }
 
@@ -86,16 +86,16 @@ static mm_result_status_t status_of(mm_err_t err) {
 }
 
 static void answer(mm_control_t *self, mm_us_t now) {
-    mm_record_t record = {.type = MM_RECORD_RESULT};
     uint32_t counter = self->acting_command_id != 0 ? self->acting_counter : self->counter;
-    record.result =
-        mmi_control_result(self, self->acting_kind, MM_COMMAND_WHOLE_NODE, counter, self->acting_command_id, now);
+    mm_record_t record;
+    mmi_control_begin_result(self, self->acting_kind, MM_COMMAND_WHOLE_NODE, counter, self->acting_command_id, now,
+                             &record);
     record.result.status = self->acting_status;
     mm_control_t draft = *self;
     draft.acting_kind = MM_COMMAND_NONE;
     draft.acting_answer = (uint8_t)(self->acting_status + 1);
     draft.repeats_left = MM_CONTROL_REPEATS_MAX;
-    draft.repeat_at = now + MM_CONTROL_REPEAT_S * MM_US_PER_S;
+    draft.repeat_at = mm_us_after_s(now, MM_CONTROL_REPEAT_S);
     if (mmi_control_commit(self, &draft, &record, NULL, now) != MM_OK) {
         mmi_control_retry_later(self, now);
     }
@@ -108,22 +108,25 @@ void mmi_control_answer_again(mm_control_t *self, const mm_command_t *command, m
         mm_metering_prepare(self->metering, now) != MM_OK) {
         return;
     }
-    mm_record_t record = {.type = MM_RECORD_RESULT};
-    record.result = mmi_control_result(self, command->kind, command->channel, command->counter, command->id, now);
+    mm_record_t record;
+    mmi_control_begin_result(self, command->kind, command->channel, command->counter, command->id, now, &record);
     record.result.status = (uint8_t)(self->acting_answer - 1);
     mm_control_t draft = *self;
     draft.repeats_left--;
-    draft.repeat_at = now + MM_CONTROL_REPEAT_S * MM_US_PER_S;
+    draft.repeat_at = mm_us_after_s(now, MM_CONTROL_REPEAT_S);
     // Storage that refuses it: the command comes again.
     (void)mmi_control_commit(self, &draft, &record, NULL, now);
 }
 
-static mm_err_t act(const mm_actions_t *actions, const mm_command_t *command, const mm_command_body_t *body) {
+static MM_APART mm_err_t act(const mm_actions_t *actions, const mm_command_t *command) {
+    mm_command_body_t body;
+    mm_err_t err = mm_command_body_read(command->kind, command->body, command->body_bytes, &body);
+    MM_ASSERT(err == MM_OK); // it was read before it was stored
     switch (command->kind) {
     case MM_COMMAND_DISPLAY_ON:
-        return actions->display_on(actions->context, body->seconds.seconds);
+        return actions->display_on(actions->context, body.seconds.seconds);
     case MM_COMMAND_FIND:
-        return actions->find(actions->context, body->seconds.seconds);
+        return actions->find(actions->context, body.seconds.seconds);
     case MM_COMMAND_OTA_URL:
         return actions->ota_set_url(actions->context, (const char *)command->body, command->body_bytes);
     case MM_COMMAND_OTA_START:
@@ -134,11 +137,11 @@ static mm_err_t act(const mm_actions_t *actions, const mm_command_t *command, co
     }
 }
 
-void mmi_control_act(mm_control_t *self, const mm_command_t *command, const mm_command_body_t *body, mm_us_t now) {
+void mmi_control_act(mm_control_t *self, const mm_command_t *command, mm_us_t now) {
     if (self->acting_kind == MM_COMMAND_FORMAT) {
         return; // that is done in poll
     }
-    mm_err_t err = act(self->actions, command, body);
+    mm_err_t err = act(self->actions, command);
     if (mm_control_is_on_trial(self) && err == MM_OK) {
         return; // now it has to prove itself
     }
@@ -208,7 +211,7 @@ mm_result_status_t mmi_control_run_format(const mm_control_t *self, mmi_task_t *
     uint32_t code = task->body.format.code;
     if (code == 0) {
         task->draft.format_code = make_code(self, task->command);
-        task->draft.format_until = task->now + MM_CONTROL_FORMAT_S * MM_US_PER_S;
+        task->draft.format_until = mm_us_after_s(task->now, MM_CONTROL_FORMAT_S);
         mm_format_detail_put(task->draft.format_code, &task->detail);
         return MM_RESULT_DONE;
     }
@@ -227,9 +230,9 @@ static void format_meter(mm_control_t *self, uint8_t channel, mm_us_t now) {
         mmi_control_retry_later(self, now);
         return;
     }
-    mm_record_t record = {.type = MM_RECORD_RESULT};
-    record.result =
-        mmi_control_result(self, MM_COMMAND_FORMAT, channel, self->acting_counter, self->acting_command_id, now);
+    mm_record_t record;
+    mmi_control_begin_result(self, MM_COMMAND_FORMAT, channel, self->acting_counter, self->acting_command_id, now,
+                             &record);
     record.result.status = MM_RESULT_TRYING;
     mm_writer_t detail = mm_writer(record.result.detail, sizeof record.result.detail);
     mm_control_t draft = *self;

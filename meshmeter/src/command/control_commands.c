@@ -121,7 +121,7 @@ static mm_err_t admit(mm_control_t *self, const void *bytes, size_t bytes_count,
 // Expiry, channel, body.
 static mm_result_status_t judge(const mm_control_t *self, mmi_task_t *task, mm_time_t time) {
     const mm_command_t *command = task->command;
-    if (command->not_after_s != 0 && time.utc.us / MM_US_PER_S > (int64_t)command->not_after_s) {
+    if (command->not_after_s != 0 && mm_us_whole_s(time.utc.us) > (int64_t)command->not_after_s) {
         return MM_RESULT_EXPIRED;
     }
     if (runner_of(command->kind) == NULL) {
@@ -142,9 +142,8 @@ static void begin_task(const mm_control_t *self, mmi_task_t *task) {
     task->draft = *self;
     task->draft.counter = command->counter;
     task->draft.signed_only = self->signed_only || !task->is_unsigned;
-    task->record = (mm_record_t){.type = MM_RECORD_RESULT};
-    task->record.result =
-        mmi_control_result(self, command->kind, command->channel, command->counter, command->id, task->now);
+    mmi_control_begin_result(self, command->kind, command->channel, command->counter, command->id, task->now,
+                             &task->record);
     task->detail = mm_writer(task->record.result.detail, sizeof task->record.result.detail);
     task->has_change = false;
     task->is_silent = false;
@@ -164,30 +163,37 @@ static mm_err_t store(mm_control_t *self, mmi_task_t *task, mm_result_status_t s
                               task->has_change ? &task->change : NULL, task->now);
 }
 
-mm_err_t mmi_control_carry_out(mm_control_t *self, mmi_task_t *task, mm_time_t time) {
-    const mm_command_t *command = task->command;
-    bool was_acting = self->acting_kind != MM_COMMAND_NONE;
-    begin_task(self, task);
-    mm_result_status_t status = judge(self, task, time);
-    if (status == MM_RESULT_DONE) {
-        status = runner_of(command->kind)(self, task);
+// Apart: a task is large, and what follows it goes deep.
+static MM_APART mm_err_t do_and_store(mm_control_t *self, const mm_command_t *command, bool is_unsigned, mm_us_t now,
+                                      mm_result_status_t *status) {
+    mmi_task_t task = {.command = command, .now = now, .is_unsigned = is_unsigned};
+    begin_task(self, &task);
+    *status = judge(self, &task, mm_metering_time(self->metering, now));
+    if (*status == MM_RESULT_DONE) {
+        *status = runner_of(command->kind)(self, &task);
     }
-    bool refused = status != MM_RESULT_DONE && status != MM_RESULT_TRYING;
-    if (refused) {
-        begin_task(self, task);
+    if (*status != MM_RESULT_DONE && *status != MM_RESULT_TRYING) { // refused
+        begin_task(self, &task);
     }
-    mm_err_t err = store(self, task, status);
+    mm_err_t err = store(self, &task, *status);
     if (err == MM_ERR_ARG) { // another meter has this id
-        begin_task(self, task);
-        err = store(self, task, MM_RESULT_BAD_BODY);
+        begin_task(self, &task);
+        *status = MM_RESULT_BAD_BODY;
+        err = store(self, &task, *status);
     }
-    if (err != MM_OK) {
+    return err;
+}
+
+mm_err_t mmi_control_carry_out(mm_control_t *self, const mm_command_t *command, bool is_unsigned, mm_us_t now,
+                               mm_result_status_t *status) {
+    bool was_acting = self->acting_kind != MM_COMMAND_NONE;
+    if (do_and_store(self, command, is_unsigned, now, status) != MM_OK) {
         return MM_ERR_BUSY;
     }
     if (!was_acting && self->acting_kind != MM_COMMAND_NONE) {
-        mmi_control_act(self, command, &task->body, task->now);
+        mmi_control_act(self, command, now);
     }
-    mmi_control_follow(self, command->channel, task->now);
+    mmi_control_follow(self, command->channel, now);
     return MM_OK;
 }
 
@@ -218,6 +224,6 @@ mm_err_t mm_control_take(mm_control_t *self, const void *bytes, size_t bytes_cou
     if (mm_metering_prepare(self->metering, now) != MM_OK) {
         return MM_ERR_BUSY;
     }
-    mmi_task_t task = {.command = &command, .now = now};
-    return mmi_control_carry_out(self, &task, time);
+    mm_result_status_t status;
+    return mmi_control_carry_out(self, &command, false, now, &status);
 }

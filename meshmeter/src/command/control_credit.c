@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <string.h>
+
 #include "control_internal.h"
 
 // Counts further back than this are not remembered (token.h).
@@ -18,32 +20,29 @@ mm_token_type_t mmi_control_token_type(uint8_t movement) {
 }
 
 // A movement of the draft's credit, as its record.
-static mm_credit_record_t movement_of(const mm_control_t *draft, uint8_t channel, mm_movement_t movement,
-                                      int64_t amount_wh, mm_us_t now) {
-    const mm_credit_t *credit = &draft->credits[channel];
-    return (mm_credit_record_t){.channel = channel,
-                                .movement = (uint8_t)movement,
-                                .era = draft->era,
-                                .counter = draft->counter,
-                                .amount_wh = amount_wh,
-                                .balance_wh = mmi_control_told_balance_wh(draft, channel),
-                                .applied_wh = credit->applied_wh,
-                                .life_pulses = mmi_control_life_pulses(draft, channel),
-                                .at = mm_metering_label(draft->metering, now)};
+static void begin_movement(const mm_control_t *draft, uint8_t channel, mm_movement_t movement, int64_t amount_wh,
+                           mm_us_t now, mm_record_t *record) {
+    memset(record, 0, sizeof *record);
+    record->type = MM_RECORD_CREDIT;
+    mm_credit_record_t *credit = &record->credit;
+    credit->channel = channel;
+    credit->movement = (uint8_t)movement;
+    credit->era = draft->era;
+    credit->counter = draft->counter;
+    credit->amount_wh = amount_wh;
+    credit->balance_wh = mmi_control_told_balance_wh(draft, channel);
+    credit->applied_wh = draft->credits[channel].applied_wh;
+    credit->life_pulses = mmi_control_life_pulses(draft, channel);
+    credit->at = mm_metering_label(draft->metering, now);
 }
 
 // End prepayment; what was left goes out of the books.
-static mm_credit_record_t end_prepayment(mm_control_t *draft, uint8_t channel, mm_us_t now) {
+static void end_prepayment(mm_control_t *draft, uint8_t channel, mm_us_t now, mm_record_t *record) {
     mm_credit_t *credit = &draft->credits[channel];
     int64_t left_wh = mmi_control_balance_wh(draft, channel);
     credit->applied_wh -= left_wh;
     mm_credit_set_prepaid(credit, false, mmi_control_life_pulses(draft, channel));
-    return movement_of(draft, channel, MM_MOVEMENT_POSTPAID, -left_wh, now);
-}
-
-static void answer_with(mmi_task_t *task, mm_credit_record_t credit) {
-    credit.command_id = task->command->id;
-    task->record = (mm_record_t){.type = MM_RECORD_CREDIT, .credit = credit};
+    begin_movement(draft, channel, MM_MOVEMENT_POSTPAID, -left_wh, now, record);
 }
 
 mm_result_status_t mmi_control_run_credit(const mm_control_t *self, mmi_task_t *task) {
@@ -67,10 +66,10 @@ mm_result_status_t mmi_control_run_credit(const mm_control_t *self, mmi_task_t *
         }
     }
     mm_token_use(&credit->tokens, MM_TOKEN_ADD, body->count);
-    mm_credit_record_t record = movement_of(&task->draft, channel, movement, body->amount_wh, task->now);
-    record.purchase_id = body->purchase_id;
-    record.count = body->count;
-    answer_with(task, record);
+    begin_movement(&task->draft, channel, movement, body->amount_wh, task->now, &task->record);
+    task->record.credit.command_id = task->command->id;
+    task->record.credit.purchase_id = body->purchase_id;
+    task->record.credit.count = body->count;
     return MM_RESULT_DONE;
 }
 
@@ -80,13 +79,14 @@ mm_result_status_t mmi_control_run_mode(const mm_control_t *self, mmi_task_t *ta
     if (self->credits[channel].prepaid == prepaid) {
         return MM_RESULT_DONE; // it is so already
     }
-    if (!prepaid) {
-        answer_with(task, end_prepayment(&task->draft, channel, task->now));
-        return MM_RESULT_DONE;
+    if (prepaid) {
+        task->draft.pulse_constants[channel] = self->metering->options.meters[channel].pulse_constant;
+        mm_credit_set_prepaid(&task->draft.credits[channel], true, mmi_control_life_pulses(self, channel));
+        begin_movement(&task->draft, channel, MM_MOVEMENT_PREPAID, 0, task->now, &task->record);
+    } else {
+        end_prepayment(&task->draft, channel, task->now, &task->record);
     }
-    task->draft.pulse_constants[channel] = self->metering->options.meters[channel].pulse_constant;
-    mm_credit_set_prepaid(&task->draft.credits[channel], true, mmi_control_life_pulses(self, channel));
-    answer_with(task, movement_of(&task->draft, channel, MM_MOVEMENT_PREPAID, 0, task->now));
+    task->record.credit.command_id = task->command->id;
     return MM_RESULT_DONE;
 }
 
@@ -107,7 +107,7 @@ static mm_typed_answer_t lock_out(mm_control_t *self, uint8_t channel, mm_us_t n
     mm_control_t draft = *self;
     mm_credit_t *credit = &draft.credits[channel];
     credit->wrong_tokens = (uint8_t)(credit->wrong_tokens + (credit->wrong_tokens < UINT8_MAX ? 1 : 0));
-    draft.locked_until[channel] = now + mm_credit_lock_out_s(credit->wrong_tokens) * MM_US_PER_S;
+    draft.locked_until[channel] = mm_us_after_s(now, mm_credit_lock_out_s(credit->wrong_tokens));
     if (mmi_control_commit_event(self, &draft, MM_EVENT_TOKEN_LOCK_OUT, channel, credit->wrong_tokens, now) != MM_OK) {
         *self = draft; // no storage is no free try
     }
@@ -122,42 +122,45 @@ static bool add_typed(mm_control_t *draft, uint8_t channel, int64_t amount_wh) {
 }
 
 // False: not with this meter.
-static bool move_typed(mm_control_t *draft, uint8_t channel, const mm_token_t *token, mm_credit_record_t *record,
+static bool move_typed(mm_control_t *draft, uint8_t channel, const mm_token_t *token, mm_record_t *record,
                        mm_us_t now) {
     const mm_credit_t *credit = &draft->credits[channel];
     int64_t value_wh = (int64_t)token->value * draft->options.token_unit_wh;
+    mm_movement_t movement = MM_MOVEMENT_TOKEN_ADD;
     switch (token->type) {
     case MM_TOKEN_ADD:
         if (!add_typed(draft, channel, value_wh)) {
             return false;
         }
-        *record = movement_of(draft, channel, MM_MOVEMENT_TOKEN_ADD, value_wh, now);
-        return true;
+        break;
     case MM_TOKEN_SET:
+        movement = MM_MOVEMENT_TOKEN_SET;
         value_wh -= mmi_control_balance_wh(draft, channel);
         if (!credit->prepaid || (value_wh != 0 && !add_typed(draft, channel, value_wh))) {
             return false;
         }
-        *record = movement_of(draft, channel, MM_MOVEMENT_TOKEN_SET, value_wh, now);
-        return true;
+        break;
     case MM_TOKEN_DISABLE:
-        if (!credit->prepaid) {
-            return false;
+        if (credit->prepaid) {
+            end_prepayment(draft, channel, now, record);
+            return true;
         }
-        *record = end_prepayment(draft, channel, now);
-        return true;
+        return false;
     case MM_TOKEN_COUNTER_SYNC:
     default:
-        *record = movement_of(draft, channel, MM_MOVEMENT_TOKEN_SYNC, 0, now);
-        return true;
+        movement = MM_MOVEMENT_TOKEN_SYNC;
+        value_wh = 0;
+        break;
     }
+    begin_movement(draft, channel, movement, value_wh, now, record);
+    return true;
 }
 
 static mm_typed_answer_t take_token(mm_control_t *self, uint8_t channel, const mm_token_t *token, mm_us_t now) {
     mm_typed_answer_t answer = {.verdict = MM_TYPED_REFUSED, .balance_wh = mmi_control_told_balance_wh(self, channel)};
     mm_control_t draft = *self;
-    mm_record_t record = {.type = MM_RECORD_CREDIT};
-    if (!move_typed(&draft, channel, token, &record.credit, now)) {
+    mm_record_t record;
+    if (!move_typed(&draft, channel, token, &record, now)) {
         return answer;
     }
     record.credit.count = token->count;

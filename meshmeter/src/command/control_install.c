@@ -32,12 +32,11 @@ mm_err_t mm_control_install(mm_control_t *self, uint8_t kind, uint8_t channel, c
                                   .channel = channel,
                                   .body = bytes,
                                   .body_bytes = (uint8_t)writer.used_bytes};
-    mmi_task_t task = {.command = &command, .now = now, .is_unsigned = true};
-    mm_err_t err = mmi_control_carry_out(self, &task, mm_metering_time(self->metering, now));
-    if (err != MM_OK || task.record.type != MM_RECORD_RESULT) {
-        return err; // a movement of credit is never a refusal
+    mm_result_status_t status;
+    mm_err_t err = mmi_control_carry_out(self, &command, true, now, &status);
+    if (err != MM_OK) {
+        return err;
     }
-    uint8_t status = task.record.result.status;
     return status == MM_RESULT_DONE || status == MM_RESULT_TRYING ? MM_OK : MM_ERR_ARG;
 }
 

@@ -14,7 +14,7 @@
 /// A command being carried out on a draft of the state: nothing of it counts before it is stored.
 typedef struct {
     const mm_command_t *command;
-    mm_command_body_t body;
+    mm_command_body_t body; ///< valid if judged DONE
     mm_control_t draft;
     mm_record_t record;
     mm_writer_t detail; ///< of the result
@@ -55,12 +55,15 @@ int64_t mmi_control_told_balance_wh(const mm_control_t *self, uint8_t channel);
 bool mmi_control_is_low(const mm_control_t *self, uint8_t channel);
 /// What was refused is tried again later.
 void mmi_control_retry_later(mm_control_t *self, mm_us_t now);
-mm_result_record_t mmi_control_result(const mm_control_t *self, uint8_t kind, uint8_t channel, uint32_t counter,
-                                      uint64_t command_id, mm_us_t now);
+/// Begin a record of a result: all but status and detail.
+void mmi_control_begin_result(const mm_control_t *self, uint8_t kind, uint8_t channel, uint32_t counter,
+                              uint64_t command_id, mm_us_t now, mm_record_t *record);
 
 // control_commands.c
-/// Expiry, channel, body; do it, store it with its answer, act. MM_ERR_BUSY: nothing happened.
-mm_err_t mmi_control_carry_out(mm_control_t *self, mmi_task_t *task, mm_time_t time);
+/// Expiry, channel, body; do it, store it with its answer, act. is_unsigned: the original's form, or an installer's.
+/// *status is the answer's; of a movement of credit, which is its own answer, DONE. MM_ERR_BUSY: nothing happened.
+mm_err_t mmi_control_carry_out(mm_control_t *self, const mm_command_t *command, bool is_unsigned, mm_us_t now,
+                               mm_result_status_t *status);
 
 // control_meter.c
 mm_result_status_t mmi_control_run_update(const mm_control_t *self, mmi_task_t *task);
@@ -82,7 +85,7 @@ mm_result_status_t mmi_control_run_action(const mm_control_t *self, mmi_task_t *
 mm_result_status_t mmi_control_run_stage(const mm_control_t *self, mmi_task_t *task);  ///< NETWORK, BROKER
 mm_result_status_t mmi_control_run_format(const mm_control_t *self, mmi_task_t *task);
 /// Stored as being acted on: act.
-void mmi_control_act(mm_control_t *self, const mm_command_t *command, const mm_command_body_t *body, mm_us_t now);
+void mmi_control_act(mm_control_t *self, const mm_command_t *command, mm_us_t now);
 /// A command that was taken before has come once more: if the platform (or FORMAT) has carried it out and it is the
 /// newest one of those, its answer is journalled again, as seldom as control.h says.
 void mmi_control_answer_again(mm_control_t *self, const mm_command_t *command, mm_us_t now);

@@ -29,8 +29,8 @@ static mm_err_t carry_out(mm_control_t *self, const mm_legacy_order_t *order, ui
     if (mm_metering_prepare(self->metering, now) != MM_OK) {
         return MM_ERR_BUSY;
     }
-    mmi_task_t task = {.command = &command, .now = now, .is_unsigned = true};
-    return mmi_control_carry_out(self, &task, mm_metering_time(self->metering, now));
+    mm_result_status_t status;
+    return mmi_control_carry_out(self, &command, true, now, &status);
 }
 
 static mm_err_t carry_out_all(mm_control_t *self, mm_legacy_command_t *legacy, mm_us_t now) {
@@ -68,7 +68,7 @@ mm_err_t mm_control_take_legacy(mm_control_t *self, const char *item, size_t ite
     }
     mm_legacy_command_t legacy;
     mm_time_t time = mm_metering_time(self->metering, now);
-    int64_t today_s = time.trust != MM_TRUST_UNSET ? time.utc.us / MM_US_PER_S : -1;
+    int64_t today_s = time.trust != MM_TRUST_UNSET ? mm_us_whole_s(time.utc.us) : -1;
     mm_legacy_verdict_t verdict =
         mm_legacy_command_read(&legacy, item, item_bytes, self->options.legacy_secret, self->crypto, today_s);
     if (verdict != MM_LEGACY_COMMAND_GOOD) {

@@ -6,7 +6,7 @@ static bool is_quiet(const mm_control_t *self, const mm_credit_limits_t *limits,
     if (time.trust == MM_TRUST_UNSET) {
         return false;
     }
-    mm_local_t local = mm_local_from_utc(&self->metering->tz, time.utc.us / MM_US_PER_S);
+    mm_local_t local = mm_local_from_utc(&self->metering->tz, mm_us_whole_s(time.utc.us));
     return (limits->quiet_hours >> local.hour & 1) != 0 || (limits->quiet_days >> local.weekday & 1) != 0;
 }
 

@@ -3,6 +3,7 @@
 
 #include "control_internal.h"
 #include "meshmeter/result_detail.h"
+#include "wire/fields.h"
 
 // The state in the register image's extension: docs/spec/storage.md, 10.
 
@@ -17,20 +18,24 @@ _Static_assert(MM_RESULT_COUNT <= ANSWER_MASK, "a status + 1 fits its four bits"
 #define STATE_BYTES_MAX (1 + 4 + 4 + 1 + 4 + 4 + 1 + 1 + 4 + 8 + 1 + MM_CHANNELS * (2 + MM_CREDIT_BYTES_MAX) + 4)
 _Static_assert(STATE_BYTES_MAX <= MM_METERING_EXTENSION_BYTES_MAX, "the state does not fit the register image");
 
+static const mmi_field_t first_fields[] = {
+    MMI_FIELD(mm_control_t, era, 4),
+    MMI_FIELD(mm_control_t, counter, 4),
+};
+static const mmi_field_t other_fields[] = {
+    MMI_FIELD(mm_control_t, slots.slot, 4),      MMI_FIELD(mm_control_t, slots.slot_count, 4),
+    MMI_FIELD(mm_control_t, locked_channels, 1), MMI_FIELD(mm_control_t, acting_kind, 1),
+    MMI_FIELD(mm_control_t, acting_counter, 4),  MMI_FIELD(mm_control_t, acting_command_id, 8),
+    MMI_FIELD(mm_control_t, format_channels, 1),
+};
+
 static void encode(const mm_control_t *self, mm_writer_t *writer) {
     mm_put_u8(writer, STATE_VERSION);
-    mm_put_u32(writer, self->era);
-    mm_put_u32(writer, self->counter);
+    mmi_put_fields(writer, MMI_FIELDS(first_fields), self);
     mm_put_u8(writer,
               (uint8_t)((self->signed_only ? FLAG_SIGNED_ONLY : 0) |
                         (self->installation_due ? FLAG_INSTALLATION_DUE : 0) | self->acting_answer << ANSWER_SHIFT));
-    mm_put_u32(writer, self->slots.slot);
-    mm_put_u32(writer, self->slots.slot_count);
-    mm_put_u8(writer, self->locked_channels);
-    mm_put_u8(writer, self->acting_kind);
-    mm_put_u32(writer, self->acting_counter);
-    mm_put_u64(writer, self->acting_command_id);
-    mm_put_u8(writer, self->format_channels);
+    mmi_put_fields(writer, MMI_FIELDS(other_fields), self);
     for (uint8_t channel = 0; channel < MM_CHANNELS; channel++) {
         mm_put_u16(writer, (uint16_t)self->pulse_constants[channel]);
         mm_credit_encode(&self->credits[channel], writer);
@@ -41,19 +46,12 @@ static void encode(const mm_control_t *self, mm_writer_t *writer) {
 static mm_err_t decode(mm_control_t *self, mm_reader_t *reader) {
     uint8_t version = mm_get_u8(reader);
     bool sound = version == STATE_VERSION || version == STATE_VERSION_1;
-    self->era = mm_get_u32(reader);
-    self->counter = mm_get_u32(reader);
+    mmi_get_fields(reader, MMI_FIELDS(first_fields), self);
     uint8_t flags = mm_get_u8(reader);
     self->signed_only = (flags & FLAG_SIGNED_ONLY) != 0;
     self->installation_due = (flags & FLAG_INSTALLATION_DUE) != 0;
     self->acting_answer = (uint8_t)(flags >> ANSWER_SHIFT & ANSWER_MASK);
-    self->slots.slot = mm_get_u32(reader);
-    self->slots.slot_count = mm_get_u32(reader);
-    self->locked_channels = mm_get_u8(reader);
-    self->acting_kind = mm_get_u8(reader);
-    self->acting_counter = mm_get_u32(reader);
-    self->acting_command_id = mm_get_u64(reader);
-    self->format_channels = mm_get_u8(reader);
+    mmi_get_fields(reader, MMI_FIELDS(other_fields), self);
     for (uint8_t channel = 0; channel < MM_CHANNELS; channel++) {
         self->pulse_constants[channel] = mm_get_u16(reader);
         sound = mm_credit_decode(&self->credits[channel], reader) == MM_OK && sound;
@@ -372,7 +370,7 @@ void mmi_control_restore(mm_control_t *self, mm_us_t now) {
         unsigned reasons = mmi_control_has_meter(self, channel) ? self->credits[channel].relay_reasons : 0u;
         self->not_commissioned = self->not_commissioned || (reasons & MM_RELAY_NOT_COMMISSIONED) != 0;
         self->tampered = (uint8_t)(self->tampered | ((reasons & MM_RELAY_TAMPER) != 0 ? bit : 0u));
-        self->locked_until[channel] = now + mm_credit_lock_out_s(self->credits[channel].wrong_tokens) * MM_US_PER_S;
+        self->locked_until[channel] = mm_us_after_s(now, mm_credit_lock_out_s(self->credits[channel].wrong_tokens));
     }
     self->tamper_told = self->tampered;
     self->acting_status = MM_RESULT_FAILED; // of what a restart interrupted

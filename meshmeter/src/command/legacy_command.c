@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "command/legacy_json.h"
+#include "meshmeter/bytes.h"
 #include "meshmeter/calendar.h"
 #include "meshmeter/command_body.h"
 
@@ -131,7 +132,7 @@ bool mm_legacy_message_next(mm_legacy_message_t *self, const char **item, size_t
 // FNV-1a: it tells repetitions apart, and keeps nobody out.
 #define HASH_BEGIN UINT32_C(0x811C9DC5)
 
-static uint32_t hash_byte(uint32_t hash, uint8_t byte) {
+static MM_APART uint32_t hash_byte(uint32_t hash, uint8_t byte) {
     return (hash ^ byte) * UINT32_C(0x01000193);
 }
 
@@ -167,22 +168,22 @@ static uint32_t serialise(const char *item, size_t item_bytes, uint8_t key[MM_AE
 }
 
 static bool hex_value(const char *text, uint8_t bytes[CHECK_BYTES]) {
-    static const char digits[] = "0123456789abcdef";
     if (strlen(text) != (size_t)2 * CHECK_BYTES) {
         return false;
     }
     for (size_t i = 0; i < (size_t)2 * CHECK_BYTES; i++) {
-        int lower = (unsigned char)text[i];
-        if (lower >= 'A' && lower <= 'F') {
-            lower += 'a' - 'A';
-        }
-        const char *digit = strchr(digits, lower);
-        if (digit == NULL) {
+        int digit = mm_hex_digit(text[i]);
+        if (digit < 0) {
             return false;
         }
-        bytes[i / 2] = (uint8_t)(bytes[i / 2] << 4 | (digit - digits));
+        bytes[i / 2] = (uint8_t)(bytes[i / 2] << 4 | digit);
     }
     return true;
+}
+
+static MM_APART bool text_in(const mmi_legacy_object_t *object, const char *name, char *text, size_t capacity_bytes) {
+    const mmi_legacy_value_t value = mmi_legacy_json_find(object->fields, object->field_count, name);
+    return mmi_legacy_json_text(&value, text, capacity_bytes);
 }
 
 static mm_legacy_verdict_t check_value(const mmi_legacy_object_t *object, const uint8_t key[MM_AES256_KEY_BYTES],
@@ -190,18 +191,13 @@ static mm_legacy_verdict_t check_value(const mmi_legacy_object_t *object, const 
     char text[2 * CHECK_BYTES + 1];
     uint8_t given[CHECK_BYTES] = {0};
     uint8_t block[MM_AES_BLOCK_BYTES];
-    const mmi_legacy_value_t value = mmi_legacy_json_find(object->fields, object->field_count, "cha");
-    if (!mmi_legacy_json_text(&value, text, sizeof text) || !hex_value(text, given)) {
+    if (!text_in(object, "cha", text, sizeof text) || !hex_value(text, given)) {
         return MM_LEGACY_COMMAND_FORGED;
     }
     if (crypto->aes256_encrypt(crypto->context, key, secret, block) != MM_OK) {
         return MM_LEGACY_COMMAND_NO_CRYPTO;
     }
-    uint8_t difference = 0;
-    for (size_t i = 0; i < CHECK_BYTES; i++) {
-        difference = (uint8_t)(difference | (given[i] ^ block[i]));
-    }
-    return difference == 0 ? MM_LEGACY_COMMAND_GOOD : MM_LEGACY_COMMAND_FORGED;
+    return mm_bytes_equal_constant_time(given, block, CHECK_BYTES) ? MM_LEGACY_COMMAND_GOOD : MM_LEGACY_COMMAND_FORGED;
 }
 
 // --- date ----------------------------------------------------------------------------------------------------------
@@ -252,11 +248,10 @@ typedef struct {
 } task_t;
 
 static bool text_of(const task_t *task, const char *name, char *text, size_t capacity_bytes) {
-    const mmi_legacy_value_t value = mmi_legacy_json_find(task->object->fields, task->object->field_count, name);
-    return mmi_legacy_json_text(&value, text, capacity_bytes);
+    return text_in(task->object, name, text, capacity_bytes);
 }
 
-static bool number_of(const task_t *task, const char *name, uint8_t decimals, uint64_t max, uint64_t *number) {
+static MM_APART bool number_of(const task_t *task, const char *name, uint8_t decimals, uint64_t max, uint64_t *number) {
     const mmi_legacy_value_t value = mmi_legacy_json_find(task->object->fields, task->object->field_count, name);
     return mmi_legacy_json_number(&value, decimals, max, number);
 }
@@ -387,8 +382,7 @@ static const form_t *find_form(const mmi_legacy_object_t *object) {
         {"mqttmetrics", true, read_metrics},
     };
     char name[WORD_BYTES];
-    const mmi_legacy_value_t value = mmi_legacy_json_find(object->fields, object->field_count, "cmd");
-    if (!mmi_legacy_json_text(&value, name, sizeof name)) {
+    if (!text_in(object, "cmd", name, sizeof name)) {
         return NULL;
     }
     for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
@@ -468,7 +462,7 @@ bool mm_legacy_command_next(mm_legacy_command_t *self, mm_legacy_order_t *order)
 // --- repetition ----------------------------------------------------------------------------------------------------
 
 static uint32_t seconds_of(mm_us_t now) {
-    return (uint32_t)(now / MM_US_PER_S);
+    return (uint32_t)mm_us_whole_s(now);
 }
 
 bool mm_legacy_seen_is_repeated(mm_legacy_seen_t *self, const mm_legacy_command_t *command, mm_us_t now) {

@@ -45,9 +45,12 @@ static const jsmntok_t *peek(const walk_t *walk) {
     return walk->next < walk->token_count ? &walk->tokens[walk->next] : NULL;
 }
 
+static MM_APART bool is_text(const char *text, size_t text_bytes, const char *wanted) {
+    return text_bytes == strlen(wanted) && memcmp(text, wanted, text_bytes) == 0;
+}
+
 static bool is_literal(const char *text, size_t text_bytes) {
-    return (text_bytes == 4 && memcmp(text, "true", 4) == 0) || (text_bytes == 5 && memcmp(text, "false", 5) == 0) ||
-           (text_bytes == 4 && memcmp(text, "null", 4) == 0);
+    return is_text(text, text_bytes, "true") || is_text(text, text_bytes, "false") || is_text(text, text_bytes, "null");
 }
 
 static size_t digits_at(const char *text, size_t text_bytes, size_t at) {
@@ -114,7 +117,7 @@ static bool take_plain(walk_t *walk, mmi_legacy_value_t *value) {
 }
 
 static bool has_name(const mmi_legacy_value_t *value, const char *name) {
-    return value->text_bytes == strlen(name) && memcmp(value->text, name, value->text_bytes) == 0;
+    return is_text(value->text, value->text_bytes, name);
 }
 
 static bool is_repeated(const mmi_legacy_field_t *fields, uint8_t field_count, const mmi_legacy_value_t *name) {

@@ -311,7 +311,7 @@ static void press(mm_panel_t *self, const mm_panel_model_t *model, bool is_long)
 
 void mm_panel_init(mm_panel_t *self, mm_us_t now) {
     memset(self, 0, sizeof *self);
-    self->dark_at = now + MM_PANEL_DARK_S * MM_US_PER_S;
+    self->dark_at = mm_us_after_s(now, MM_PANEL_DARK_S);
     self->released_at = now - (mm_us_t)MM_PANEL_BOUNCE_MS * US_PER_MS;
 }
 
@@ -333,13 +333,13 @@ void mm_panel_on_button(mm_panel_t *self, bool down, const mm_panel_model_t *mod
         self->pressed_at = now;
         self->dark = false;
         self->notice[0] = '\0';
-        self->dark_at = now + MM_PANEL_DARK_S * MM_US_PER_S;
+        self->dark_at = mm_us_after_s(now, MM_PANEL_DARK_S);
         return;
     }
     mm_us_t held_us = now - self->pressed_at;
     self->pressed = false;
     if (held_us < (mm_us_t)MM_PANEL_BOUNCE_MS * US_PER_MS) {
-        self->dark_at = now + MM_PANEL_DARK_S * MM_US_PER_S;
+        self->dark_at = mm_us_after_s(now, MM_PANEL_DARK_S);
         return;
     }
     self->released_at = now;
@@ -353,7 +353,7 @@ void mm_panel_notice(mm_panel_t *self, const char *text, mm_us_t now) {
     for (size_t i = 0; i < MM_PANEL_NOTICE_CHARS_MAX && text[i] != '\0'; i++) {
         self->notice[i] = text[i];
     }
-    self->notice_until = now + MM_PANEL_NOTICE_S * MM_US_PER_S;
+    self->notice_until = mm_us_after_s(now, MM_PANEL_NOTICE_S);
     if (self->dark || self->dark_at < self->notice_until) {
         self->dark_at = self->notice_until;
     }
@@ -362,7 +362,7 @@ void mm_panel_notice(mm_panel_t *self, const char *text, mm_us_t now) {
 
 void mm_panel_wake(mm_panel_t *self, uint32_t seconds, mm_us_t now) {
     // no wait: becomes dark_at
-    mm_us_t until = now + (mm_us_t)seconds * MM_US_PER_S;
+    mm_us_t until = mm_us_after_s(now, seconds);
     if (seconds == 0 || self->dark || until > self->dark_at) {
         self->dark_at = until;
     }
@@ -392,7 +392,7 @@ mm_us_t mm_panel_poll(mm_panel_t *self, const mm_panel_model_t *model, mm_us_t n
     }
     if (urgent && (self->dark || mmi_panel_screen(self, model) == MMI_SCREEN_HOME)) {
         self->dark = false;
-        self->dark_at = now + MM_PANEL_DARK_S * MM_US_PER_S;
+        self->dark_at = mm_us_after_s(now, MM_PANEL_DARK_S);
     }
     mm_us_t deadline = self->dark ? MM_US_NEVER : self->dark_at;
     if (self->pressed && !self->long_done && long_at < deadline) {

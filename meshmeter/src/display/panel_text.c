@@ -3,6 +3,10 @@
 
 #include <string.h>
 
+#include "meshmeter/calendar.h"
+
+#define SECONDS_MAX INT64_C(253402300799) // 9999-12-31T23:59:59Z
+
 void mmi_line_add(mmi_line_t *self, const char *text) {
     for (; *text != '\0' && self->chars < MMI_LINE_CHARS_MAX; text++) {
         self->text[self->chars++] = *text;
@@ -60,32 +64,21 @@ void mmi_line_add_duration(mmi_line_t *self, uint32_t seconds) {
     mmi_line_add_number(self, seconds % 60, 2);
 }
 
-// Years, months and days from days since 1970-01-01 (H. Hinnant, "chrono-compatible low-level date algorithms"), for
-// days that are not negative.
-static void add_date(mmi_line_t *self, uint64_t days) {
-    uint64_t shifted = days + 719468;
-    uint64_t era = shifted / 146097;
-    uint64_t day_of_era = shifted % 146097;
-    uint64_t year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
-    uint64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    uint64_t month_from_march = (5 * day_of_year + 2) / 153;
-    uint64_t month = month_from_march < 10 ? month_from_march + 3 : month_from_march - 9;
-    mmi_line_add_number(self, year_of_era + era * 400 + (month <= 2 ? 1 : 0), 4);
-    mmi_line_add(self, "-");
-    mmi_line_add_number(self, month, 2);
-    mmi_line_add(self, "-");
-    mmi_line_add_number(self, day_of_year - (153 * month_from_march + 2) / 5 + 1, 2);
+static void add_part(mmi_line_t *self, const char *mark, uint32_t number, unsigned digits) {
+    mmi_line_add(self, mark);
+    mmi_line_add_number(self, number, digits);
 }
 
 void mmi_line_add_time(mmi_line_t *self, int64_t seconds) {
-    uint64_t since = seconds > 0 ? (uint64_t)seconds : 0;
-    add_date(self, since / 86400);
-    mmi_line_add(self, " ");
-    mmi_line_add_number(self, since / 3600 % 24, 2);
-    mmi_line_add(self, ":");
-    mmi_line_add_number(self, since / 60 % 60, 2);
-    mmi_line_add(self, ":");
-    mmi_line_add_number(self, since % 60, 2);
+    static const mm_tz_t utc = {0};
+    int64_t bounded = seconds < 0 ? 0 : seconds > SECONDS_MAX ? SECONDS_MAX : seconds;
+    mm_local_t local = mm_local_from_utc(&utc, bounded);
+    add_part(self, "", (uint32_t)local.year, 4);
+    add_part(self, "-", local.month, 2);
+    add_part(self, "-", local.day, 2);
+    add_part(self, " ", local.hour, 2);
+    add_part(self, ":", local.minute, 2);
+    add_part(self, ":", local.second, 2);
 }
 
 size_t mmi_line_break(const char *text, size_t chars_max, size_t *behind) {

@@ -23,35 +23,46 @@ static uint8_t days_in_month(int32_t year, uint8_t month) {
     return month == 2 && is_leap(year) ? 29 : days[month - 1];
 }
 
-static int64_t floor_divide(int64_t dividend, int64_t divisor) {
+static MM_APART int64_t floor_divide(int64_t dividend, int32_t divisor) {
     int64_t quotient = dividend / divisor;
     return dividend % divisor < 0 ? quotient - 1 : quotient;
 }
 
 // Both conversions count years from March, so that the leap day is the last one, and eras of 400 years (146097 days).
-int64_t mm_days_from_civil(int32_t year, uint8_t month, uint8_t day) {
-    int64_t march_year = month <= 2 ? (int64_t)year - 1 : year;
-    int64_t era = floor_divide(march_year, 400);
-    int64_t year_of_era = march_year - era * 400;
-    int64_t month_from_march = month > 2 ? month - 3 : month + 9;
-    int64_t day_of_year = (153 * month_from_march + 2) / 5 + day - 1;
-    int64_t day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+static int32_t era_of(int32_t count, int32_t per_era) {
+    return (count >= 0 ? count : count - (per_era - 1)) / per_era;
+}
+
+static int32_t days_before_month(int32_t month_from_march) {
+    return (153 * month_from_march + 2) / 5;
+}
+
+static int32_t days_from_civil(int32_t year, uint8_t month, uint8_t day) {
+    int32_t march_year = month <= 2 ? year - 1 : year;
+    int32_t era = era_of(march_year, 400);
+    int32_t year_of_era = march_year - era * 400;
+    int32_t day_of_year = days_before_month(month > 2 ? month - 3 : month + 9) + day - 1;
+    int32_t day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
     return era * 146097 + day_of_era - 719468;
 }
 
-static void civil_from_days(int64_t days, int32_t *year, uint8_t *month, uint8_t *day) {
-    int64_t shifted = days + 719468;
-    int64_t era = floor_divide(shifted, 146097);
-    int64_t day_of_era = shifted - era * 146097;
-    int64_t year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
-    int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    int64_t month_from_march = (5 * day_of_year + 2) / 153;
-    *day = (uint8_t)(day_of_year - (153 * month_from_march + 2) / 5 + 1);
-    *month = (uint8_t)(month_from_march < 10 ? month_from_march + 3 : month_from_march - 9);
-    *year = (int32_t)(year_of_era + era * 400 + (*month <= 2 ? 1 : 0));
+int64_t mm_days_from_civil(int32_t year, uint8_t month, uint8_t day) {
+    return days_from_civil(year, month, day);
 }
 
-static uint8_t weekday_of(int64_t days) {
+static MM_APART void civil_from_days(int32_t days, int32_t *year, uint8_t *month, uint8_t *day) {
+    int32_t shifted = days + 719468;
+    int32_t era = era_of(shifted, 146097);
+    int32_t day_of_era = shifted - era * 146097;
+    int32_t year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
+    int32_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    int32_t month_from_march = (5 * day_of_year + 2) / 153;
+    *day = (uint8_t)(day_of_year - days_before_month(month_from_march) + 1);
+    *month = (uint8_t)(month_from_march < 10 ? month_from_march + 3 : month_from_march - 9);
+    *year = year_of_era + era * 400 + (*month <= 2 ? 1 : 0);
+}
+
+static uint8_t weekday_of(int32_t days) {
     return (uint8_t)(((days + 4) % 7 + 7) % 7); // 1970-01-01 was a Thursday
 }
 
@@ -185,15 +196,15 @@ mm_err_t mm_tz_parse(const char *text, mm_tz_t *tz) {
     return MM_ERR_ARG;
 }
 
-static int64_t rule_day(const mm_tz_rule_t *rule, int32_t year) {
-    int64_t new_year = mm_days_from_civil(year, 1, 1);
+static int32_t rule_day(const mm_tz_rule_t *rule, int32_t year) {
+    int32_t new_year = days_from_civil(year, 1, 1);
     if (rule->kind == RULE_JULIAN) {
         return new_year + rule->day - 1 + (is_leap(year) && rule->day >= 60 ? 1 : 0);
     }
     if (rule->kind == RULE_DAY_OF_YEAR) {
         return new_year + rule->day;
     }
-    int64_t first = mm_days_from_civil(year, rule->month, 1);
+    int32_t first = days_from_civil(year, rule->month, 1);
     int32_t day_index = (rule->day + 7 - weekday_of(first)) % 7 + (rule->week - 1) * 7;
     if (day_index >= days_in_month(year, rule->month)) {
         day_index -= 7; // week 5 is the last one, whether it is the fourth or the fifth
@@ -203,17 +214,17 @@ static int64_t rule_day(const mm_tz_rule_t *rule, int32_t year) {
 
 // The second of UTC at which daylight time starts or ends by the rule of `year`. Each rule is in the local time before
 // it.
-static int64_t transition_s(const mm_tz_t *tz, bool start, int32_t year) {
+static MM_APART int64_t transition_s(const mm_tz_t *tz, bool start, int32_t year) {
     const mm_tz_rule_t *rule = start ? &tz->start : &tz->end;
     int32_t offset_s = start ? tz->standard_offset_s : tz->daylight_offset_s;
-    return rule_day(rule, year) * S_PER_DAY + rule->time_s - offset_s;
+    return (int64_t)rule_day(rule, year) * S_PER_DAY + (rule->time_s - offset_s);
 }
 
-static int32_t utc_year(int64_t utc_s) {
+static MM_APART int32_t utc_year(int64_t utc_s) {
     int32_t year;
     uint8_t month;
     uint8_t day;
-    civil_from_days(floor_divide(utc_s, S_PER_DAY), &year, &month, &day);
+    civil_from_days((int32_t)floor_divide(utc_s, S_PER_DAY), &year, &month, &day);
     return year;
 }
 
@@ -252,8 +263,8 @@ mm_local_t mm_local_from_utc(const mm_tz_t *tz, int64_t utc_s) {
     local.daylight = is_daylight(tz, utc_s);
     local.offset_s = local.daylight ? tz->daylight_offset_s : tz->standard_offset_s;
     int64_t local_s = utc_s + local.offset_s;
-    int64_t days = floor_divide(local_s, S_PER_DAY);
-    int32_t second_of_day = (int32_t)(local_s - days * S_PER_DAY);
+    int32_t days = (int32_t)floor_divide(local_s, S_PER_DAY);
+    int32_t second_of_day = (int32_t)(local_s - (int64_t)days * S_PER_DAY);
     civil_from_days(days, &local.year, &local.month, &local.day);
     local.hour = (uint8_t)(second_of_day / S_PER_HOUR);
     local.minute = (uint8_t)(second_of_day / 60 % 60);

@@ -21,7 +21,7 @@ static bool is_noise(const mm_metering_t *self, uint32_t pulses, mm_us_t at) {
     if (self->options.pulses_per_s_max == 0 || !self->counter_known) {
         return false;
     }
-    uint64_t elapsed_s = (uint64_t)((at - self->last_read_at) / MM_US_PER_S) + 1;
+    uint64_t elapsed_s = (uint64_t)(mm_us_whole_s(at - self->last_read_at)) + 1;
     return pulses > self->options.pulses_per_s_max * elapsed_s;
 }
 
@@ -94,7 +94,7 @@ void mmi_metering_close_interval(mm_metering_t *self, mm_label_t end, mm_us_t at
         record.interval.pulses[channel] = self->registers.channels[channel].interval_pulses;
         empty = empty && record.interval.pulses[channel] == 0;
     }
-    uint64_t duration_s = (uint64_t)(at - self->interval_began_at + MM_US_PER_S / 2) / (uint64_t)MM_US_PER_S;
+    uint64_t duration_s = (uint64_t)mm_us_whole_s(at - self->interval_began_at + MM_US_PER_S / 2);
     if (empty && duration_s == 0) {
         return;
     }
@@ -165,11 +165,7 @@ mm_us_t mm_metering_poll(mm_metering_t *self, mm_us_t now) {
     return next_deadline(self, now);
 }
 
-mm_err_t mm_metering_record(mm_metering_t *self, const mm_record_t *record, mm_us_t now) {
-    if (!mmi_metering_settle(self, now)) {
-        mm_counters_add(self->counters, MM_COUNTER_RECORD_REFUSED, 1);
-        return MM_ERR_STORAGE;
-    }
+static mm_err_t commit_record(mm_metering_t *self, const mm_record_t *record, mm_us_t now) {
     mm_err_t err = mmi_metering_commit(self, record, now);
     if (err != MM_OK) {
         mmi_metering_drop_pending(self); // the caller knows
@@ -177,14 +173,34 @@ mm_err_t mm_metering_record(mm_metering_t *self, const mm_record_t *record, mm_u
     return err;
 }
 
-mm_err_t mm_metering_event(mm_metering_t *self, mm_event_code_t code, const uint64_t values[MM_EVENT_VALUES],
-                           mm_us_t now) {
+mm_err_t mm_metering_record(mm_metering_t *self, const mm_record_t *record, mm_us_t now) {
+    if (!mmi_metering_settle(self, now)) {
+        mm_counters_add(self->counters, MM_COUNTER_RECORD_REFUSED, 1);
+        return MM_ERR_STORAGE;
+    }
+    return commit_record(self, record, now);
+}
+
+static mm_record_t make_event(const mm_metering_t *self, mm_event_code_t code, const uint64_t values[MM_EVENT_VALUES],
+                              mm_us_t now) {
     mm_record_t record = {.type = MM_RECORD_EVENT};
     record.event.code = (uint16_t)code;
     record.event.at = mm_metering_label(self, now);
     record.event.boot_no = self->boot_no;
     memcpy(record.event.values, values, sizeof record.event.values);
+    return record;
+}
+
+mm_err_t mm_metering_event(mm_metering_t *self, mm_event_code_t code, const uint64_t values[MM_EVENT_VALUES],
+                           mm_us_t now) {
+    const mm_record_t record = make_event(self, code, values, now);
     return mm_metering_record(self, &record, now);
+}
+
+mm_err_t mmi_metering_settled_event(mm_metering_t *self, mm_event_code_t code, const uint64_t values[MM_EVENT_VALUES],
+                                    mm_us_t now) {
+    const mm_record_t record = make_event(self, code, values, now);
+    return commit_record(self, &record, now);
 }
 
 mm_err_t mm_metering_set_watermark(mm_metering_t *self, mm_position_t watermark) {

@@ -14,7 +14,7 @@ typedef struct {
     uint8_t extension[MM_METERING_EXTENSION_BYTES_MAX];
 } undo_t;
 
-static mm_err_t check_change(const mm_metering_t *self, const mm_meter_change_t *change) {
+static MM_APART mm_err_t check_change(const mm_metering_t *self, const mm_meter_change_t *change) {
     MM_ASSERT(change->channel < MM_CHANNELS);
     mm_meter_config_t meters[MM_CHANNELS];
     memcpy(meters, self->options.meters, sizeof meters);
@@ -80,22 +80,9 @@ static void put_back(mm_metering_t *self, uint8_t channel, const undo_t *undo) {
     mmi_metering_drop_pending(self);
 }
 
-mm_err_t mm_metering_commit(mm_metering_t *self, const mm_metering_transaction_t *transaction, mm_us_t now) {
-    MM_ASSERT(transaction->extension_bytes <= MM_METERING_EXTENSION_BYTES_MAX);
+// Apart: what is needed to take it back is large, and mm_metering_prepare goes deep.
+static MM_APART mm_err_t store(mm_metering_t *self, const mm_metering_transaction_t *transaction, mm_us_t now) {
     const mm_meter_change_t *change = transaction->change;
-    if (change != NULL && check_change(self, change) != MM_OK) {
-        return MM_ERR_ARG;
-    }
-    if (self->prepared_at != now) {
-        (void)mm_metering_prepare(self, now); // judged below
-    }
-    if (change != NULL) {
-        end_interval_of(self, change, now);
-    }
-    if (!mmi_metering_settle(self, now)) {
-        mm_counters_add(self->counters, MM_COUNTER_RECORD_REFUSED, 1);
-        return MM_ERR_STORAGE;
-    }
     uint8_t channel = change != NULL ? change->channel : 0;
     undo_t undo;
     keep(self, channel, &undo);
@@ -122,6 +109,25 @@ mm_err_t mm_metering_commit(mm_metering_t *self, const mm_metering_transaction_t
         (void)mmi_metering_offer_pending(self, room, now); // in the image it is safe, and comes later
     }
     return MM_OK;
+}
+
+mm_err_t mm_metering_commit(mm_metering_t *self, const mm_metering_transaction_t *transaction, mm_us_t now) {
+    MM_ASSERT(transaction->extension_bytes <= MM_METERING_EXTENSION_BYTES_MAX);
+    const mm_meter_change_t *change = transaction->change;
+    if (change != NULL && check_change(self, change) != MM_OK) {
+        return MM_ERR_ARG;
+    }
+    if (self->prepared_at != now) {
+        (void)mm_metering_prepare(self, now); // judged below
+    }
+    if (change != NULL) {
+        end_interval_of(self, change, now);
+    }
+    if (!mmi_metering_settle(self, now)) {
+        mm_counters_add(self->counters, MM_COUNTER_RECORD_REFUSED, 1);
+        return MM_ERR_STORAGE;
+    }
+    return store(self, transaction, now);
 }
 
 void mm_metering_replayed(mm_metering_t *self) {

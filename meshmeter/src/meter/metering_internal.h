@@ -8,16 +8,13 @@
 /// metering_month.c (pages and closings), metering_store.c (image, cell, transaction), metering_open.c (recovery),
 /// metering_commit.c (transactions of the level above).
 
-/// An archived month.
+/// An archived month of one meter.
 typedef struct {
-    uint16_t year_month;
-    struct {
-        uint32_t pulse_constant; ///< 0: no meter
-        uint64_t life_pulses;    ///< at its end
-        uint32_t month_pulses;
-        uint32_t hours_pulses[MM_HOURS_OF_DAY];
-    } channels[MM_CHANNELS];
-} mmi_month_page_t;
+    uint32_t pulse_constant; ///< 0: no meter
+    uint64_t life_pulses;    ///< at its end
+    uint32_t month_pulses;
+    uint32_t hours_pulses[MM_HOURS_OF_DAY];
+} mmi_month_t;
 
 /// If the registers were lost: what the counters have counted until now is in records already, or lost with them.
 /// Counting goes on from here. Due until the counters can be read.
@@ -34,6 +31,9 @@ void mmi_metering_count(mm_metering_t *self, mm_us_t at);
 /// End the interval in progress: one transaction. Nothing happens if it is empty and began just now, if metering is
 /// held, or if the journal is out of order.
 void mmi_metering_close_interval(mm_metering_t *self, mm_label_t end, mm_us_t at);
+/// As mm_metering_event, where no record may be pending (asserted): for what settles itself.
+mm_err_t mmi_metering_settled_event(mm_metering_t *self, mm_event_code_t code, const uint64_t values[MM_EVENT_VALUES],
+                                    mm_us_t now);
 
 // metering_time.c
 /// Pass the first boundary, which is due.
@@ -51,7 +51,10 @@ mm_us_t mmi_metering_boundary_at(const mm_metering_t *self);
 bool mmi_metering_change_month(mm_metering_t *self, uint16_t year_month, mm_us_t now);
 /// Make one closing record. False: there is none to make, or storage is out of order (tried again at journal_retry_at).
 bool mmi_metering_close_channel(mm_metering_t *self, mm_us_t now);
-mm_err_t mmi_metering_load_page(const mm_metering_t *self, uint16_t year_month, mmi_month_page_t *page);
+/// From the page of a month: one meter's, or life_pulses of all.
+mm_err_t mmi_metering_load_month(const mm_metering_t *self, uint16_t year_month, uint8_t channel, mmi_month_t *month);
+mm_err_t mmi_metering_load_life_pulses(const mm_metering_t *self, uint16_t year_month,
+                                       uint64_t life_pulses[MM_CHANNELS]);
 mm_err_t mmi_metering_save_page(mm_metering_t *self);
 uint8_t mmi_metering_configured_channels(const mm_metering_t *self);
 

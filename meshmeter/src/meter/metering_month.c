@@ -17,40 +17,40 @@ uint8_t mmi_metering_configured_channels(const mm_metering_t *self) {
     return channels;
 }
 
-static void page_from_registers(const mm_metering_t *self, mmi_month_page_t *page) {
-    page->year_month = self->registers.year_month;
-    for (uint8_t channel = 0; channel < MM_CHANNELS; channel++) {
-        const mm_channel_registers_t *registers = &self->registers.channels[channel];
-        page->channels[channel].pulse_constant = self->options.meters[channel].pulse_constant;
-        page->channels[channel].life_pulses = registers->life_pulses - registers->pending_pulses;
-        page->channels[channel].month_pulses = registers->month_pulses;
-        memcpy(page->channels[channel].hours_pulses, registers->hours_pulses, sizeof registers->hours_pulses);
-    }
+static MM_APART void month_from_registers(const mm_metering_t *self, uint8_t channel, mmi_month_t *month) {
+    const mm_channel_registers_t *registers = &self->registers.channels[channel];
+    month->pulse_constant = self->options.meters[channel].pulse_constant;
+    month->life_pulses = registers->life_pulses - registers->pending_pulses;
+    month->month_pulses = registers->month_pulses;
+    memcpy(month->hours_pulses, registers->hours_pulses, sizeof month->hours_pulses);
 }
 
 mm_err_t mmi_metering_save_page(mm_metering_t *self) {
     if (!self->store_usable) {
         return MM_ERR_STORAGE;
     }
-    mmi_month_page_t page;
-    page_from_registers(self, &page);
+    uint16_t year_month = self->registers.year_month;
     uint8_t bytes[PAGE_BYTES];
     mm_writer_t writer = mm_writer(bytes, sizeof bytes);
     mm_put_u8(&writer, PAGE_VERSION);
-    mm_put_u16(&writer, page.year_month);
+    mm_put_u16(&writer, year_month);
     for (uint8_t channel = 0; channel < MM_CHANNELS; channel++) {
-        mm_put_u32(&writer, page.channels[channel].pulse_constant);
-        mm_put_u64(&writer, page.channels[channel].life_pulses);
-        mm_put_u32(&writer, page.channels[channel].month_pulses);
+        mmi_month_t month;
+        month_from_registers(self, channel, &month);
+        mm_put_u32(&writer, month.pulse_constant);
+        mm_put_u64(&writer, month.life_pulses);
+        mm_put_u32(&writer, month.month_pulses);
         for (uint8_t hour = 0; hour < MM_HOURS_OF_DAY; hour++) {
-            mm_put_u32(&writer, page.channels[channel].hours_pulses[hour]);
+            mm_put_u32(&writer, month.hours_pulses[hour]);
         }
     }
     MM_ASSERT(!writer.failed && writer.used_bytes == PAGE_BYTES);
-    return mm_register_store_save_page(self->store, (uint8_t)(page.year_month % MM_STORE_PAGES), bytes, sizeof bytes);
+    return mm_register_store_save_page(self->store, (uint8_t)(year_month % MM_STORE_PAGES), bytes, sizeof bytes);
 }
 
-mm_err_t mmi_metering_load_page(const mm_metering_t *self, uint16_t year_month, mmi_month_page_t *page) {
+// A page is large: it must not be on the stack below what its contents lead to.
+static MM_APART mm_err_t load_page(const mm_metering_t *self, uint16_t year_month, uint8_t channel, mmi_month_t *month,
+                                   uint64_t life_pulses[MM_CHANNELS]) {
     if (!self->store_usable) {
         return MM_ERR_NOT_FOUND;
     }
@@ -62,25 +62,38 @@ mm_err_t mmi_metering_load_page(const mm_metering_t *self, uint16_t year_month, 
         return err;
     }
     mm_reader_t reader = mm_reader(bytes, bytes_count);
-    if (mm_get_u8(&reader) != PAGE_VERSION) {
+    if (mm_get_u8(&reader) != PAGE_VERSION || mm_get_u16(&reader) != year_month || bytes_count != PAGE_BYTES) {
         return MM_ERR_NOT_FOUND;
     }
-    page->year_month = mm_get_u16(&reader);
-    for (uint8_t channel = 0; channel < MM_CHANNELS; channel++) {
-        page->channels[channel].pulse_constant = mm_get_u32(&reader);
-        page->channels[channel].life_pulses = mm_get_u64(&reader);
-        page->channels[channel].month_pulses = mm_get_u32(&reader);
+    for (uint8_t index = 0; index < MM_CHANNELS; index++) {
+        mmi_month_t read;
+        read.pulse_constant = mm_get_u32(&reader);
+        read.life_pulses = mm_get_u64(&reader);
+        read.month_pulses = mm_get_u32(&reader);
         for (uint8_t hour = 0; hour < MM_HOURS_OF_DAY; hour++) {
-            page->channels[channel].hours_pulses[hour] = mm_get_u32(&reader);
+            read.hours_pulses[hour] = mm_get_u32(&reader);
+        }
+        if (life_pulses != NULL) {
+            life_pulses[index] = read.life_pulses;
+        }
+        if (month != NULL && index == channel) {
+            *month = read;
         }
     }
-    bool found = !reader.failed && mm_reader_left_bytes(&reader) == 0 && page->year_month == year_month;
-    return found ? MM_OK : MM_ERR_NOT_FOUND;
+    return MM_OK;
+}
+
+mm_err_t mmi_metering_load_month(const mm_metering_t *self, uint16_t year_month, uint8_t channel, mmi_month_t *month) {
+    return load_page(self, year_month, channel, month, NULL);
+}
+
+mm_err_t mmi_metering_load_life_pulses(const mm_metering_t *self, uint16_t year_month,
+                                       uint64_t life_pulses[MM_CHANNELS]) {
+    return load_page(self, year_month, 0, NULL, life_pulses);
 }
 
 static bool is_closed(const mm_metering_t *self, uint16_t year_month) {
-    mmi_month_page_t page;
-    return self->closing_year_month == year_month || mmi_metering_load_page(self, year_month, &page) == MM_OK;
+    return self->closing_year_month == year_month || load_page(self, year_month, 0, NULL, NULL) == MM_OK;
 }
 
 bool mmi_metering_close_channel(mm_metering_t *self, mm_us_t now) {
@@ -91,30 +104,29 @@ bool mmi_metering_close_channel(mm_metering_t *self, mm_us_t now) {
     while ((self->closing_channels & (1u << channel)) == 0) {
         channel++;
     }
-    mmi_month_page_t page;
+    mmi_month_t month;
     mm_err_t err = MM_OK;
     if (self->closing_year_month == self->registers.year_month) {
-        page_from_registers(self, &page); // it has no page yet
+        month_from_registers(self, channel, &month); // it has no page yet
     } else {
-        err = mmi_metering_load_page(self, self->closing_year_month, &page);
+        err = mmi_metering_load_month(self, self->closing_year_month, channel, &month);
     }
     if (err == MM_ERR_STORAGE) {
-        self->journal_retry_at = now + MM_METERING_RETRY_S * MM_US_PER_S;
+        self->journal_retry_at = mm_us_after_s(now, MM_METERING_RETRY_S);
         return false;
     }
     self->closing_channels &= (uint8_t) ~(1u << channel);
-    if (err != MM_OK || page.channels[channel].pulse_constant == 0) {
+    if (err != MM_OK || month.pulse_constant == 0) {
         mm_counters_add(self->counters, MM_COUNTER_RECORD_REFUSED, 1);
         return true;
     }
     mm_record_t record = {.type = MM_RECORD_MONTH_CLOSING};
     record.month_closing.channel = channel;
-    record.month_closing.year_month = page.year_month;
-    record.month_closing.pulse_constant = page.channels[channel].pulse_constant;
-    record.month_closing.life_pulses = page.channels[channel].life_pulses;
-    record.month_closing.month_pulses = page.channels[channel].month_pulses;
-    memcpy(record.month_closing.hours_pulses, page.channels[channel].hours_pulses,
-           sizeof record.month_closing.hours_pulses);
+    record.month_closing.year_month = self->closing_year_month;
+    record.month_closing.pulse_constant = month.pulse_constant;
+    record.month_closing.life_pulses = month.life_pulses;
+    record.month_closing.month_pulses = month.month_pulses;
+    memcpy(record.month_closing.hours_pulses, month.hours_pulses, sizeof record.month_closing.hours_pulses);
     record.month_closing.closed = mm_metering_label(self, now);
     (void)mmi_metering_commit(self, &record, now); // what fails is tried again
     return true;
@@ -152,7 +164,7 @@ bool mmi_metering_change_month(mm_metering_t *self, uint16_t year_month, mm_us_t
         self->closing_channels = mmi_metering_configured_channels(self);
     }
     if (year_month == present || (present != 0 && !keep_month(self, now))) {
-        self->month_retry_at = now + MM_METERING_RETRY_S * MM_US_PER_S;
+        self->month_retry_at = mm_us_after_s(now, MM_METERING_RETRY_S);
         return false;
     }
     mm_registers_begin_month(&self->registers, year_month);
@@ -164,12 +176,13 @@ bool mmi_metering_change_month(mm_metering_t *self, uint16_t year_month, mm_us_t
 mm_err_t mm_metering_month(const mm_metering_t *self, uint16_t year_month, uint8_t channel, uint32_t *month_pulses,
                            uint32_t hours_pulses[MM_HOURS_OF_DAY]) {
     MM_ASSERT(channel < MM_CHANNELS);
-    mmi_month_page_t page;
+    mmi_month_t month;
     // A page of the month in progress is one that a power cut overtook.
-    if (year_month == self->registers.year_month || mmi_metering_load_page(self, year_month, &page) != MM_OK) {
+    if (year_month == self->registers.year_month ||
+        mmi_metering_load_month(self, year_month, channel, &month) != MM_OK) {
         return MM_ERR_NOT_FOUND;
     }
-    *month_pulses = page.channels[channel].month_pulses;
-    memcpy(hours_pulses, page.channels[channel].hours_pulses, sizeof page.channels[channel].hours_pulses);
+    *month_pulses = month.month_pulses;
+    memcpy(hours_pulses, month.hours_pulses, sizeof month.hours_pulses);
     return MM_OK;
 }

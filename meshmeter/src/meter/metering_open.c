@@ -168,8 +168,8 @@ static void end_month_at(mm_metering_t *self, uint8_t channel, uint64_t life_pul
 static void replay_closing(mm_metering_t *self, const mm_month_closing_record_t *closing) {
     uint16_t present = self->registers.year_month;
     if (closing->year_month != self->closing_year_month && (closing->year_month == present || present == 0)) {
-        mmi_month_page_t page;
-        bool page_found = mmi_metering_load_page(self, closing->year_month, &page) == MM_OK;
+        uint64_t life_pulses[MM_CHANNELS];
+        bool page_found = mmi_metering_load_life_pulses(self, closing->year_month, life_pulses) == MM_OK;
         if (!page_found && present != 0) {
             (void)mmi_metering_save_page(self); // else its other meters cannot be closed
         }
@@ -177,7 +177,7 @@ static void replay_closing(mm_metering_t *self, const mm_month_closing_record_t 
         self->closing_channels = mmi_metering_configured_channels(self);
         mm_registers_begin_month(&self->registers, 0);
         for (uint8_t channel = 0; page_found && channel < MM_CHANNELS; channel++) {
-            end_month_at(self, channel, page.channels[channel].life_pulses);
+            end_month_at(self, channel, life_pulses[channel]);
         }
     }
     if (closing->year_month == self->closing_year_month) {
@@ -205,12 +205,12 @@ static void replay(mm_metering_t *self, const mm_journal_entry_t *entry, bool im
     }
 }
 
-static void report_restart(mm_metering_t *self, const opening_t *opening, mm_us_t now) {
-    if (opening->journal_was_known || opening->journal.previous_last.epoch != 0) {
-        const uint64_t values[MM_EVENT_VALUES] = {opening->journal.previous_last.epoch,
-                                                  opening->journal.previous_last.seq, 0, 0};
-        (void)mm_metering_event(self, MM_EVENT_JOURNAL_RESTARTED, values, now); // a failure is counted there
-    }
+// What the event JOURNAL_RESTARTED says. False: nobody misses the old journal.
+static bool describe_restart(const opening_t *opening, uint64_t values[MM_EVENT_VALUES]) {
+    memset(values, 0, MM_EVENT_VALUES * sizeof values[0]);
+    values[0] = opening->journal.previous_last.epoch;
+    values[1] = opening->journal.previous_last.seq;
+    return opening->journal_was_known || values[0] != 0;
 }
 
 // The journal from the image's position on: the pending record, if it got there, and normally nothing else.
@@ -244,7 +244,11 @@ void mmi_metering_reopen_journal(mm_metering_t *self, mm_us_t now) {
     }
     if (opening.journal.restarted) {
         leave_to_old_journal(self, &opening);
-        report_restart(self, &opening, now);
+        uint64_t values[MM_EVENT_VALUES];
+        if (describe_restart(&opening, values)) {
+            // What is settled now: mm_metering_event would settle, which is where this comes from.
+            (void)mmi_metering_settled_event(self, MM_EVENT_JOURNAL_RESTARTED, values, now); // a failure is counted
+        }
     }
     // Neither had answered at the start, so this node looked virgin. What it has counted since is all that its counters
     // have, and is in the journal's records: as if the registers were lost.
@@ -281,8 +285,9 @@ static void report_configuration(mm_metering_t *self, mm_us_t now) {
 static void report_opening(mm_metering_t *self, const opening_t *opening, uint32_t reset_reason, mm_us_t now) {
     const uint64_t boot[MM_EVENT_VALUES] = {self->boot_no, reset_reason, 0, 0};
     (void)mm_metering_event(self, MM_EVENT_BOOT, boot, now); // failures are counted there
-    if (opening->journal.restarted) {
-        report_restart(self, opening, now);
+    uint64_t restart[MM_EVENT_VALUES];
+    if (opening->journal.restarted && describe_restart(opening, restart)) {
+        (void)mm_metering_event(self, MM_EVENT_JOURNAL_RESTARTED, restart, now);
     }
     if (opening->store_state == MM_STORE_FELL_BACK || opening->store_state == MM_STORE_LOST) {
         const uint64_t values[MM_EVENT_VALUES] = {opening->store_state == MM_STORE_LOST ? 2 : 1, 0, 0, 0};

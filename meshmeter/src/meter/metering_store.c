@@ -2,23 +2,44 @@
 #include <string.h>
 
 #include "metering_internal.h"
+#include "wire/fields.h"
 
 #define IMAGE_VERSION 2
 #define IMAGE_VERSION_WITHOUT_EXTENSION 1
 #define CELL_BYTES (4 + 8 * MM_CHANNELS)
 _Static_assert(CELL_BYTES <= MM_STORE_CELL_BYTES_MAX, "the cell does not fit the register store");
 
-static void put_position(mm_writer_t *writer, mm_position_t position) {
-    mm_put_u32(writer, position.epoch);
-    mm_put_u32(writer, position.seq);
-}
-
-static mm_position_t get_position(mm_reader_t *reader) {
-    mm_position_t position;
-    position.epoch = mm_get_u32(reader);
-    position.seq = mm_get_u32(reader);
-    return position;
-}
+static const mmi_field_t count_fields[] = {
+    MMI_FIELD(mm_metering_t, boot_no, 4),
+    MMI_FIELD(mm_metering_t, interval_no, 4),
+    MMI_FIELD(mm_metering_t, counter_generation, 4),
+    MMI_FIELD(mm_metering_t, counter_counts[0], 4),
+    MMI_FIELD(mm_metering_t, counter_counts[1], 4),
+    MMI_FIELD(mm_metering_t, counter_counts[2], 4),
+    MMI_FIELD(mm_metering_t, counter_counts[3], 4),
+    MMI_FIELD(mm_metering_t, counter_counts[4], 4),
+    MMI_FIELD(mm_metering_t, counter_counts[5], 4),
+    MMI_FIELD(mm_metering_t, counter_counts[6], 4),
+    MMI_FIELD(mm_metering_t, counter_counts[7], 4),
+    MMI_FIELD(mm_metering_t, journal_next.epoch, 4),
+    MMI_FIELD(mm_metering_t, journal_next.seq, 4),
+    MMI_FIELD(mm_metering_t, watermark.epoch, 4),
+    MMI_FIELD(mm_metering_t, watermark.seq, 4),
+    MMI_FIELD(mm_metering_t, closing_year_month, 2),
+    MMI_FIELD(mm_metering_t, closing_channels, 1),
+};
+_Static_assert(MM_CHANNELS == 8, "each counter is a field");
+static const mmi_field_t pending_fields[] = {
+    MMI_FIELD(mm_metering_t, hour, 1),
+    MMI_FIELD(mm_metering_t, pending_type, 1),
+    MMI_FIELD(mm_metering_t, pending_payload_bytes, 1),
+};
+static const mmi_field_t extension_fields[] = {
+    MMI_FIELD(mm_metering_t, commanded_channels, 1),
+    MMI_FIELD(mm_metering_t, replay_after.epoch, 4),
+    MMI_FIELD(mm_metering_t, replay_after.seq, 4),
+    MMI_FIELD(mm_metering_t, extension_bytes, 2),
+};
 
 static void put_meter(mm_writer_t *writer, const mm_meter_config_t *meter) {
     uint8_t characters = (uint8_t)strlen(meter->id);
@@ -43,34 +64,19 @@ static bool get_meter(mm_reader_t *reader, mm_meter_config_t *meter) {
 static void encode_image(const mm_metering_t *self, mm_writer_t *writer) {
     mm_put_u8(writer, IMAGE_VERSION);
     mm_registers_encode(&self->registers, writer);
-    mm_put_u32(writer, self->boot_no);
-    mm_put_u32(writer, self->interval_no);
-    mm_put_u32(writer, self->counter_generation);
-    for (uint8_t channel = 0; channel < MM_CHANNELS; channel++) {
-        mm_put_u32(writer, self->counter_counts[channel]);
-    }
-    put_position(writer, self->journal_next);
-    put_position(writer, self->watermark);
-    mm_put_u16(writer, self->closing_year_month);
-    mm_put_u8(writer, self->closing_channels);
+    mmi_put_fields(writer, MMI_FIELDS(count_fields), self);
     mm_put_u8(writer, self->interval_restarted ? 1 : 0);
-    mm_put_u8(writer, self->hour);
-    mm_put_u8(writer, self->pending_type);
-    mm_put_u8(writer, self->pending_payload_bytes);
+    mmi_put_fields(writer, MMI_FIELDS(pending_fields), self);
     mm_put_bytes(writer, self->pending_payload, self->pending_payload_bytes);
     for (uint8_t channel = 0; channel < MM_CHANNELS; channel++) {
         put_meter(writer, &self->stored_meters[channel]);
     }
-    mm_put_u8(writer, self->commanded_channels);
-    put_position(writer, self->replay_after);
-    mm_put_u16(writer, self->extension_bytes);
+    mmi_put_fields(writer, MMI_FIELDS(extension_fields), self);
     mm_put_bytes(writer, self->extension, self->extension_bytes);
 }
 
 static bool get_extension(mm_metering_t *self, mm_reader_t *reader) {
-    self->commanded_channels = mm_get_u8(reader);
-    self->replay_after = get_position(reader);
-    self->extension_bytes = mm_get_u16(reader);
+    mmi_get_fields(reader, MMI_FIELDS(extension_fields), self);
     if (self->extension_bytes > MM_METERING_EXTENSION_BYTES_MAX) {
         return false;
     }
@@ -85,20 +91,9 @@ mm_err_t mmi_metering_decode_image(mm_metering_t *self, const void *image, size_
         return MM_ERR_VERSION;
     }
     bool sound = mm_registers_decode(&self->registers, &reader) == MM_OK;
-    self->boot_no = mm_get_u32(&reader);
-    self->interval_no = mm_get_u32(&reader);
-    self->counter_generation = mm_get_u32(&reader);
-    for (uint8_t channel = 0; channel < MM_CHANNELS; channel++) {
-        self->counter_counts[channel] = mm_get_u32(&reader);
-    }
-    self->journal_next = get_position(&reader);
-    self->watermark = get_position(&reader);
-    self->closing_year_month = mm_get_u16(&reader);
-    self->closing_channels = mm_get_u8(&reader);
+    mmi_get_fields(&reader, MMI_FIELDS(count_fields), self);
     self->interval_restarted = mm_get_u8(&reader) != 0;
-    self->hour = mm_get_u8(&reader);
-    self->pending_type = mm_get_u8(&reader);
-    self->pending_payload_bytes = mm_get_u8(&reader);
+    mmi_get_fields(&reader, MMI_FIELDS(pending_fields), self);
     if (self->pending_payload_bytes > MM_RECORD_PAYLOAD_BYTES_MAX) {
         return MM_ERR_CORRUPT;
     }
@@ -166,7 +161,7 @@ mm_err_t mmi_metering_save_image(mm_metering_t *self, mm_us_t now) {
     }
     self->unsaved = err != MM_OK;
     self->image_stale = err != MM_OK;
-    self->save_due_at = now + period_s * MM_US_PER_S;
+    self->save_due_at = mm_us_after_s(now, period_s);
     return err;
 }
 
@@ -247,7 +242,7 @@ bool mmi_metering_settle(mm_metering_t *self, mm_us_t now) {
         mmi_metering_reopen_journal(self, now);
     }
     if (self->pending_doubtful && !drop_if_in_journal(self)) {
-        self->journal_retry_at = now + MM_METERING_RETRY_S * MM_US_PER_S;
+        self->journal_retry_at = mm_us_after_s(now, MM_METERING_RETRY_S);
         return false;
     }
     if (self->pending_type == MM_RECORD_NONE) {
@@ -263,7 +258,7 @@ bool mmi_metering_settle(mm_metering_t *self, mm_us_t now) {
         err = append_pending(self);
     }
     if (err != MM_OK) {
-        self->journal_retry_at = now + MM_METERING_RETRY_S * MM_US_PER_S;
+        self->journal_retry_at = mm_us_after_s(now, MM_METERING_RETRY_S);
     }
     return err == MM_OK;
 }
@@ -288,7 +283,7 @@ mm_err_t mmi_metering_offer_pending(mm_metering_t *self, mm_err_t room, mm_us_t 
         return MM_OK;
     }
     mm_counters_add(self->counters, MM_COUNTER_RECORD_REFUSED, 1);
-    self->journal_retry_at = now + MM_METERING_RETRY_S * MM_US_PER_S;
+    self->journal_retry_at = mm_us_after_s(now, MM_METERING_RETRY_S);
     return MM_ERR_STORAGE;
 }
 

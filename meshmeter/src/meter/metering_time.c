@@ -9,7 +9,7 @@ static int64_t utc_us(const mm_metering_t *self, mm_us_t now) {
     return now + self->utc_offset_us;
 }
 
-static mm_trust_t trust_at(const mm_metering_t *self, mm_us_t now) {
+static MM_APART mm_trust_t trust_at(const mm_metering_t *self, mm_us_t now) {
     if (!self->time_known) {
         return MM_TRUST_UNSET;
     }
@@ -26,11 +26,11 @@ mm_time_t mm_metering_time(const mm_metering_t *self, mm_us_t now) {
 
 mm_label_t mm_metering_label(const mm_metering_t *self, mm_us_t now) {
     int64_t label_us = self->time_known ? utc_us(self, now) : now - self->boot_at;
-    mm_label_t label = {.seconds = (uint64_t)(label_us / MM_US_PER_S), .trust = trust_at(self, now)};
+    mm_label_t label = {.seconds = (uint64_t)(mm_us_whole_s(label_us)), .trust = trust_at(self, now)};
     return label;
 }
 
-static int64_t first_boundary_s(const mm_metering_t *self) {
+static MM_APART int64_t first_boundary_s(const mm_metering_t *self) {
     return self->next_interval_s < self->next_hour_s ? self->next_interval_s : self->next_hour_s;
 }
 
@@ -47,7 +47,7 @@ static void find_boundaries(mm_metering_t *self, int64_t seconds) {
     self->next_hour_s = mm_next_hour_change(&self->tz, seconds);
 }
 
-static void set_hour(mm_metering_t *self, uint8_t hour) {
+static MM_APART void set_hour(mm_metering_t *self, uint8_t hour) {
     if (self->hour != hour) {
         self->hour = hour;
         self->image_stale = true;
@@ -90,7 +90,7 @@ void mmi_metering_pass_boundary(mm_metering_t *self) {
 
 // Apply a new wall time; the interval under the old one has been closed.
 static void take_time(mm_metering_t *self, mm_time_t time, mm_us_t now) {
-    int64_t seconds = time.utc.us / MM_US_PER_S;
+    int64_t seconds = mm_us_whole_s(time.utc.us);
     self->utc_offset_us = time.utc.us - now;
     self->time_known = true;
     self->trusted_until = now; // held: better than nothing, and anything better replaces it
@@ -108,7 +108,7 @@ void mmi_metering_retry_month(mm_metering_t *self, mm_us_t now) {
     if (!mmi_metering_is_month_stuck(self) || now < self->month_retry_at) {
         return;
     }
-    mm_local_t local = mm_local_from_utc(&self->tz, utc_us(self, now) / MM_US_PER_S);
+    mm_local_t local = mm_local_from_utc(&self->tz, mm_us_whole_s(utc_us(self, now)));
     if (mmi_metering_change_month(self, mm_local_year_month(&local), now)) {
         set_hour(self, local.hour);
         (void)mm_registers_file_pending(&self->registers, self->hour);
@@ -116,31 +116,31 @@ void mmi_metering_retry_month(mm_metering_t *self, mm_us_t now) {
     }
 }
 
-static mm_us_t trusted_until(const mm_metering_t *self, mm_trust_t trust, mm_us_t now) {
-    return trust == MM_TRUST_SYNCED ? now + self->options.time_trust_s * MM_US_PER_S : now;
+static MM_APART mm_us_t trusted_until(const mm_metering_t *self, mm_trust_t trust, mm_us_t now) {
+    return trust == MM_TRUST_SYNCED ? mm_us_after_s(now, self->options.time_trust_s) : now;
 }
 
 static void synchronise_first(mm_metering_t *self, mm_time_t time, mm_us_t now) {
-    uint64_t uptime_s = (uint64_t)((now - self->boot_at) / MM_US_PER_S);
+    uint64_t uptime_s = (uint64_t)(mm_us_whole_s(now - self->boot_at));
     take_time(self, time, now);
     self->trusted_until = trusted_until(self, time.trust, now);
     uint64_t filed_pulses = 0;
     if (!mmi_metering_is_month_stuck(self)) {
         filed_pulses = mm_registers_file_pending(&self->registers, self->hour);
     }
-    const uint64_t values[MM_EVENT_VALUES] = {self->boot_no, uptime_s, (uint64_t)(time.utc.us / MM_US_PER_S),
+    const uint64_t values[MM_EVENT_VALUES] = {self->boot_no, uptime_s, (uint64_t)(mm_us_whole_s(time.utc.us)),
                                               filed_pulses};
     (void)mm_metering_event(self, MM_EVENT_TIME_SYNCED, values, now); // a failure is counted there
 }
 
 static void step(mm_metering_t *self, mm_time_t time, mm_us_t now) {
-    uint64_t old_s = (uint64_t)(utc_us(self, now) / MM_US_PER_S);
+    uint64_t old_s = (uint64_t)(mm_us_whole_s(utc_us(self, now)));
     take_time(self, time, now);
     self->trusted_until = trusted_until(self, time.trust, now);
     if (!mmi_metering_is_month_stuck(self)) {
         (void)mm_registers_file_pending(&self->registers, self->hour); // of a month that could not begin before
     }
-    const uint64_t values[MM_EVENT_VALUES] = {old_s, (uint64_t)(time.utc.us / MM_US_PER_S), 0, 0};
+    const uint64_t values[MM_EVENT_VALUES] = {old_s, (uint64_t)(mm_us_whole_s(time.utc.us)), 0, 0};
     mm_counters_add(self->counters, MM_COUNTER_CLOCK_STEPPED, 1);
     (void)mm_metering_event(self, MM_EVENT_TIME_STEPPED, values, now); // a failure is counted there
 }

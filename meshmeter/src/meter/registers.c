@@ -23,7 +23,7 @@ mm_err_t mm_meter_config_check(const mm_meter_config_t *config) {
 }
 
 // Saturation is for broken counters only: at 100 pulses a second a month has 2^28 pulses.
-static void add_saturating(uint32_t *sum, uint64_t pulses) {
+static MM_APART void add_saturating(uint32_t *sum, uint64_t pulses) {
     *sum = pulses > UINT32_MAX - *sum ? UINT32_MAX : (uint32_t)(*sum + pulses);
 }
 

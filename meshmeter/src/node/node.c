@@ -349,7 +349,7 @@ static mm_us_t poll_control(mm_node_t *self, mm_us_t now) {
     mm_us_t deadline = mm_control_poll(&self->control, now);
     // What control has stored since metering was polled may be due again.
     bool metering_waits = self->metering.pending_type != MM_RECORD_NONE || self->metering.unsaved;
-    return metering_waits ? mm_us_earlier(deadline, now + MM_METERING_RETRY_S * MM_US_PER_S) : deadline;
+    return metering_waits ? mm_us_earlier(deadline, mm_us_after_s(now, MM_METERING_RETRY_S)) : deadline;
 }
 
 mm_us_t mm_node_poll(mm_node_t *self, mm_us_t now) {

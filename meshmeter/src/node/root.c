@@ -228,10 +228,9 @@ static void begin_round(mm_root_t *self, uint8_t kind, const mm_mac_t *nodes, ui
                    now + (live ? self->timing->round_us : self->timing->drain_us));
     self->next_batch = 0;
     self->rounds_made++;
-    send_due_asks(self, now);
 }
 
-static void begin_live_round(mm_root_t *self, mm_us_t now) {
+static MM_APART void begin_live_round(mm_root_t *self, mm_us_t now) {
     drop_receipts(self);
     // Itself first: the root is a node of its mesh even if the table was just emptied.
     (void)mm_cursor_touch(&self->cursors, self->mac, true, now);
@@ -280,7 +279,8 @@ static bool begin_command_round(mm_root_t *self, uint8_t messages_left, mm_us_t 
     return true;
 }
 
-static void continue_drain(mm_root_t *self, uint8_t messages_left, mm_us_t now) {
+// The caller sends what it makes due: here lists of nodes are on the stack.
+static MM_APART void continue_drain(mm_root_t *self, uint8_t messages_left, mm_us_t now) {
     if (begin_command_round(self, messages_left, now)) {
         return;
     }
@@ -368,6 +368,9 @@ static mm_uplink_offer_t source_next(void *context, uint8_t messages_left, mm_us
             break;
         case MM_ROOT_DRAIN_PAUSE:
             continue_drain(self, messages_left, now);
+            if (self->phase != MM_ROOT_DRAINED) {
+                send_due_asks(self, now);
+            }
             break;
         case MM_ROOT_IDLE:
         case MM_ROOT_DRAINED:
@@ -635,7 +638,7 @@ static void plan_session(mm_root_t *self, mm_us_t now) {
 }
 
 // A session that was planned, and whose round has not begun.
-static bool is_planned(const mm_root_t *self) {
+static MM_APART bool is_planned(const mm_root_t *self) {
     return self->phase == MM_ROOT_IDLE && self->session_at != MM_US_NEVER &&
            self->uplink.state == MM_UPLINK_WAITING_FOR_SLOT;
 }
@@ -681,6 +684,7 @@ static void poll_round(mm_root_t *self, mm_us_t now) {
     if (self->phase == MM_ROOT_IDLE && now >= self->round_at) {
         self->round_at = MM_US_NEVER;
         begin_live_round(self, now);
+        send_due_asks(self, now);
     }
 }
 

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "meshmeter/timing.h"
 
+#include <string.h>
+
 #define UNITS 2500000
 #define CONNECTIONS 10000
 #define SPEED_MAX 100000
 
 mm_timing_t mm_timing_default(mm_mac_t mac) {
-    uint32_t slot_count = mm_slot_count(UNITS, CONNECTIONS);
-    return (mm_timing_t){
-        .slots = {.slot_us = 2 * MM_US_PER_S, .slot_count = slot_count, .slot = mm_slot_guess(mac, slot_count)},
+    static const mm_timing_t field = {
+        .slots = {.slot_us = 2 * MM_US_PER_S},
         .round_us = 10 * MM_US_PER_S,
         .round_retry_us = 3 * MM_US_PER_S,
         .drain_us = MM_US_PER_S,
@@ -27,19 +28,28 @@ mm_timing_t mm_timing_default(mm_mac_t mac) {
                    .back_off_us = 30 * MM_US_PER_S,
                    .back_off_max_us = 3600 * MM_US_PER_S},
     };
+    mm_timing_t timing;
+    memcpy(&timing, &field, sizeof timing);
+    timing.slots.slot_count = mm_slot_count(UNITS, CONNECTIONS);
+    timing.slots.slot = mm_slot_guess(mac, timing.slots.slot_count);
+    return timing;
 }
 
 mm_err_t mm_timing_check(const mm_timing_t *timing) {
-    const mm_us_t durations[] = {
-        timing->slots.slot_us,     timing->round_us,           timing->round_retry_us,
-        timing->drain_us,          timing->drain_retry_us,     timing->hello_retry_us,
-        timing->hold_us,           timing->hold_max_us,        timing->forget_us,
-        timing->urgent_us,         timing->uplink.connect_us,  timing->uplink.subscribe_us,
-        timing->uplink.publish_us, timing->uplink.dwell_us,    timing->uplink.close_us,
-        timing->uplink.session_us, timing->uplink.back_off_us, timing->uplink.back_off_max_us,
+#define AT(member) offsetof(mm_timing_t, member)
+    static const uint8_t durations[] = {
+        AT(slots.slot_us),     AT(round_us),           AT(round_retry_us),
+        AT(drain_us),          AT(drain_retry_us),     AT(hello_retry_us),
+        AT(hold_us),           AT(hold_max_us),        AT(forget_us),
+        AT(urgent_us),         AT(uplink.connect_us),  AT(uplink.subscribe_us),
+        AT(uplink.publish_us), AT(uplink.dwell_us),    AT(uplink.close_us),
+        AT(uplink.session_us), AT(uplink.back_off_us), AT(uplink.back_off_max_us),
     };
+#undef AT
     for (size_t i = 0; i < sizeof durations / sizeof durations[0]; i++) {
-        if (durations[i] <= 0) {
+        mm_us_t duration;
+        memcpy(&duration, (const char *)timing + durations[i], sizeof duration);
+        if (duration <= 0) {
             return MM_ERR_ARG;
         }
     }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "meshmeter/limits.h"
+#include "wire/fields.h"
 
 #define LOCK_OUT_FIRST_S 60
 #define LOCK_OUT_DOUBLINGS_MAX 9
@@ -21,9 +22,13 @@
 #define FLAG_EMERGENCY_TAKEN 0x40
 #define FLAG_MORE 0x80
 
+static MM_APART bool is_within(int64_t value, int64_t bound) {
+    return value >= -bound && value <= bound;
+}
+
 /// Wh since the base, and the fraction of one that is left.
-static uint64_t consumed_since_base(const mm_credit_t *self, uint64_t life_pulses, uint32_t pulse_constant,
-                                    uint32_t *fraction) {
+static MM_APART uint64_t consumed_since_base(const mm_credit_t *self, uint64_t life_pulses, uint32_t pulse_constant,
+                                             uint32_t *fraction) {
     // A register behind the base: it was restored to an older state. Nothing was consumed that can be proved.
     uint64_t pulses = life_pulses > self->base_pulses ? life_pulses - self->base_pulses : 0;
     uint64_t kwh = pulses / pulse_constant;
@@ -65,13 +70,12 @@ mm_err_t mm_credit_add(mm_credit_t *self, int64_t amount_wh, uint64_t life_pulse
     if (!self->prepaid) {
         return MM_ERR_STATE;
     }
-    if (amount_wh == 0 || amount_wh > MM_CREDIT_WH_MAX || amount_wh < -MM_CREDIT_WH_MAX) {
+    if (amount_wh == 0 || !is_within(amount_wh, MM_CREDIT_WH_MAX)) {
         return MM_ERR_ARG;
     }
     int64_t balance_wh = mm_credit_balance_wh(self, life_pulses, pulse_constant) + amount_wh;
     int64_t applied_wh = self->applied_wh + amount_wh;
-    if (balance_wh > MM_CREDIT_WH_MAX || balance_wh < -MM_CREDIT_WH_MAX || applied_wh > SUM_WH_MAX ||
-        applied_wh < -SUM_WH_MAX) {
+    if (!is_within(balance_wh, MM_CREDIT_WH_MAX) || !is_within(applied_wh, SUM_WH_MAX)) {
         return MM_ERR_ARG;
     }
     // The base moves to this reading, with its fraction: exact, and the base stays within the bounds of a balance.
@@ -127,10 +131,6 @@ uint32_t mm_credit_lock_out_s(uint8_t wrong_tokens) {
     return (uint32_t)LOCK_OUT_FIRST_S << (doublings < LOCK_OUT_DOUBLINGS_MAX ? doublings : LOCK_OUT_DOUBLINGS_MAX);
 }
 
-static bool is_within(int64_t value, int64_t bound) {
-    return value >= -bound && value <= bound;
-}
-
 static bool is_possible(const mm_credit_t *self) {
     return self->relay_reasons <= MM_RELAY_REASONS_ALL && self->limits.quiet_hours <= QUIET_HOURS_ALL &&
            self->limits.quiet_days <= QUIET_DAYS_ALL && is_within(self->base_wh, MM_CREDIT_WH_MAX) &&
@@ -144,17 +144,19 @@ static bool has_more(const mm_credit_t *self) {
            self->applied_wh != 0 || self->tokens.count != 0 || self->tokens.older != 0 || self->wrong_tokens != 0;
 }
 
-// Small amounts of either sign take few bytes: 0, -1, 1, -2 … become 0, 1, 2, 3 …
-static void put_signed(mm_writer_t *writer, int64_t value) {
-    uint64_t doubled = (uint64_t)value << 1;
-    mm_put_varint(writer, value < 0 ? ~doubled : doubled);
-}
-
-static int64_t get_signed(mm_reader_t *reader) {
-    uint64_t doubled = mm_get_varint(reader);
-    int64_t half = (int64_t)(doubled >> 1);
-    return (doubled & 1) != 0 ? -half - 1 : half;
-}
+static const mmi_field_t more_fields[] = {
+    MMI_FIELD(mm_credit_t, limits.warning_wh, MMI_FIELD_VARINT),
+    MMI_FIELD(mm_credit_t, limits.emergency_wh, MMI_FIELD_VARINT),
+    MMI_FIELD(mm_credit_t, limits.quiet_hours, MMI_FIELD_VARINT),
+    MMI_FIELD(mm_credit_t, limits.quiet_days, 1),
+    MMI_FIELD(mm_credit_t, base_wh, MMI_FIELD_SIGNED),
+    MMI_FIELD(mm_credit_t, base_pulses, MMI_FIELD_VARINT),
+    MMI_FIELD(mm_credit_t, base_fraction, MMI_FIELD_VARINT),
+    MMI_FIELD(mm_credit_t, applied_wh, MMI_FIELD_SIGNED),
+    MMI_FIELD(mm_credit_t, tokens.count, MMI_FIELD_VARINT),
+    MMI_FIELD(mm_credit_t, tokens.older, 8),
+    MMI_FIELD(mm_credit_t, wrong_tokens, 1),
+};
 
 void mm_credit_encode(const mm_credit_t *self, mm_writer_t *writer) {
     MM_ASSERT(is_possible(self));
@@ -162,20 +164,9 @@ void mm_credit_encode(const mm_credit_t *self, mm_writer_t *writer) {
     mm_put_u8(writer,
               (uint8_t)(self->relay_reasons | (self->prepaid ? FLAG_PREPAID : 0) | (self->warned ? FLAG_WARNED : 0) |
                         (self->emergency_taken ? FLAG_EMERGENCY_TAKEN : 0) | (more ? FLAG_MORE : 0)));
-    if (!more) {
-        return;
+    if (more) {
+        mmi_put_fields(writer, MMI_FIELDS(more_fields), self);
     }
-    mm_put_varint(writer, self->limits.warning_wh);
-    mm_put_varint(writer, self->limits.emergency_wh);
-    mm_put_varint(writer, self->limits.quiet_hours);
-    mm_put_u8(writer, self->limits.quiet_days);
-    put_signed(writer, self->base_wh);
-    mm_put_varint(writer, self->base_pulses);
-    mm_put_varint(writer, self->base_fraction);
-    put_signed(writer, self->applied_wh);
-    mm_put_varint(writer, self->tokens.count);
-    mm_put_u64(writer, self->tokens.older);
-    mm_put_u8(writer, self->wrong_tokens);
 }
 
 mm_err_t mm_credit_decode(mm_credit_t *self, mm_reader_t *reader) {
@@ -187,17 +178,7 @@ mm_err_t mm_credit_decode(mm_credit_t *self, mm_reader_t *reader) {
     self->emergency_taken = (flags & FLAG_EMERGENCY_TAKEN) != 0;
     bool more = (flags & FLAG_MORE) != 0;
     if (more) {
-        self->limits.warning_wh = (uint32_t)mm_get_varint_max(reader, UINT32_MAX);
-        self->limits.emergency_wh = (uint32_t)mm_get_varint_max(reader, UINT32_MAX);
-        self->limits.quiet_hours = (uint32_t)mm_get_varint_max(reader, QUIET_HOURS_ALL);
-        self->limits.quiet_days = mm_get_u8(reader);
-        self->base_wh = get_signed(reader);
-        self->base_pulses = mm_get_varint(reader);
-        self->base_fraction = (uint32_t)mm_get_varint_max(reader, MM_PULSE_CONSTANT_MAX - 1);
-        self->applied_wh = get_signed(reader);
-        self->tokens.count = (uint32_t)mm_get_varint_max(reader, UINT32_MAX);
-        self->tokens.older = mm_get_u64(reader);
-        self->wrong_tokens = mm_get_u8(reader);
+        mmi_get_fields(reader, MMI_FIELDS(more_fields), self);
     }
     bool is_good = !reader->failed && is_possible(self) && more == has_more(self);
     if (!is_good) {

@@ -142,7 +142,7 @@ static bool draw(const mm_entropy_t *entropy, uint32_t *number) {
 bool mm_challenge_number(mm_challenge_t *self, mm_us_t now, uint32_t *number) {
     if (!self->has_number || now >= self->expires_at) {
         self->has_number = draw(self->entropy, &self->number);
-        self->expires_at = now + MM_CHALLENGE_LIFE_S * MM_US_PER_S;
+        self->expires_at = mm_us_after_s(now, MM_CHALLENGE_LIFE_S);
         self->wrong = 0;
     }
     *number = self->has_number ? self->number : 0;

@@ -5,6 +5,7 @@
 
 #include "meshmeter/text.h"
 #include "setup/configuration_internal.h"
+#include "wire/fields.h"
 
 // docs/spec/configuration.md, 2.
 #define HAS_NETWORK 0x01
@@ -54,6 +55,18 @@ void mmi_network_get(mm_reader_t *reader, mm_network_t *network) {
     reader->failed = reader->failed || mm_network_check(network) != MM_OK;
 }
 
+static const mmi_field_t limit_fields[] = {
+    MMI_FIELD(mm_credit_limits_t, warning_wh, 4),
+    MMI_FIELD(mm_credit_limits_t, emergency_wh, 4),
+    MMI_FIELD(mm_credit_limits_t, quiet_hours, 4),
+    MMI_FIELD(mm_credit_limits_t, quiet_days, 1),
+};
+static const mmi_field_t place_fields[] = {
+    MMI_FIELD(mm_installation_t, revision, 4), MMI_FIELD(mm_installation_t, node_no, 4),
+    MMI_FIELD(mm_installation_t, province, 2), MMI_FIELD(mm_installation_t, canton, 2),
+    MMI_FIELD(mm_installation_t, parish, 2),   MMI_FIELD(mm_installation_t, postal_code, 4),
+};
+
 static void put_channel(mm_writer_t *writer, const mm_channel_setup_t *channel) {
     put_text(writer, channel->meter.id, sizeof channel->meter.id);
     if (channel->meter.id[0] == '\0') {
@@ -62,10 +75,7 @@ static void put_channel(mm_writer_t *writer, const mm_channel_setup_t *channel) 
     mm_put_u16(writer, (uint16_t)channel->meter.pulse_constant);
     mm_put_u64(writer, channel->meter.start_wh);
     mm_put_u8(writer, channel->prepaid ? 1 : 0);
-    mm_put_u32(writer, channel->limits.warning_wh);
-    mm_put_u32(writer, channel->limits.emergency_wh);
-    mm_put_u32(writer, channel->limits.quiet_hours);
-    mm_put_u8(writer, channel->limits.quiet_days);
+    mmi_put_fields(writer, MMI_FIELDS(limit_fields), &channel->limits);
 }
 
 static void get_channel(mm_reader_t *reader, mm_channel_setup_t *channel) {
@@ -78,19 +88,11 @@ static void get_channel(mm_reader_t *reader, mm_channel_setup_t *channel) {
     uint8_t prepaid = mm_get_u8(reader);
     reader->failed = reader->failed || prepaid > 1;
     channel->prepaid = prepaid == 1;
-    channel->limits.warning_wh = mm_get_u32(reader);
-    channel->limits.emergency_wh = mm_get_u32(reader);
-    channel->limits.quiet_hours = mm_get_u32(reader);
-    channel->limits.quiet_days = mm_get_u8(reader);
+    mmi_get_fields(reader, MMI_FIELDS(limit_fields), &channel->limits);
 }
 
 static void put_installation(mm_writer_t *writer, const mm_installation_t *installation) {
-    mm_put_u32(writer, installation->revision);
-    mm_put_u32(writer, installation->node_no);
-    mm_put_u16(writer, installation->province);
-    mm_put_u16(writer, installation->canton);
-    mm_put_u16(writer, installation->parish);
-    mm_put_u32(writer, installation->postal_code);
+    mmi_put_fields(writer, MMI_FIELDS(place_fields), installation);
     put_text(writer, installation->address, sizeof installation->address);
     put_text(writer, installation->installer, sizeof installation->installer);
     for (uint8_t channel = 0; channel < MM_CHANNELS; channel++) {
@@ -99,12 +101,7 @@ static void put_installation(mm_writer_t *writer, const mm_installation_t *insta
 }
 
 static void get_installation(mm_reader_t *reader, mm_installation_t *installation) {
-    installation->revision = mm_get_u32(reader);
-    installation->node_no = mm_get_u32(reader);
-    installation->province = mm_get_u16(reader);
-    installation->canton = mm_get_u16(reader);
-    installation->parish = mm_get_u16(reader);
-    installation->postal_code = mm_get_u32(reader);
+    mmi_get_fields(reader, MMI_FIELDS(place_fields), installation);
     get_text(reader, installation->address, sizeof installation->address);
     get_text(reader, installation->installer, sizeof installation->installer);
     for (uint8_t channel = 0; channel < MM_CHANNELS; channel++) {

@@ -4,6 +4,7 @@
 #include "meshmeter/text.h"
 #include "setup/configuration_internal.h"
 #include "setup/configurator_internal.h"
+#include "wire/fields.h"
 
 static const char not_a_number[] = "a whole number is wanted";
 static const char not_a_text[] = "too long, or with characters that cannot be used";
@@ -77,24 +78,55 @@ static const char *meter_field_name(mm_field_t field, uint8_t channel, char name
     return name;
 }
 
+typedef struct {
+    mm_field_t field;
+    uint16_t offset_bytes; ///< of an unsigned number …
+    uint8_t member_bytes;  ///< … of 2, 4 or 8 bytes
+} number_t;
+
+#define NUMBER(type, field, member)                                                                                    \
+    { field, offsetof(type, member), sizeof(((type *)0)->member) }
+
+static const number_t place_numbers[] = {
+    NUMBER(mm_installation_t, MM_FIELD_NODE_NO, node_no),
+    NUMBER(mm_installation_t, MM_FIELD_PROVINCE, province),
+    NUMBER(mm_installation_t, MM_FIELD_CANTON, canton),
+    NUMBER(mm_installation_t, MM_FIELD_PARISH, parish),
+    NUMBER(mm_installation_t, MM_FIELD_POSTAL_CODE, postal_code),
+};
+static const number_t meter_numbers[4] = {
+    NUMBER(mm_channel_setup_t, MM_FIELD_PULSE_CONSTANT, meter.pulse_constant),
+    NUMBER(mm_channel_setup_t, MM_FIELD_START_WH, meter.start_wh),
+    NUMBER(mm_channel_setup_t, MM_FIELD_WARNING_WH, limits.warning_wh),
+    NUMBER(mm_channel_setup_t, MM_FIELD_EMERGENCY_WH, limits.emergency_wh),
+};
+
 static uint64_t read_meter_number(reading_t *self, mm_field_t field, uint8_t channel, uint64_t largest) {
     char name[MM_FORM_NAME_CHARS_MAX + 1];
-    return read_number(self, field, channel, meter_field_name(field, channel, name), largest);
+    bool is_of_meter = mm_field_is_of_meter(field);
+    return read_number(self, field, channel,
+                       is_of_meter ? meter_field_name(field, channel, name) : mm_field_name(field), largest);
+}
+
+static void read_numbers(reading_t *self, const number_t *numbers, size_t number_count, uint8_t channel, void *object) {
+    for (; number_count > 0; number_count--, numbers++) {
+        uint64_t largest = UINT64_MAX >> (64 - 8 * numbers->member_bytes);
+        mmi_store_number((uint8_t *)object + numbers->offset_bytes, numbers->member_bytes,
+                         read_meter_number(self, numbers->field, channel, largest));
+    }
 }
 
 static void read_channel(reading_t *self, const mm_setup_t *setup, uint8_t channel, mm_channel_setup_t *wanted) {
     char name[MM_FORM_NAME_CHARS_MAX + 1];
     read_text(self, MM_FIELD_METER_ID, channel, meter_field_name(MM_FIELD_METER_ID, channel, name), wanted->meter.id,
               sizeof wanted->meter.id);
-    wanted->meter.pulse_constant = (uint32_t)read_meter_number(self, MM_FIELD_PULSE_CONSTANT, channel, UINT32_MAX);
-    wanted->meter.start_wh = read_meter_number(self, MM_FIELD_START_WH, channel, UINT64_MAX);
+    read_numbers(self, meter_numbers, 2, channel, wanted);
     uint64_t prepaid = read_meter_number(self, MM_FIELD_PREPAID, channel, 2);
     if (prepaid > 1) {
         mmi_problem(&self->problems, MM_FIELD_PREPAID, channel, "0 or 1 is wanted");
     }
     wanted->prepaid = prepaid == 1;
-    wanted->limits.warning_wh = (uint32_t)read_meter_number(self, MM_FIELD_WARNING_WH, channel, UINT32_MAX);
-    wanted->limits.emergency_wh = (uint32_t)read_meter_number(self, MM_FIELD_EMERGENCY_WH, channel, UINT32_MAX);
+    read_numbers(self, meter_numbers + 2, 2, channel, wanted);
     if (wanted->meter.id[0] != '\0') { // of these the page knows nothing
         wanted->limits.quiet_hours = setup->control->credits[channel].limits.quiet_hours;
         wanted->limits.quiet_days = setup->control->credits[channel].limits.quiet_days;
@@ -103,11 +135,7 @@ static void read_channel(reading_t *self, const mm_setup_t *setup, uint8_t chann
 
 static void read_installation(reading_t *self, const mm_setup_t *setup, mm_installation_t *installation) {
     memset(installation, 0, sizeof *installation);
-    installation->node_no = (uint32_t)read_number(self, MM_FIELD_NODE_NO, 0, "node_no", UINT32_MAX);
-    installation->province = (uint16_t)read_number(self, MM_FIELD_PROVINCE, 0, "province", UINT16_MAX);
-    installation->canton = (uint16_t)read_number(self, MM_FIELD_CANTON, 0, "canton", UINT16_MAX);
-    installation->parish = (uint16_t)read_number(self, MM_FIELD_PARISH, 0, "parish", UINT16_MAX);
-    installation->postal_code = (uint32_t)read_number(self, MM_FIELD_POSTAL_CODE, 0, "postal_code", UINT32_MAX);
+    read_numbers(self, place_numbers, sizeof place_numbers / sizeof place_numbers[0], 0, installation);
     read_text(self, MM_FIELD_ADDRESS, 0, "address", installation->address, sizeof installation->address);
     read_text(self, MM_FIELD_INSTALLER, 0, "installer", installation->installer, sizeof installation->installer);
     for (uint8_t channel = 0; channel < MM_CHANNELS; channel++) {

@@ -68,7 +68,7 @@ static void stop_asking(mm_join_t *self) {
 // Without entropy there is no nonce, and nothing weaker takes its place.
 static void begin_asking(mm_join_t *self, mm_us_t now) {
     if (self->entropy->random(self->entropy->context, self->nonce, sizeof self->nonce) != MM_OK) {
-        self->ask_at = now + MM_JOIN_RETRY_MAX_S * MM_US_PER_S;
+        self->ask_at = mm_us_after_s(now, MM_JOIN_RETRY_MAX_S);
         return;
     }
     self->state = MM_JOIN_ASKING;
@@ -107,7 +107,7 @@ static mm_us_t jittered(mm_join_t *self, mm_us_t interval_us) {
 static void ask(mm_join_t *self, mm_us_t now) {
     mm_join_ask_t question = {.asker = self->mac, .revision = own_revision(self)};
     memcpy(question.nonce, self->nonce, sizeof question.nonce);
-    self->ask_at = now + jittered(self, (mm_us_t)self->retry_s * MM_US_PER_S);
+    self->ask_at = now + jittered(self, mm_us_after_s(0, self->retry_s));
     self->retry_s = self->retry_s * 2 < MM_JOIN_RETRY_MAX_S ? self->retry_s * 2 : MM_JOIN_RETRY_MAX_S;
     if (mmi_join_tag(self->crypto, self->mac, self->nonce, question.revision, question.tag) != MM_OK) {
         return; // without a key nobody lets it in
@@ -124,7 +124,7 @@ static void ask(mm_join_t *self, mm_us_t now) {
 // An answer that was opened and judged: its nonce is used up.
 static void end_nonce(mm_join_t *self, mm_us_t now) {
     stop_asking(self);
-    self->ask_at = now + MM_JOIN_RETRY_MAX_S * MM_US_PER_S; // if it still wants one
+    self->ask_at = mm_us_after_s(now, MM_JOIN_RETRY_MAX_S); // if it still wants one
 }
 
 static void take_network(mm_join_t *self, const mm_network_t *network, mm_us_t now) {

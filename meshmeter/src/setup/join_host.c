@@ -62,7 +62,7 @@ static mm_join_asker_t *add(mm_join_t *self, mm_mac_t mac, const uint8_t nonce[M
         asker->asker = mac;
         memcpy(asker->nonce, nonce, sizeof asker->nonce);
         asker->asked_at = now;
-        self->forget_at = mm_us_earlier(self->forget_at, now + MM_JOIN_FORGET_S * MM_US_PER_S);
+        self->forget_at = mm_us_earlier(self->forget_at, mm_us_after_s(now, MM_JOIN_FORGET_S));
     }
     return asker;
 }
@@ -84,7 +84,7 @@ static void tell_hq(mm_join_t *self, mm_join_asker_t *asker, mm_us_t now) {
     }
     asker->told = true;
     if (self->records_left == MM_JOIN_RECORDS_PER_HOUR) {
-        self->records_renew_at = now + MM_JOIN_RENEW_S * MM_US_PER_S;
+        self->records_renew_at = mm_us_after_s(now, MM_JOIN_RENEW_S);
     }
     self->records_left--;
 }

@@ -33,7 +33,7 @@ static void open_store(mm_setup_t *self, mm_us_t now) {
         mm_counters_add(self->counters, MM_COUNTER_FLASH_ERROR, err == MM_ERR_STORAGE ? 1 : 0);
         say(self, MM_LOG_ERROR, "the configuration cannot be read", "error", err);
         (void)mm_life_cycle_take(&self->configuration.phase, MM_LIFE_MEMORY_FAILED);
-        self->retry_at = now + MM_SETUP_RETRY_S * MM_US_PER_S;
+        self->retry_at = mm_us_after_s(now, MM_SETUP_RETRY_S);
     } else if (err == MM_ERR_CORRUPT) {
         say(self, MM_LOG_ERROR, "the configuration is lost; the node is parked", NULL, 0);
     }
@@ -118,7 +118,7 @@ static void expire_session(mm_setup_t *self, mm_us_t now) {
 }
 
 static bool renew_nonce(mm_setup_t *self, mm_us_t now) {
-    self->session_until = now + MM_SETUP_SESSION_S * MM_US_PER_S;
+    self->session_until = mm_us_after_s(now, MM_SETUP_SESSION_S);
     return self->entropy != NULL &&
            self->entropy->random(self->entropy->context, self->nonce, sizeof self->nonce) == MM_OK;
 }
@@ -161,7 +161,7 @@ static mm_code_verdict_t judge(mm_setup_t *self, const char *code, mm_life_event
     *wait_s = 0;
     expire_session(self, now);
     if (self->session) {
-        *wait_s = (uint32_t)((self->session_until - now + MM_US_PER_S - 1) / MM_US_PER_S);
+        *wait_s = mm_us_seconds_until(self->session_until, now);
         return MM_CODE_LOCKED_OUT;
     }
     *draft = self->configuration;
@@ -283,7 +283,7 @@ mm_us_t mm_setup_poll(mm_setup_t *self, mm_us_t now) {
         if (mmi_setup_apply(self, now) == MM_OK) {
             return now; // the relays of new meters follow
         }
-        self->retry_at = now + MM_SETUP_RETRY_S * MM_US_PER_S;
+        self->retry_at = mm_us_after_s(now, MM_SETUP_RETRY_S);
     }
     return mm_us_earlier(deadline, self->retry_at);
 }

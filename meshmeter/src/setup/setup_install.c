@@ -12,7 +12,7 @@ static const mm_channel_setup_t *wanted_of(const mm_setup_t *self, uint8_t chann
     return &self->configuration.installation.channels[channel];
 }
 
-static bool is_same_id(const mm_meter_config_t *left, const mm_meter_config_t *right) {
+static MM_APART bool is_same_id(const mm_meter_config_t *left, const mm_meter_config_t *right) {
     return strncmp(left->id, right->id, sizeof left->id) == 0;
 }
 

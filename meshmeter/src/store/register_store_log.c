@@ -50,7 +50,7 @@ static mm_err_t program_bytes(const mm_register_store_t *self, uint32_t address,
     return MM_OK;
 }
 
-static bool is_bad(const mm_register_store_t *self, uint32_t sector_index) {
+static MM_APART bool is_bad(const mm_register_store_t *self, uint32_t sector_index) {
     return (self->bad_sectors[sector_index / 8] >> (sector_index % 8) & 1) != 0;
 }
 

@@ -8,7 +8,7 @@
 
 // Envelope, fixed fields, missing_count, frame_count (7.1).
 #define HEADER_BYTES_MIN 39
-#define HEADER_BYTES_LARGEST (HEADER_BYTES_MIN + MM_NODES_MAX * sizeof(mm_mac_t))
+#define HEADER_BYTES_LARGEST (HEADER_BYTES_MIN + MM_NODES_MAX * MM_MAC_BYTES)
 #define FRAME_PREFIX_BYTES 2
 
 _Static_assert(HEADER_BYTES_LARGEST <= MM_BATCH_HEADER_BYTES_MAX, "the reserved room holds every header");
@@ -37,7 +37,7 @@ const uint8_t *mm_batch_finish(mm_batch_builder_t *self, const mm_batch_header_t
     MM_ASSERT(header->batch_index < header->batch_count);
     MM_ASSERT(header->missing_count <= MM_NODES_MAX);
     // The header ends where the frames begin; so its size says where the message begins.
-    size_t header_bytes = HEADER_BYTES_MIN + header->missing_count * sizeof(mm_mac_t);
+    size_t header_bytes = HEADER_BYTES_MIN + header->missing_count * MM_MAC_BYTES;
     uint8_t *message = self->bytes + MM_BATCH_HEADER_BYTES_MAX - header_bytes;
     size_t content_bytes = header_bytes + self->used_bytes;
     *message_bytes = content_bytes + MMI_CRC_BYTES;

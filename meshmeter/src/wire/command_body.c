@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "codec_internal.h"
+#include "wire/fields.h"
 
 // Mask of UPDATE (commands.md, 4.3).
 #define UPDATE_ID 0x01
@@ -19,6 +20,70 @@
 _Static_assert(MM_COMMAND_SSID_BYTES_MAX + 1 + MM_COMMAND_NETWORK_PASSWORD_BYTES_MAX <= MM_COMMAND_BODY_BYTES_MAX,
                "the largest NETWORK fits a body");
 
+// What bodies consist of, for both directions: numbers, or texts with a separator between them. UPDATE and MODE are
+// made by hand.
+
+typedef struct {
+    uint8_t offset_bytes;
+    uint8_t bytes_min;
+    uint8_t bytes_max;
+    char lowest; ///< ' ', or '!' where there must be no blank
+} text_t;
+
+typedef struct {
+    uint8_t field_begin;
+    uint8_t field_count;
+    uint8_t text_begin;
+    uint8_t text_count;
+} form_t;
+
+static const mmi_field_t fields[] = {
+    MMI_FIELD(mm_command_body_t, format.code, 4), // 0
+    MMI_FIELD(mm_command_body_t, slot_plan.slot, 4),
+    MMI_FIELD(mm_command_body_t, slot_plan.slot_count, 4),
+    MMI_FIELD(mm_command_body_t, seconds.seconds, 2), // 3
+    MMI_FIELD(mm_command_body_t, limits.warning_wh, 4),
+    MMI_FIELD(mm_command_body_t, limits.emergency_wh, 4),
+    MMI_FIELD(mm_command_body_t, limits.quiet_hours, 4),
+    MMI_FIELD(mm_command_body_t, limits.quiet_days, 1),
+    MMI_FIELD(mm_command_body_t, confirm.revision, 4), // 8
+    MMI_FIELD(mm_command_body_t, admit.asker.bytes, MMI_FIELD_BYTES),
+    MMI_FIELD(mm_command_body_t, admit.nonce, MMI_FIELD_BYTES),
+    MMI_FIELD(mm_command_body_t, admit.hidden_key, MMI_FIELD_BYTES),
+    MMI_FIELD(mm_command_body_t, credit.purchase_id, 8), // 12
+    MMI_FIELD(mm_command_body_t, credit.count, 4),
+    MMI_FIELD(mm_command_body_t, credit.amount_wh, 8), // two's complement
+};
+
+#define TEXT(member, min, max, lowest)                                                                                 \
+    { offsetof(mm_command_body_t, member), min, max, lowest }
+static const text_t texts[] = {
+    TEXT(network.ssid, 1, MM_COMMAND_SSID_BYTES_MAX, ' '),
+    TEXT(network.password, 0, MM_COMMAND_NETWORK_PASSWORD_BYTES_MAX, ' '),
+    TEXT(broker.url, 1, MM_COMMAND_BROKER_URL_BYTES_MAX, '!'), // 2
+    TEXT(broker.user, 0, MM_COMMAND_BROKER_USER_BYTES_MAX, ' '),
+    TEXT(broker.password, 0, MM_COMMAND_BROKER_PASSWORD_BYTES_MAX, ' '),
+    TEXT(ota_url.url, 1, MM_COMMAND_OTA_URL_BYTES_MAX, '!'), // 5
+};
+#undef TEXT
+
+static const form_t forms[MM_COMMAND_KIND_COUNT] = {
+    [MM_COMMAND_FORMAT] = {0, 1, 0, 0},    [MM_COMMAND_NETWORK] = {0, 0, 0, 2},    [MM_COMMAND_BROKER] = {0, 0, 2, 3},
+    [MM_COMMAND_SLOT_PLAN] = {1, 2, 0, 0}, [MM_COMMAND_DISPLAY_ON] = {3, 1, 0, 0}, [MM_COMMAND_FIND] = {3, 1, 0, 0},
+    [MM_COMMAND_OTA_URL] = {0, 0, 5, 1},   [MM_COMMAND_LIMITS] = {4, 4, 0, 0},     [MM_COMMAND_CONFIRM] = {8, 1, 0, 0},
+    [MM_COMMAND_ADMIT] = {9, 3, 0, 0},     [MM_COMMAND_CREDIT] = {12, 3, 0, 0},    [MM_COMMAND_VOID] = {12, 2, 0, 0},
+    [MM_COMMAND_ADJUST] = {12, 3, 0, 0},
+};
+
+static bool kind_is_known(uint8_t kind) {
+    return kind != MM_COMMAND_NONE && kind < MM_COMMAND_KIND_COUNT;
+}
+
+bool mm_command_body_is_empty(uint8_t kind) {
+    return kind_is_known(kind) && kind != MM_COMMAND_UPDATE && kind != MM_COMMAND_MODE &&
+           forms[kind].field_count == 0 && forms[kind].text_count == 0;
+}
+
 // Texts.
 
 // Bytes of a text in room for bytes_max and a terminator; beyond bytes_max if it is not terminated.
@@ -30,16 +95,16 @@ static size_t text_bytes(const char *text, size_t bytes_max) {
     return bytes_count;
 }
 
-// lowest: ' ', or '!' where there must be no blank.
-static bool text_is_valid(const char *text, size_t bytes_min, size_t bytes_max, char lowest) {
-    size_t bytes_count = text_bytes(text, bytes_max);
+static bool text_is_valid(const mm_command_body_t *body, const text_t *form) {
+    const char *text = (const char *)body + form->offset_bytes;
+    size_t bytes_count = text_bytes(text, form->bytes_max);
     for (size_t index = 0; index < bytes_count; index++) {
         unsigned char character = (unsigned char)text[index];
-        if (character < (unsigned char)lowest || character == 0x7F) {
+        if (character < (unsigned char)form->lowest || character == 0x7F) {
             return false;
         }
     }
-    return bytes_count >= bytes_min && bytes_count <= bytes_max;
+    return bytes_count >= form->bytes_min && bytes_count <= form->bytes_max;
 }
 
 static bool id_is_valid(const char id[MM_METER_ID_CHARS_MAX + 1]) {
@@ -73,8 +138,24 @@ static mm_err_t get_text(mm_reader_t *reader, bool is_last, char *text, size_t b
     return MM_OK;
 }
 
-static void put_text(mm_writer_t *writer, const char *text) {
-    mm_put_bytes(writer, text, strlen(text));
+static void put_texts(mm_writer_t *writer, const form_t *form, const mm_command_body_t *body) {
+    for (uint8_t index = 0; index < form->text_count; index++) {
+        const char *text = (const char *)body + texts[form->text_begin + index].offset_bytes;
+        if (index > 0) {
+            mm_put_u8(writer, SEPARATOR);
+        }
+        mm_put_bytes(writer, text, strlen(text));
+    }
+}
+
+// MM_ERR_ARG: a text too long for *body. Other errors are the reader's.
+static mm_err_t get_texts(mm_reader_t *reader, const form_t *form, mm_command_body_t *body) {
+    mm_err_t err = MM_OK;
+    for (uint8_t index = 0; index < form->text_count && err == MM_OK; index++) {
+        const text_t *text = &texts[form->text_begin + index];
+        err = get_text(reader, index + 1 == form->text_count, (char *)body + text->offset_bytes, text->bytes_max);
+    }
+    return err;
 }
 
 // Ranges, for both directions.
@@ -90,15 +171,15 @@ static bool update_is_valid(const mm_update_body_t *update) {
            (!update->has_life_pulses || update->life_pulses <= MMI_VALUE_MAX);
 }
 
-static bool network_is_valid(const mm_network_body_t *network) {
-    return text_is_valid(network->ssid, 1, MM_COMMAND_SSID_BYTES_MAX, ' ') &&
-           text_is_valid(network->password, 0, MM_COMMAND_NETWORK_PASSWORD_BYTES_MAX, ' ');
-}
-
-static bool broker_is_valid(const mm_broker_body_t *broker) {
-    return text_is_valid(broker->url, 1, MM_COMMAND_BROKER_URL_BYTES_MAX, '!') &&
-           text_is_valid(broker->user, 0, MM_COMMAND_BROKER_USER_BYTES_MAX, ' ') &&
-           text_is_valid(broker->password, 0, MM_COMMAND_BROKER_PASSWORD_BYTES_MAX, ' ') &&
+static bool texts_are_valid(uint8_t kind, const mm_command_body_t *body) {
+    const form_t *form = &forms[kind];
+    for (uint8_t index = 0; index < form->text_count; index++) {
+        if (!text_is_valid(body, &texts[form->text_begin + index])) {
+            return false;
+        }
+    }
+    const mm_broker_body_t *broker = &body->broker;
+    return kind != MM_COMMAND_BROKER ||
            strlen(broker->url) + 1 + strlen(broker->user) + 1 + strlen(broker->password) <= MM_COMMAND_BODY_BYTES_MAX;
 }
 
@@ -124,17 +205,11 @@ static bool body_is_valid(uint8_t kind, const mm_command_body_t *body) {
     switch (kind) {
     case MM_COMMAND_UPDATE:
         return update_is_valid(&body->update);
-    case MM_COMMAND_NETWORK:
-        return network_is_valid(&body->network);
-    case MM_COMMAND_BROKER:
-        return broker_is_valid(&body->broker);
     case MM_COMMAND_SLOT_PLAN:
         return body->slot_plan.slot_count <= MM_COMMAND_SLOTS_MAX && body->slot_plan.slot < body->slot_plan.slot_count;
     case MM_COMMAND_DISPLAY_ON:
     case MM_COMMAND_FIND:
         return body->seconds.seconds >= 1 && body->seconds.seconds <= MM_COMMAND_SECONDS_MAX;
-    case MM_COMMAND_OTA_URL:
-        return text_is_valid(body->ota_url.url, 1, MM_COMMAND_OTA_URL_BYTES_MAX, '!');
     case MM_COMMAND_CREDIT:
     case MM_COMMAND_VOID:
     case MM_COMMAND_ADJUST:
@@ -146,29 +221,8 @@ static bool body_is_valid(uint8_t kind, const mm_command_body_t *body) {
     case MM_COMMAND_ADMIT:
         return !mm_mac_is_zero(body->admit.asker);
     default:
-        return true; // FORMAT takes every code, MODE is a bool, the others are empty
+        return texts_are_valid(kind, body); // FORMAT takes every code, MODE is a bool, others are texts or empty
     }
-}
-
-bool mm_command_body_is_empty(uint8_t kind) {
-    switch (kind) {
-    case MM_COMMAND_LOCK:
-    case MM_COMMAND_UNLOCK:
-    case MM_COMMAND_ERASE:
-    case MM_COMMAND_REBOOT:
-    case MM_COMMAND_SEND_NOW:
-    case MM_COMMAND_READ_METER:
-    case MM_COMMAND_READ_LOG:
-    case MM_COMMAND_OTA_START:
-    case MM_COMMAND_REINSTALL:
-        return true;
-    default:
-        return false;
-    }
-}
-
-static bool kind_is_known(uint8_t kind) {
-    return kind != MM_COMMAND_NONE && kind < MM_COMMAND_KIND_COUNT;
 }
 
 // Bytes.
@@ -180,7 +234,7 @@ static void put_update(mm_writer_t *writer, const mm_update_body_t *update) {
                         (update->has_life_pulses ? UPDATE_LIFE_PULSES : 0u)));
     if (update->has_id) {
         mm_put_u8(writer, (uint8_t)strlen(update->id));
-        put_text(writer, update->id);
+        mm_put_bytes(writer, update->id, strlen(update->id));
     }
     if (update->has_pulse_constant) {
         mm_put_u32(writer, update->pulse_constant);
@@ -213,93 +267,15 @@ static void get_update(mm_reader_t *reader, mm_update_body_t *update) {
     reader->failed = reader->failed || (mask & ~UPDATE_KNOWN) != 0;
 }
 
-static void put_credit(mm_writer_t *writer, uint8_t kind, const mm_credit_body_t *credit) {
-    mm_put_u64(writer, credit->purchase_id);
-    mm_put_u32(writer, credit->count);
-    if (kind != MM_COMMAND_VOID) {
-        mm_put_u64(writer, (uint64_t)credit->amount_wh);
-    }
-}
-
-// Two's complement without relying on what a conversion of a large number does.
-static int64_t get_signed(mm_reader_t *reader) {
-    uint64_t value = mm_get_u64(reader);
-    return value <= MMI_VALUE_MAX ? (int64_t)value : -(int64_t)~value - 1;
-}
-
-static void get_credit(mm_reader_t *reader, uint8_t kind, mm_credit_body_t *credit) {
-    credit->purchase_id = mm_get_u64(reader);
-    credit->count = mm_get_u32(reader);
-    credit->amount_wh = kind != MM_COMMAND_VOID ? get_signed(reader) : 0;
-}
-
-static void put_limits(mm_writer_t *writer, const mm_limits_body_t *limits) {
-    mm_put_u32(writer, limits->warning_wh);
-    mm_put_u32(writer, limits->emergency_wh);
-    mm_put_u32(writer, limits->quiet_hours);
-    mm_put_u8(writer, limits->quiet_days);
-}
-
-static void get_limits(mm_reader_t *reader, mm_limits_body_t *limits) {
-    limits->warning_wh = mm_get_u32(reader);
-    limits->emergency_wh = mm_get_u32(reader);
-    limits->quiet_hours = mm_get_u32(reader);
-    limits->quiet_days = mm_get_u8(reader);
-}
-
-static void put_broker(mm_writer_t *writer, const mm_broker_body_t *broker) {
-    put_text(writer, broker->url);
-    mm_put_u8(writer, SEPARATOR);
-    put_text(writer, broker->user);
-    mm_put_u8(writer, SEPARATOR);
-    put_text(writer, broker->password);
-}
-
 static void put_body(mm_writer_t *writer, uint8_t kind, const mm_command_body_t *body) {
-    switch (kind) {
-    case MM_COMMAND_UPDATE:
+    const form_t *form = &forms[kind];
+    if (kind == MM_COMMAND_UPDATE) {
         put_update(writer, &body->update);
-        break;
-    case MM_COMMAND_FORMAT:
-        mm_put_u32(writer, body->format.code);
-        break;
-    case MM_COMMAND_NETWORK:
-        put_text(writer, body->network.ssid);
-        mm_put_u8(writer, SEPARATOR);
-        put_text(writer, body->network.password);
-        break;
-    case MM_COMMAND_BROKER:
-        put_broker(writer, &body->broker);
-        break;
-    case MM_COMMAND_SLOT_PLAN:
-        mm_put_u32(writer, body->slot_plan.slot);
-        mm_put_u32(writer, body->slot_plan.slot_count);
-        break;
-    case MM_COMMAND_DISPLAY_ON:
-    case MM_COMMAND_FIND:
-        mm_put_u16(writer, body->seconds.seconds);
-        break;
-    case MM_COMMAND_OTA_URL:
-        put_text(writer, body->ota_url.url);
-        break;
-    case MM_COMMAND_LIMITS:
-        put_limits(writer, &body->limits);
-        break;
-    case MM_COMMAND_MODE:
+    } else if (kind == MM_COMMAND_MODE) {
         mm_put_u8(writer, body->mode.prepaid ? 1 : 0);
-        break;
-    case MM_COMMAND_CONFIRM:
-        mm_put_u32(writer, body->confirm.revision);
-        break;
-    case MM_COMMAND_ADMIT:
-        mm_put_mac(writer, body->admit.asker);
-        mm_put_bytes(writer, body->admit.nonce, sizeof body->admit.nonce);
-        mm_put_bytes(writer, body->admit.hidden_key, sizeof body->admit.hidden_key);
-        break;
-    default:
-        put_credit(writer, kind, &body->credit);
-        break;
     }
+    mmi_put_fields(writer, fields + form->field_begin, form->field_count, body);
+    put_texts(writer, form, body);
 }
 
 mm_err_t mm_command_body_put(uint8_t kind, const mm_command_body_t *body, mm_writer_t *writer) {
@@ -322,70 +298,21 @@ mm_err_t mm_command_body_put(uint8_t kind, const mm_command_body_t *body, mm_wri
     return MM_OK;
 }
 
-static mm_err_t get_network(mm_reader_t *reader, mm_network_body_t *network) {
-    mm_err_t err = get_text(reader, false, network->ssid, MM_COMMAND_SSID_BYTES_MAX);
-    return err != MM_OK ? err : get_text(reader, true, network->password, MM_COMMAND_NETWORK_PASSWORD_BYTES_MAX);
-}
-
-static mm_err_t get_broker(mm_reader_t *reader, mm_broker_body_t *broker) {
-    mm_err_t err = get_text(reader, false, broker->url, MM_COMMAND_BROKER_URL_BYTES_MAX);
-    if (err == MM_OK) {
-        err = get_text(reader, false, broker->user, MM_COMMAND_BROKER_USER_BYTES_MAX);
-    }
-    return err != MM_OK ? err : get_text(reader, true, broker->password, MM_COMMAND_BROKER_PASSWORD_BYTES_MAX);
-}
-
 static void get_mode(mm_reader_t *reader, mm_mode_body_t *mode) {
     uint8_t prepaid = mm_get_u8(reader);
     mode->prepaid = prepaid == 1;
     reader->failed = reader->failed || prepaid > 1;
 }
 
-// MM_ERR_ARG: a text too long for *body. Other errors are the reader's.
 static mm_err_t get_body(mm_reader_t *reader, uint8_t kind, mm_command_body_t *body) {
-    switch (kind) {
-    case MM_COMMAND_UPDATE:
+    const form_t *form = &forms[kind];
+    if (kind == MM_COMMAND_UPDATE) {
         get_update(reader, &body->update);
-        return MM_OK;
-    case MM_COMMAND_FORMAT:
-        body->format.code = mm_get_u32(reader);
-        return MM_OK;
-    case MM_COMMAND_NETWORK:
-        return get_network(reader, &body->network);
-    case MM_COMMAND_BROKER:
-        return get_broker(reader, &body->broker);
-    case MM_COMMAND_SLOT_PLAN:
-        body->slot_plan.slot = mm_get_u32(reader);
-        body->slot_plan.slot_count = mm_get_u32(reader);
-        return MM_OK;
-    case MM_COMMAND_DISPLAY_ON:
-    case MM_COMMAND_FIND:
-        body->seconds.seconds = mm_get_u16(reader);
-        return MM_OK;
-    case MM_COMMAND_OTA_URL:
-        return get_text(reader, true, body->ota_url.url, MM_COMMAND_OTA_URL_BYTES_MAX);
-    case MM_COMMAND_LIMITS:
-        get_limits(reader, &body->limits);
-        return MM_OK;
-    case MM_COMMAND_MODE:
+    } else if (kind == MM_COMMAND_MODE) {
         get_mode(reader, &body->mode);
-        return MM_OK;
-    case MM_COMMAND_CONFIRM:
-        body->confirm.revision = mm_get_u32(reader);
-        return MM_OK;
-    case MM_COMMAND_ADMIT:
-        body->admit.asker = mm_get_mac(reader);
-        mm_get_bytes(reader, body->admit.nonce, sizeof body->admit.nonce);
-        mm_get_bytes(reader, body->admit.hidden_key, sizeof body->admit.hidden_key);
-        return MM_OK;
-    case MM_COMMAND_CREDIT:
-    case MM_COMMAND_VOID:
-    case MM_COMMAND_ADJUST:
-        get_credit(reader, kind, &body->credit);
-        return MM_OK;
-    default:
-        return MM_OK;
     }
+    mmi_get_fields(reader, fields + form->field_begin, form->field_count, body);
+    return get_texts(reader, form, body);
 }
 
 mm_err_t mm_command_body_read(uint8_t kind, const void *bytes, size_t bytes_count, mm_command_body_t *body) {

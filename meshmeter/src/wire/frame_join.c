@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "codec_internal.h"
+#include "wire/fields.h"
 
 // The two frames of joining (docs/spec/joining.md, 2).
 
@@ -24,22 +25,23 @@ static bool part_is_good(const mm_join_answer_t *answer) {
            (is_last ? answer->slice_bytes <= MM_JOIN_SLICE_BYTES : answer->slice_bytes == MM_JOIN_SLICE_BYTES);
 }
 
+static const mmi_field_t ask_fields[] = {
+    MMI_FIELD(mm_join_ask_t, asker.bytes, MMI_FIELD_BYTES),
+    MMI_FIELD(mm_join_ask_t, nonce, MMI_FIELD_BYTES),
+    MMI_FIELD(mm_join_ask_t, revision, 4),
+    MMI_FIELD(mm_join_ask_t, tag, MMI_FIELD_BYTES),
+};
+
 size_t mm_frame_write_join_ask(void *bytes, size_t capacity_bytes, mm_mac_t source, const mm_join_ask_t *ask) {
     mm_writer_t writer = mmi_frame_begin(bytes, capacity_bytes, MM_FRAME_JOIN_ASK, source);
-    mm_put_mac(&writer, ask->asker);
-    mm_put_bytes(&writer, ask->nonce, sizeof ask->nonce);
-    mm_put_u32(&writer, ask->revision);
-    mm_put_bytes(&writer, ask->tag, sizeof ask->tag);
+    mmi_put_fields(&writer, MMI_FIELDS(ask_fields), ask);
     return mmi_frame_seal(&writer);
 }
 
 mm_err_t mm_frame_read_join_ask(const mm_frame_t *frame, mm_join_ask_t *ask) {
     MM_ASSERT(frame->type == MM_FRAME_JOIN_ASK);
     mm_reader_t reader = mm_reader(frame->body, frame->body_bytes);
-    ask->asker = mm_get_mac(&reader);
-    mm_get_bytes(&reader, ask->nonce, sizeof ask->nonce);
-    ask->revision = mm_get_u32(&reader);
-    mm_get_bytes(&reader, ask->tag, sizeof ask->tag);
+    mmi_get_fields(&reader, MMI_FIELDS(ask_fields), ask);
     reader.failed = reader.failed || mm_mac_is_zero(ask->asker);
     return mmi_finish_body(&reader);
 }

@@ -6,6 +6,7 @@
 #include "codec_internal.h"
 #include "meshmeter/command.h"
 #include "meshmeter/text.h"
+#include "wire/fields.h"
 
 // Flags of an interval record (6.2); bits 0 and 1 are the trust.
 #define INTERVAL_TRUST_MASK 0x03
@@ -28,7 +29,7 @@ static uint64_t grid_base_s(mm_trust_t trust) {
     return trust == MM_TRUST_UNSET ? 0 : GRID_BASE_S;
 }
 
-static bool is_on_grid(mm_label_t end) {
+static MM_APART bool is_on_grid(mm_label_t end) {
     uint64_t base_s = grid_base_s(end.trust);
     return end.seconds >= base_s && (end.seconds - base_s) % GRID_S == 0 &&
            (end.seconds - base_s) / GRID_S <= GRID_STEPS_MAX;
@@ -130,27 +131,25 @@ static void get_month_closing(mm_reader_t *reader, mm_month_closing_record_t *cl
     closing->month_pulses = mmi_get_month(reader, (flags & CLOSING_HAS_MONTH) == 0, closing->hours_pulses);
 }
 
+static const mmi_field_t event_fields[] = {
+    MMI_FIELD(mm_event_record_t, code, 2),
+    MMI_FIELD(mm_event_record_t, at, MMI_FIELD_LABEL),
+    MMI_FIELD(mm_event_record_t, boot_no, MMI_FIELD_VARINT),
+    MMI_FIELD(mm_event_record_t, values[0], MMI_FIELD_VARINT),
+    MMI_FIELD(mm_event_record_t, values[1], MMI_FIELD_VARINT),
+    MMI_FIELD(mm_event_record_t, values[2], MMI_FIELD_VARINT),
+    MMI_FIELD(mm_event_record_t, values[3], MMI_FIELD_VARINT),
+};
+_Static_assert(MM_EVENT_VALUES == 4, "each value is a field");
+
 static void put_event(mm_writer_t *writer, const mm_event_record_t *event) {
     MM_ASSERT(event->code != MM_EVENT_NONE);
-    mm_put_u16(writer, event->code);
-    mmi_put_label(writer, event->at);
-    mm_put_varint(writer, event->boot_no);
-    for (size_t index = 0; index < MM_EVENT_VALUES; index++) {
-        mm_put_varint(writer, event->values[index]);
-    }
+    mmi_put_fields(writer, MMI_FIELDS(event_fields), event);
 }
 
 static void get_event(mm_reader_t *reader, mm_event_record_t *event) {
-    event->code = mm_get_u16(reader);
-    if (event->code == MM_EVENT_NONE) {
-        reader->failed = true;
-        return;
-    }
-    event->at = mmi_get_label(reader);
-    event->boot_no = (uint32_t)mm_get_varint_max(reader, UINT32_MAX);
-    for (size_t index = 0; index < MM_EVENT_VALUES; index++) {
-        event->values[index] = mm_get_varint(reader);
-    }
+    mmi_get_fields(reader, MMI_FIELDS(event_fields), event);
+    reader->failed = reader->failed || event->code == MM_EVENT_NONE;
 }
 
 static void put_gap(mm_writer_t *writer, const mm_gap_record_t *gap) {
@@ -173,6 +172,16 @@ static void get_gap(mm_reader_t *reader, mm_gap_record_t *gap) {
     get_seq_range(reader, &gap->first_seq, &gap->last_seq);
 }
 
+static const mmi_field_t result_fields[] = {
+    MMI_FIELD(mm_result_record_t, era, 4),
+    MMI_FIELD(mm_result_record_t, counter, MMI_FIELD_VARINT),
+    MMI_FIELD(mm_result_record_t, command_id, MMI_FIELD_BOUNDED),
+    MMI_FIELD(mm_result_record_t, kind, 1),
+    MMI_FIELD(mm_result_record_t, channel, 1),
+    MMI_FIELD(mm_result_record_t, status, 1),
+    MMI_FIELD(mm_result_record_t, at, MMI_FIELD_LABEL),
+};
+
 // The detail is the rest of the payload; so it needs no length of its own (6.7).
 static void put_result(mm_writer_t *writer, const mm_result_record_t *result) {
     MM_ASSERT(result->era >= 1);
@@ -180,24 +189,12 @@ static void put_result(mm_writer_t *writer, const mm_result_record_t *result) {
     MM_ASSERT(result->kind != 0);
     MM_ASSERT(result->channel < MM_CHANNELS || result->channel == MM_COMMAND_WHOLE_NODE);
     MM_ASSERT(result->detail_bytes <= MM_RESULT_DETAIL_BYTES_MAX);
-    mm_put_u32(writer, result->era);
-    mm_put_varint(writer, result->counter);
-    mm_put_varint(writer, result->command_id);
-    mm_put_u8(writer, result->kind);
-    mm_put_u8(writer, result->channel);
-    mm_put_u8(writer, result->status);
-    mmi_put_label(writer, result->at);
+    mmi_put_fields(writer, MMI_FIELDS(result_fields), result);
     mm_put_bytes(writer, result->detail, result->detail_bytes);
 }
 
 static void get_result(mm_reader_t *reader, mm_result_record_t *result) {
-    result->era = mm_get_u32(reader);
-    result->counter = (uint32_t)mm_get_varint_max(reader, UINT32_MAX);
-    result->command_id = mm_get_varint_max(reader, MMI_VALUE_MAX);
-    result->kind = mm_get_u8(reader);
-    result->channel = mm_get_u8(reader);
-    result->status = mm_get_u8(reader);
-    result->at = mmi_get_label(reader);
+    mmi_get_fields(reader, MMI_FIELDS(result_fields), result);
     size_t detail_bytes = mm_reader_left_bytes(reader);
     if (result->era == 0 || result->kind == 0 ||
         (result->channel >= MM_CHANNELS && result->channel != MM_COMMAND_WHOLE_NODE) ||
@@ -209,42 +206,33 @@ static void get_result(mm_reader_t *reader, mm_result_record_t *result) {
     mm_get_bytes(reader, result->detail, detail_bytes);
 }
 
+static const mmi_field_t credit_fields[] = {
+    MMI_FIELD(mm_credit_record_t, channel, 1),
+    MMI_FIELD(mm_credit_record_t, movement, 1),
+    MMI_FIELD(mm_credit_record_t, era, 4),
+    MMI_FIELD(mm_credit_record_t, counter, MMI_FIELD_VARINT),
+    MMI_FIELD(mm_credit_record_t, command_id, MMI_FIELD_BOUNDED),
+    MMI_FIELD(mm_credit_record_t, purchase_id, MMI_FIELD_BOUNDED),
+    MMI_FIELD(mm_credit_record_t, count, MMI_FIELD_VARINT),
+    MMI_FIELD(mm_credit_record_t, amount_wh, MMI_FIELD_SIGNED),
+    MMI_FIELD(mm_credit_record_t, balance_wh, MMI_FIELD_SIGNED),
+    MMI_FIELD(mm_credit_record_t, applied_wh, MMI_FIELD_SIGNED),
+    MMI_FIELD(mm_credit_record_t, life_pulses, MMI_FIELD_BOUNDED),
+    MMI_FIELD(mm_credit_record_t, at, MMI_FIELD_LABEL),
+};
+
 static void put_credit(mm_writer_t *writer, const mm_credit_record_t *credit) {
     MM_ASSERT(credit->channel < MM_CHANNELS);
     MM_ASSERT(credit->movement != MM_MOVEMENT_NONE);
     MM_ASSERT(credit->era >= 1);
     MM_ASSERT(credit->command_id <= MMI_VALUE_MAX && credit->purchase_id <= MMI_VALUE_MAX);
-    mm_put_u8(writer, credit->channel);
-    mm_put_u8(writer, credit->movement);
-    mm_put_u32(writer, credit->era);
-    mm_put_varint(writer, credit->counter);
-    mm_put_varint(writer, credit->command_id);
-    mm_put_varint(writer, credit->purchase_id);
-    mm_put_varint(writer, credit->count);
-    mm_put_signed_varint(writer, credit->amount_wh);
-    mm_put_signed_varint(writer, credit->balance_wh);
-    mm_put_signed_varint(writer, credit->applied_wh);
-    mm_put_varint(writer, mmi_bounded(credit->life_pulses));
-    mmi_put_label(writer, credit->at);
+    mmi_put_fields(writer, MMI_FIELDS(credit_fields), credit);
 }
 
 static void get_credit(mm_reader_t *reader, mm_credit_record_t *credit) {
-    credit->channel = mm_get_u8(reader);
-    credit->movement = mm_get_u8(reader);
-    credit->era = mm_get_u32(reader);
-    if (credit->channel >= MM_CHANNELS || credit->movement == MM_MOVEMENT_NONE || credit->era == 0) {
-        reader->failed = true;
-        return;
-    }
-    credit->counter = (uint32_t)mm_get_varint_max(reader, UINT32_MAX);
-    credit->command_id = mm_get_varint_max(reader, MMI_VALUE_MAX);
-    credit->purchase_id = mm_get_varint_max(reader, MMI_VALUE_MAX);
-    credit->count = (uint32_t)mm_get_varint_max(reader, UINT32_MAX);
-    credit->amount_wh = mm_get_signed_varint(reader);
-    credit->balance_wh = mm_get_signed_varint(reader);
-    credit->applied_wh = mm_get_signed_varint(reader);
-    credit->life_pulses = mm_get_varint_max(reader, MMI_VALUE_MAX);
-    credit->at = mmi_get_label(reader);
+    mmi_get_fields(reader, MMI_FIELDS(credit_fields), credit);
+    reader->failed =
+        reader->failed || credit->channel >= MM_CHANNELS || credit->movement == MM_MOVEMENT_NONE || credit->era == 0;
 }
 
 // Flags of an installation (6.9).
@@ -276,17 +264,21 @@ static void put_installed_meters(mm_writer_t *writer, const mm_installation_reco
     }
 }
 
+static const mmi_field_t place_fields[] = {
+    MMI_FIELD(mm_installation_record_t, node_no, MMI_FIELD_VARINT),
+    MMI_FIELD(mm_installation_record_t, province, MMI_FIELD_VARINT),
+    MMI_FIELD(mm_installation_record_t, canton, MMI_FIELD_VARINT),
+    MMI_FIELD(mm_installation_record_t, parish, MMI_FIELD_VARINT),
+    MMI_FIELD(mm_installation_record_t, postal_code, MMI_FIELD_VARINT),
+};
+
 static void put_installation(mm_writer_t *writer, const mm_installation_record_t *installation) {
     MM_ASSERT(installation->revision >= 1);
     MM_ASSERT(mm_text_is_plain_string(installation->installer, sizeof installation->installer));
     size_t installer_bytes = strlen(installation->installer);
     mm_put_varint(writer, installation->revision);
     mm_put_u8(writer, installation->repeated ? INSTALLATION_REPEATED : 0);
-    mm_put_varint(writer, installation->node_no);
-    mm_put_varint(writer, installation->province);
-    mm_put_varint(writer, installation->canton);
-    mm_put_varint(writer, installation->parish);
-    mm_put_varint(writer, installation->postal_code);
+    mmi_put_fields(writer, MMI_FIELDS(place_fields), installation);
     mm_put_u8(writer, (uint8_t)installer_bytes);
     mm_put_bytes(writer, installation->installer, installer_bytes);
     mmi_put_label(writer, installation->at);
@@ -318,11 +310,7 @@ static void get_installation(mm_reader_t *reader, mm_installation_record_t *inst
     installation->revision = get_ordinal(reader);
     uint8_t flags = mm_get_u8(reader);
     installation->repeated = flags == INSTALLATION_REPEATED;
-    installation->node_no = (uint32_t)mm_get_varint_max(reader, UINT32_MAX);
-    installation->province = (uint16_t)mm_get_varint_max(reader, UINT16_MAX);
-    installation->canton = (uint16_t)mm_get_varint_max(reader, UINT16_MAX);
-    installation->parish = (uint16_t)mm_get_varint_max(reader, UINT16_MAX);
-    installation->postal_code = (uint32_t)mm_get_varint_max(reader, UINT32_MAX);
+    mmi_get_fields(reader, MMI_FIELDS(place_fields), installation);
     uint8_t installer_bytes = mm_get_u8(reader);
     if (flags > INSTALLATION_REPEATED || installer_bytes > MM_INSTALLATION_TEXT_CHARS_MAX) {
         reader->failed = true;
@@ -334,22 +322,18 @@ static void get_installation(mm_reader_t *reader, mm_installation_record_t *inst
     get_installed_meters(reader, installation);
 }
 
+static const mmi_field_t join_fields[] = {
+    MMI_FIELD(mm_join_record_t, asker.bytes, MMI_FIELD_BYTES), MMI_FIELD(mm_join_record_t, via.bytes, MMI_FIELD_BYTES),
+    MMI_FIELD(mm_join_record_t, nonce, MMI_FIELD_BYTES),       MMI_FIELD(mm_join_record_t, revision, 4),
+    MMI_FIELD(mm_join_record_t, tag, MMI_FIELD_BYTES),         MMI_FIELD(mm_join_record_t, at, MMI_FIELD_LABEL),
+};
+
 static void put_join(mm_writer_t *writer, const mm_join_record_t *join) {
-    mm_put_mac(writer, join->asker);
-    mm_put_mac(writer, join->via);
-    mm_put_bytes(writer, join->nonce, sizeof join->nonce);
-    mm_put_u32(writer, join->revision);
-    mm_put_bytes(writer, join->tag, sizeof join->tag);
-    mmi_put_label(writer, join->at);
+    mmi_put_fields(writer, MMI_FIELDS(join_fields), join);
 }
 
 static void get_join(mm_reader_t *reader, mm_join_record_t *join) {
-    join->asker = mm_get_mac(reader);
-    join->via = mm_get_mac(reader);
-    mm_get_bytes(reader, join->nonce, sizeof join->nonce);
-    join->revision = mm_get_u32(reader);
-    mm_get_bytes(reader, join->tag, sizeof join->tag);
-    join->at = mmi_get_label(reader);
+    mmi_get_fields(reader, MMI_FIELDS(join_fields), join);
 }
 
 void mm_record_encode(const mm_record_t *record, mm_writer_t *writer) {

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "codec_internal.h"
+#include "wire/fields.h"
 
 // Flags of the registers (commands.md, 5.3) and of READ_METER (5.5).
 #define REGISTERS_HAVE_MONTH 0x01
@@ -23,6 +24,16 @@
 _Static_assert(2 * IDENTITY_BYTES_MAX + REGISTERS_BYTES_MAX <= MM_RESULT_DETAIL_BYTES_MAX, "an archive fits");
 _Static_assert(IDENTITY_BYTES_MAX + REGISTERS_BYTES_MAX + CREDIT_BYTES_MAX <= MM_RESULT_DETAIL_BYTES_MAX,
                "a meter fits");
+
+static const mmi_field_t credit_fields[] = {
+    MMI_FIELD(mm_meter_detail_t, balance_wh, MMI_FIELD_SIGNED),
+    MMI_FIELD(mm_meter_detail_t, applied_wh, MMI_FIELD_SIGNED),
+    MMI_FIELD(mm_meter_detail_t, token_count, MMI_FIELD_VARINT),
+    MMI_FIELD(mm_meter_detail_t, warning_wh, MMI_FIELD_VARINT),
+    MMI_FIELD(mm_meter_detail_t, emergency_wh, MMI_FIELD_VARINT),
+    MMI_FIELD(mm_meter_detail_t, quiet_hours, MMI_FIELD_VARINT),
+    MMI_FIELD(mm_meter_detail_t, quiet_days, 1),
+};
 
 static void put_identity(mm_writer_t *writer, const mm_meter_identity_t *identity) {
     MM_ASSERT(identity->pulse_constant <= UINT16_MAX);
@@ -87,13 +98,7 @@ void mm_meter_detail_put(const mm_meter_detail_t *detail, mm_writer_t *writer) {
                                 (unsigned)detail->relay_reasons << METER_REASONS_SHIFT |
                                 (detail->relay_closed ? METER_RELAY_CLOSED : 0u) | (detail->low ? METER_LOW : 0u) |
                                 (detail->emergency_taken ? METER_EMERGENCY_TAKEN : 0u)));
-    mm_put_signed_varint(writer, detail->balance_wh);
-    mm_put_signed_varint(writer, detail->applied_wh);
-    mm_put_varint(writer, detail->token_count);
-    mm_put_varint(writer, detail->warning_wh);
-    mm_put_varint(writer, detail->emergency_wh);
-    mm_put_varint(writer, detail->quiet_hours);
-    mm_put_u8(writer, detail->quiet_days);
+    mmi_put_fields(writer, MMI_FIELDS(credit_fields), detail);
 }
 
 mm_err_t mm_meter_detail_read(const void *bytes, size_t bytes_count, mm_meter_detail_t *detail) {
@@ -107,14 +112,9 @@ mm_err_t mm_meter_detail_read(const void *bytes, size_t bytes_count, mm_meter_de
     detail->relay_closed = (flags & METER_RELAY_CLOSED) != 0;
     detail->low = (flags & METER_LOW) != 0;
     detail->emergency_taken = (flags & METER_EMERGENCY_TAKEN) != 0;
-    detail->balance_wh = mm_get_signed_varint(&reader);
-    detail->applied_wh = mm_get_signed_varint(&reader);
-    detail->token_count = (uint32_t)mm_get_varint_max(&reader, UINT32_MAX);
-    detail->warning_wh = (uint32_t)mm_get_varint_max(&reader, UINT32_MAX);
-    detail->emergency_wh = (uint32_t)mm_get_varint_max(&reader, UINT32_MAX);
-    detail->quiet_hours = (uint32_t)mm_get_varint_max(&reader, QUIET_HOURS_MAX);
-    detail->quiet_days = mm_get_u8(&reader);
-    return mmi_is_complete(&reader) && detail->quiet_days <= QUIET_DAYS_MAX ? MM_OK : MM_ERR_CORRUPT;
+    mmi_get_fields(&reader, MMI_FIELDS(credit_fields), detail);
+    bool is_good = detail->quiet_hours <= QUIET_HOURS_MAX && detail->quiet_days <= QUIET_DAYS_MAX;
+    return mmi_is_complete(&reader) && is_good ? MM_OK : MM_ERR_CORRUPT;
 }
 
 void mm_format_detail_put(uint32_t code, mm_writer_t *writer) {

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "wire/fields.h"
+
 // First byte of a meter (4.2); bits 0 to 3 are the length of its id.
 #define METER_ID_CHARS_MASK 0x0F
 #define METER_HAS_START 0x10
@@ -126,16 +128,26 @@ static uint32_t get_varint_u32(mm_reader_t *reader) {
     return (uint32_t)mm_get_varint_max(reader, UINT32_MAX);
 }
 
+static const mmi_field_t begin_fields[] = {
+    MMI_FIELD(mm_snapshot_t, boot_no, MMI_FIELD_VARINT),
+    MMI_FIELD(mm_snapshot_t, uptime_ms, MMI_FIELD_BOUNDED),
+};
+static const mmi_field_t other_fields[] = {
+    MMI_FIELD(mm_snapshot_t, layer, 1),
+    MMI_FIELD(mm_snapshot_t, year_month, 2),
+    MMI_FIELD(mm_snapshot_t, interval_no, MMI_FIELD_VARINT),
+};
+static const mmi_field_t next_fields[] = {
+    MMI_FIELD(mm_snapshot_t, oldest.epoch, MMI_FIELD_VARINT),
+    MMI_FIELD(mm_snapshot_t, next_seq, MMI_FIELD_VARINT),
+};
+
 void mmi_put_snapshot(mm_writer_t *writer, const mm_snapshot_t *snapshot) {
-    mm_put_varint(writer, snapshot->boot_no);
-    mm_put_varint(writer, mmi_bounded(snapshot->uptime_ms));
+    mmi_put_fields(writer, MMI_FIELDS(begin_fields), snapshot);
     mmi_put_time(writer, snapshot->time);
-    mm_put_u8(writer, snapshot->layer);
-    mm_put_u16(writer, snapshot->year_month);
-    mm_put_varint(writer, snapshot->interval_no);
+    mmi_put_fields(writer, MMI_FIELDS(other_fields), snapshot);
     mmi_put_packed(writer, snapshot->interval_pulses, MM_CHANNELS);
-    mm_put_varint(writer, snapshot->oldest.epoch);
-    mm_put_varint(writer, snapshot->next_seq);
+    mmi_put_fields(writer, MMI_FIELDS(next_fields), snapshot);
     // Distances are short where the numbers are not; unsigned arithmetic makes every pair of them fit.
     mm_put_varint(writer, (uint32_t)(snapshot->next_seq - snapshot->oldest.seq));
     mm_put_varint(writer, snapshot->watermark.epoch);
@@ -149,15 +161,11 @@ void mmi_put_snapshot(mm_writer_t *writer, const mm_snapshot_t *snapshot) {
 
 bool mmi_get_snapshot(mm_reader_t *reader, mm_snapshot_t *snapshot) {
     memset(snapshot, 0, sizeof *snapshot);
-    snapshot->boot_no = get_varint_u32(reader);
-    snapshot->uptime_ms = mm_get_varint_max(reader, MMI_VALUE_MAX);
+    mmi_get_fields(reader, MMI_FIELDS(begin_fields), snapshot);
     snapshot->time = mmi_get_time(reader);
-    snapshot->layer = mm_get_u8(reader);
-    snapshot->year_month = mm_get_u16(reader);
-    snapshot->interval_no = get_varint_u32(reader);
+    mmi_get_fields(reader, MMI_FIELDS(other_fields), snapshot);
     mmi_get_packed(reader, snapshot->interval_pulses, MM_CHANNELS);
-    snapshot->oldest.epoch = get_varint_u32(reader);
-    snapshot->next_seq = get_varint_u32(reader);
+    mmi_get_fields(reader, MMI_FIELDS(next_fields), snapshot);
     snapshot->oldest.seq = snapshot->next_seq - get_varint_u32(reader);
     snapshot->watermark.epoch = get_varint_u32(reader);
     snapshot->watermark.seq = snapshot->next_seq - get_varint_u32(reader);

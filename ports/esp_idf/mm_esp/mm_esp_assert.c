@@ -6,8 +6,8 @@
 
 #include "mm_esp_log.h"
 
-_Noreturn void mm_assert_failed(const char *expression, const char *file, int line) {
-    mm_esp_log(MM_LOG_ERROR, "%s:%d: assertion failed: %s", file, line, expression);
+_Noreturn void mm_assert_failed(const char *place) {
+    mm_esp_log(MM_LOG_ERROR, "%s: assertion failed", place);
     // The SDK writes a core dump and restarts.
     abort();
 }

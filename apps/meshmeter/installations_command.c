@@ -95,6 +95,13 @@ static void print_meter(const cJSON *meter) {
     putchar('\n');
 }
 
+// 0 is what an installer left empty.
+static void print_place(const cJSON *item, const char *field, const char *name) {
+    if (api_number(item, field) != 0) {
+        printf(", %s %lld", name, api_number(item, field));
+    }
+}
+
 static void print_installation(const cJSON *item) {
     char time[21];
     const cJSON *command = cJSON_GetObjectItem(item, "command");
@@ -103,9 +110,12 @@ static void print_installation(const cJSON *item) {
            api_text(item, "state"), api_text(item, "node"), api_text(item, "site"), api_number(item, "revision"),
            cJSON_IsTrue(cJSON_GetObjectItem(item, "repeated")) ? " (asked for again)" : "", time);
     api_print_text(api_text(item, "installer"));
-    printf("\n      number %lld, province %lld, canton %lld, parish %lld, postal code %lld\n",
-           api_number(item, "node_no"), api_number(item, "province"), api_number(item, "canton"),
-           api_number(item, "parish"), api_number(item, "postal_code"));
+    printf("\n      number %lld", api_number(item, "node_no"));
+    print_place(item, "province", "province");
+    print_place(item, "canton", "canton");
+    print_place(item, "parish", "parish");
+    print_place(item, "postal_code", "postal code");
+    putchar('\n');
     if (!cJSON_IsTrue(cJSON_GetObjectItem(item, "has_key"))) {
         puts("      HQ has no key of this node: meshmeter keys import");
     }

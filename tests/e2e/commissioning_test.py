@@ -157,6 +157,8 @@ def confirm(node):
     environment = dict(os.environ, MM_STATE=node.site.state)
     got, out, err = harness.run_program("confirm", waiting[0]["id"], env=environment)
     expect(got == 0, f"confirm: {out}{err}")
+    expect(", province" in out or waiting[0]["province"] == 0, f"a place that is there is printed: {out}")
+    expect(waiting[0]["province"] or f"number {waiting[0]['node_no']}\n" in out, f"what is empty is not printed: {out}")
 
 
 class Browser:

@@ -25,14 +25,15 @@ function Badge({ item }) {
     return html`<span class=${`badge ${tone}`} title=${meaning}>${words(item.state ?? '')}</span>`;
 }
 
+/** 0 is what an installer left empty. */
 function placeText(item) {
     return [
         `number ${formatCount(item.node_no)}`,
-        `province ${formatCount(item.province)}`,
-        `canton ${formatCount(item.canton)}`,
-        `parish ${formatCount(item.parish)}`,
-        `postal code ${String(item.postal_code ?? '–')}`,
-    ].join(', ');
+        item.province && `province ${formatCount(item.province)}`,
+        item.canton && `canton ${formatCount(item.canton)}`,
+        item.parish && `parish ${formatCount(item.parish)}`,
+        item.postal_code && `postal code ${String(item.postal_code)}`,
+    ].filter(Boolean).join(', ');
 }
 
 function MeterRow({ meter }) {

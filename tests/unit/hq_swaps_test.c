@@ -204,6 +204,57 @@ static void test_swaps_withdraw(void **state) {
     vending_assert_state(self, &open, "void");
 }
 
+// A token of the other meter that is typed before prepayment ends would be cleared with the rest.
+static void test_swaps_nothing_is_sold_while_a_balance_is_cleared(void **state) {
+    vending_t *self = *state;
+    bool repeated;
+    size_t modes;
+    mm_sale_t sale;
+    mm_hq_error_t error;
+    mm_sale_t open = two_sales(self);
+    report_meter(self, "OTHER");
+    assert_int_equal(decide(self, newest_swap(self).id, MM_SWAPS_WITHDRAW, "w", &repeated), MM_DESK_OK);
+    assert_int_equal(vending_try(self, "new", "OTHER", 1000, 0, &sale, &error), MM_DESK_REFUSED);
+    assert_non_null(strstr(error.text, "try again"));
+    dispatch(self, MM_COMMAND_MODE, &modes);
+    assert_int_equal(vending_try(self, "new", "OTHER", 1000, 0, &sale, &error), MM_DESK_REFUSED);
+    vending_take(self, MM_MOVEMENT_VOID, &open);
+    mm_record_t end = vending_move(self, MM_MOVEMENT_POSTPAID, 0, 0, -5000);
+    vending_send(self, &end);
+    vending_execute(self, "UPDATE command SET state = 4 WHERE kind = 20 AND id = (SELECT min(id) FROM command WHERE"
+                          " kind = 20);");
+    assert_int_equal(vending_try(self, "new", "OTHER", 1000, 0, &sale, &error), MM_DESK_REFUSED);
+    mm_record_t begin = vending_move(self, MM_MOVEMENT_PREPAID, 0, 0, 0);
+    vending_send(self, &begin);
+    vending_execute(self, "UPDATE command SET state = 4 WHERE kind = 20;");
+    vending_report(self);
+    assert_int_equal(vending_try(self, "new", "OTHER", 1000, 0, &sale, &error), MM_DESK_OK);
+    vending_assert_balanced(self);
+}
+
+// The meter has taken what HQ still counts as open: its void comes too late, and the other meter must not have it.
+static void test_swaps_withdraw_what_is_in_the_air(void **state) {
+    vending_t *self = *state;
+    bool repeated;
+    size_t modes;
+    mm_sale_t sale = vending_sell(self, "air", 3000);
+    report_meter(self, "OTHER");
+    mm_record_t late = vending_move(self, MM_MOVEMENT_TOKEN_ADD, 0, sale.count, sale.amount_wh);
+    assert_int_equal(newest_swap(self).balance_wh, 0);
+    assert_int_equal(decide(self, newest_swap(self).id, MM_SWAPS_WITHDRAW, "w", &repeated), MM_DESK_OK);
+    dispatch(self, MM_COMMAND_MODE, &modes);
+    assert_int_equal(modes, 2);
+    vending_send(self, &late);
+    vending_report(self);
+    vending_assert_state(self, &sale, "applied");
+    mm_record_t end = vending_move(self, MM_MOVEMENT_POSTPAID, 0, 0, -3000);
+    vending_send(self, &end);
+    mm_record_t begin = vending_move(self, MM_MOVEMENT_PREPAID, 0, 0, 0);
+    vending_send(self, &begin);
+    vending_report(self);
+    assert_int_equal(vending_assert_balanced(self).balance_wh, 0);
+}
+
 // A balance below nothing is somebody's debt.
 static void test_swaps_a_debt_is_credit_too(void **state) {
     vending_t *self = *state;
@@ -235,6 +286,8 @@ int main(void) {
         TEST(test_swaps_transfer),
         TEST(test_swaps_transfer_leaves_the_money_of_a_meter_in_use),
         TEST(test_swaps_withdraw),
+        TEST(test_swaps_nothing_is_sold_while_a_balance_is_cleared),
+        TEST(test_swaps_withdraw_what_is_in_the_air),
         TEST(test_swaps_a_debt_is_credit_too),
         TEST(test_swaps_end_with_the_era),
     };

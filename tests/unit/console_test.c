@@ -145,9 +145,19 @@ static void test_console_table_is_sound(void **state) {
 
 static void test_console_what_is_not_in_the_table(void **state) {
     (void)state;
-    static const char *const typed[] = {
-        "",           "   ",        "x",    "Status",           "statu", "statuss", "status\t",
-        "\x01status", "status\x7f", "\xff", "reset\xe2\x80\xae"};
+    static const char *const typed[] = {"",
+                                        "   ",
+                                        "x",
+                                        "Status",
+                                        "statu",
+                                        "statuss",
+                                        "status\t",
+                                        "\x01status",
+                                        "status\x7f",
+                                        "\xff",
+                                        "reset\xe2\x80\xae",
+                                        "find \x01",
+                                        "find 5\x7f"};
     for (size_t i = 0; i < sizeof typed / sizeof typed[0]; i++) {
         assert_string_equal(ask(typed[i]), "error: not understood; help says what is\n");
     }
@@ -234,6 +244,14 @@ static void test_console_lines_of_the_platform(void **state) {
     assert_int_equal(times_run, 2);
     assert_string_equal(ask("forgotten"), "error: not from here\n");
     assert_string_equal(ask("later"), "error: not from here\n");
+    // Nor from a place that claims to give everything.
+    wanted.granted = UINT8_MAX;
+    mm_console_open(&console, &wanted, desk_now());
+    assert_string_equal(ask("forgotten"), "error: not from here\n");
+    assert_string_equal(ask("later"), "error: not from here\n");
+    assert_int_equal(times_run, 2);
+    wanted.granted = MM_CONSOLE_AT_PROCESS;
+    mm_console_open(&console, &wanted, desk_now());
     assert_has(ask("help"), "say WORD…");
     assert_has(ask("help"), "instead");
     assert_has_not(ask("help"), "next session"); // of the core's line of this name

@@ -184,6 +184,9 @@ static void test_swaps_withdraw(void **state) {
     report_meter(self, "OTHER");
     assert_int_equal(decide(self, newest_swap(self).id, MM_SWAPS_WITHDRAW, "w", &repeated), MM_DESK_OK);
     vending_assert_state(self, &open, "voiding");
+    assert_int_equal(vending_integer(self, "SELECT group_concat(hex(body), '') = '0001' FROM (SELECT body FROM command"
+                                           " WHERE state = 0 AND kind = 20 ORDER BY priority DESC, id)"),
+                     1);
     // The void first, then the end of prepayment and its new beginning.
     assert_int_equal(vending_integer(self, "SELECT group_concat(kind, '') = '182020' FROM (SELECT kind FROM command"
                                            " WHERE state = 0 ORDER BY priority DESC, id)"),
@@ -202,6 +205,65 @@ static void test_swaps_withdraw(void **state) {
     assert_int_equal(line.pending_wh, 0);
     assert_int_equal(meter_account(self, "OTHER", "other", "Wh"), 0);
     vending_assert_state(self, &open, "void");
+}
+
+// Without prepayment no token is taken, and none begins.
+static void test_swaps_withdraw_from_a_postpaid_channel(void **state) {
+    vending_t *self = *state;
+    bool repeated;
+    mm_sale_t sale = vending_sell(self, "open", 3000);
+    mm_record_t end = vending_move(self, MM_MOVEMENT_POSTPAID, 0, 0, 0);
+    vending_send(self, &end);
+    report_meter(self, "OTHER");
+    vending_execute(self, "UPDATE meter_credit SET prepaid = 0;");
+    assert_int_equal(decide(self, newest_swap(self).id, MM_SWAPS_WITHDRAW, "w", &repeated), MM_DESK_OK);
+    vending_assert_state(self, &sale, "voiding");
+    assert_int_equal(vending_integer(self, "SELECT count(*) FROM command WHERE kind = 20"), 0);
+}
+
+// What counts is what is there when it is decided, and every purchase of it.
+static void test_swaps_withdraw_all_of_what_is_there_now(void **state) {
+    vending_t *self = *state;
+    bool repeated;
+    mm_sale_t first = two_sales(self);
+    mm_sale_t second = vending_sell(self, "second", 2000);
+    mm_sale_t typed = vending_sell(self, "typed", 1000);
+    report_meter(self, "OTHER");
+    assert_int_equal(newest_swap(self).balance_wh, 5000);
+    assert_int_equal(newest_swap(self).pending_wh, 6000);
+    vending_take(self, MM_MOVEMENT_TOKEN_ADD, &typed);
+    vending_report(self);
+    assert_int_equal(decide(self, newest_swap(self).id, MM_SWAPS_WITHDRAW, "w", &repeated), MM_DESK_OK);
+    assert_int_equal(newest_swap(self).balance_wh, 6000);
+    assert_int_equal(newest_swap(self).pending_wh, 5000);
+    vending_assert_state(self, &first, "voiding");
+    vending_assert_state(self, &second, "voiding");
+    vending_assert_state(self, &typed, "applied");
+    assert_int_equal(meter_account(self, "OTHER", "other", "Wh"), 6000);
+    vending_assert_balanced(self);
+}
+
+// A request id is for one decision about one swap.
+static void test_swaps_request_of_another_swap(void **state) {
+    vending_t *self = *state;
+    bool repeated;
+    two_sales(self);
+    report_meter(self, "OTHER");
+    int64_t first = newest_swap(self).id;
+    assert_int_equal(decide(self, first, MM_SWAPS_TRANSFER, "t", &repeated), MM_DESK_OK);
+    report_meter(self, "THIRD");
+    int64_t second = newest_swap(self).id;
+    assert_int_not_equal(second, first);
+    assert_int_equal(decide(self, second, MM_SWAPS_TRANSFER, "t", &repeated), MM_DESK_CONFLICT);
+    assert_false(repeated);
+    assert_string_equal(newest_swap(self).state, "open");
+    assert_int_equal(decide(self, second, MM_SWAPS_TRANSFER, "t2", &repeated), MM_DESK_OK);
+    // The second one's request for the first one, which is in the same state.
+    assert_int_equal(decide(self, first, MM_SWAPS_TRANSFER, "t2", &repeated), MM_DESK_CONFLICT);
+    assert_false(repeated);
+    assert_int_equal(meter_account(self, "THIRD", "other", "Wh"), 5000);
+    assert_int_equal(meter_account(self, "OTHER", "other", "Wh"), 0);
+    vending_assert_balanced(self);
 }
 
 // A token of the other meter that is typed before prepayment ends would be cleared with the rest.
@@ -286,6 +348,9 @@ int main(void) {
         TEST(test_swaps_transfer),
         TEST(test_swaps_transfer_leaves_the_money_of_a_meter_in_use),
         TEST(test_swaps_withdraw),
+        TEST(test_swaps_withdraw_from_a_postpaid_channel),
+        TEST(test_swaps_withdraw_all_of_what_is_there_now),
+        TEST(test_swaps_request_of_another_swap),
         TEST(test_swaps_nothing_is_sold_while_a_balance_is_cleared),
         TEST(test_swaps_withdraw_what_is_in_the_air),
         TEST(test_swaps_a_debt_is_credit_too),

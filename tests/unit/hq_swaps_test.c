@@ -324,6 +324,44 @@ static void test_swaps_a_debt_is_credit_too(void **state) {
     vending_report(self);
     report_meter(self, "OTHER");
     assert_int_equal(newest_swap(self).balance_wh, -40);
+    bool repeated;
+    assert_int_equal(decide(self, newest_swap(self).id, MM_SWAPS_TRANSFER, "t", &repeated), MM_DESK_OK);
+    assert_int_equal(meter_account(self, "M-1", "other", "Wh"), 40);
+    assert_int_equal(meter_account(self, "OTHER", "other", "Wh"), -40);
+    mm_hq_error_t error;
+    assert_int_equal(mm_ledger(self->desk, vending_check_unit, NULL, &error), MM_DESK_OK);
+}
+
+// Two meters have changed their places in one report: each channel's credit is decided for itself.
+static void test_swaps_crosswise(void **state) {
+    vending_t *self = *state;
+    bool repeated;
+    mm_sale_t sale;
+    mm_hq_error_t error;
+    two_sales(self);
+    vending_execute(self, "INSERT INTO meter_credit VALUES (1, 1, 1, 0, 1, 0, 0, 700, 700, 0, 1);"
+                          "INSERT INTO ledger_entry (utc_us, debit, credit, unit, amount, node, channel, meter,"
+                          " purchase, reason) VALUES (1, 'cash', 'remainder', 'EUR', 345, 1, 0, 'M-1', 1, 'paid');");
+    self->second_id = "M-1";
+    report_meter(self, "M-2");
+    assert_int_equal(vending_integer(self, "SELECT count(*) FROM meter_swap WHERE state = 'open' AND ((channel = 0 AND"
+                                           " meter_before = 'M-1' AND meter_after = 'M-2' AND balance_wh = 5000) OR"
+                                           " (channel = 1 AND meter_before = 'M-2' AND meter_after = 'M-1' AND"
+                                           " balance_wh = 700))"),
+                     2);
+    assert_int_equal(vending_try(self, "n1", "M-1", 1000, 0, &sale, &error), MM_DESK_REFUSED);
+    assert_int_equal(vending_try(self, "n2", "M-2", 1000, 0, &sale, &error), MM_DESK_REFUSED);
+    assert_int_equal(decide(self, 1, MM_SWAPS_TRANSFER, "t1", &repeated), MM_DESK_OK);
+    assert_int_equal(vending_try(self, "n1", "M-1", 1000, 0, &sale, &error), MM_DESK_REFUSED);
+    assert_int_equal(decide(self, 2, MM_SWAPS_TRANSFER, "t2", &repeated), MM_DESK_OK);
+    assert_int_equal(meter_account(self, "M-1", "other", "Wh"), 700 - 5000);
+    assert_int_equal(meter_account(self, "M-2", "other", "Wh"), 5000 - 700);
+    // Both are in use: what is kept in money is not on a channel.
+    assert_int_equal(meter_account(self, "M-1", "remainder", "EUR"), -345);
+    assert_int_equal(vending_account(self, "moved", "EUR"), 0);
+    assert_int_equal(vending_try(self, "n1", "M-1", 1000, 0, &sale, &error), MM_DESK_OK);
+    assert_int_equal(sale.channel, 1);
+    assert_int_equal(mm_ledger(self->desk, vending_check_unit, NULL, &error), MM_DESK_OK);
 }
 
 static void test_swaps_end_with_the_era(void **state) {
@@ -354,6 +392,7 @@ int main(void) {
         TEST(test_swaps_nothing_is_sold_while_a_balance_is_cleared),
         TEST(test_swaps_withdraw_what_is_in_the_air),
         TEST(test_swaps_a_debt_is_credit_too),
+        TEST(test_swaps_crosswise),
         TEST(test_swaps_end_with_the_era),
     };
     return cmocka_run_group_tests_name("hq swaps", tests, NULL, NULL);

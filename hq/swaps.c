@@ -99,6 +99,19 @@ bool mmi_hq_swaps_take(mm_store_t *store, int64_t node_id, uint8_t channel, cons
            mmi_hq_note_failure(store, take(store->db, node_id, channel, before, after, received_us));
 }
 
+bool mmi_hq_swaps_is_clearing(sqlite3 *db, int64_t node_id, uint8_t channel, bool *clearing) {
+    int64_t commands = 0;
+    // Nobody else's have no order.
+    mmi_sql_t query = mmi_sql_begin(db, "SELECT count(*) FROM command WHERE node = ? AND channel = ? AND kind = ?"
+                                        " AND order_id = 0 AND state < 4");
+    mmi_sql_put_integer(&query, node_id);
+    mmi_sql_put_integer(&query, channel);
+    mmi_sql_put_integer(&query, MM_COMMAND_MODE);
+    bool good = mmi_sql_value(&query, 0, &commands);
+    *clearing = commands > 0;
+    return good;
+}
+
 bool mmi_hq_swaps_end_era(sqlite3 *db, int64_t node_id, int64_t now_us) {
     mmi_sql_t write = mmi_sql_begin(db, "UPDATE meter_swap SET state = 'lost', decided_us = ? WHERE node = ?"
                                         " AND state = 'open'");
@@ -247,9 +260,20 @@ static bool queue_mode(const deciding_t *self, bool prepaid) {
 
 // Behind the voids, in the order of their numbers: no token of the meter before can be typed between.
 static mm_desk_result_t withdraw(const deciding_t *self) {
+    int64_t prepaid = 0;
     mm_desk_result_t result = void_purchases(self);
-    if (result != MM_DESK_OK || self->swap.balance_wh == 0) {
+    if (result != MM_DESK_OK) {
         return result;
+    }
+    mmi_sql_t query = mmi_sql_begin(self->db, "SELECT prepaid FROM meter_credit WHERE node = ? AND channel = ?");
+    mmi_sql_put_integer(&query, self->swap.node_id);
+    mmi_sql_put_integer(&query, self->swap.channel);
+    if (!mmi_sql_value(&query, 0, &prepaid)) {
+        return MM_DESK_UNAVAILABLE;
+    }
+    // A void may come too late: what was pending is then a balance of which HQ has not heard.
+    if (prepaid == 0 || (self->swap.balance_wh == 0 && self->swap.pending_wh == 0)) {
+        return MM_DESK_OK;
     }
     return queue_mode(self, false) && queue_mode(self, true) ? MM_DESK_OK : MM_DESK_UNAVAILABLE;
 }

@@ -15,7 +15,8 @@
 ///                         before goes with it, unless that meter is still in use somewhere
 ///   open -> withdrawn     an operator says that it does not: open purchases are taken back (void), and prepayment is
 ///                         ended and begun anew, which clears the balance. What the customer of the meter before is
-///                         owed for it is paid by hand; the amount stays here and in the audit log
+///                         owed for it is paid by hand; the amount stays here and in the audit log. Nothing is sold
+///                       to the channel until the node has ended both: it would be cleared, too
 ///   open -> returned      the meter before is on its channel again
 ///   open -> lost          the node has begun a new era: nothing is there any more (books, "lost with its era")
 
@@ -63,5 +64,7 @@ bool mmi_hq_swaps_end_era(sqlite3 *db, int64_t node_id, int64_t now_us);
 /// The swap that is open on a channel; *id 0 = none.
 bool mmi_hq_swaps_find_open(sqlite3 *db, int64_t node_id, uint8_t channel, int64_t *id,
                             char before[MM_METER_ID_CHARS_MAX + 1]);
+/// Whether the balance of a channel is still to be cleared, because a swap was withdrawn.
+bool mmi_hq_swaps_is_clearing(sqlite3 *db, int64_t node_id, uint8_t channel, bool *clearing);
 
 #endif

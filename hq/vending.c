@@ -125,8 +125,17 @@ static mm_desk_result_t check_meter(sale_t *self, mm_hq_error_t *error) {
 static mm_desk_result_t check_swap(sale_t *self, mm_hq_error_t *error) {
     int64_t swap = 0;
     char before[MM_METER_ID_CHARS_MAX + 1];
-    if (!mmi_hq_swaps_find_open(self->db, self->place.node_id, self->place.channel, &swap, before)) {
+    bool clearing = false;
+    if (!mmi_hq_swaps_find_open(self->db, self->place.node_id, self->place.channel, &swap, before) ||
+        !mmi_hq_swaps_is_clearing(self->db, self->place.node_id, self->place.channel, &clearing)) {
         return MM_DESK_UNAVAILABLE;
+    }
+    if (clearing) {
+        mm_hq_error_set(error,
+                        "meter %s: the credit of the meter before is being taken away, and would take this with"
+                        " it; try again when its node has reported",
+                        self->place.meter);
+        return MM_DESK_REFUSED;
     }
     if (swap == 0) {
         return MM_DESK_OK;

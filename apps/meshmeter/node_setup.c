@@ -330,9 +330,10 @@ static void take_network(node_setup_t *self, const mm_form_t *form, mm_us_t now,
         mm_linux_answer_print(answer, "error: %s is missing or wrong\n", wrong);
     } else {
         mm_linux_answer_print(answer, "error: %s\n",
-                              err == MM_ERR_STATE ? "the node has a network of this or a later revision"
-                              : err == MM_ERR_ARG ? "this cannot be a network: check site, broker and router"
-                                                  : "the node's memory refused; nothing was changed");
+                              err == MM_ERR_STATE  ? "the node has a network of this or a later revision"
+                              : err == MM_ERR_BUSY ? "the node was reset and starts again; hand it over then"
+                              : err == MM_ERR_ARG  ? "this cannot be a network: check site, broker and router"
+                                                   : "the node's memory refused; nothing was changed");
     }
     explicit_bzero(&network, sizeof network);
 }

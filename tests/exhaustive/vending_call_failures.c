@@ -5,12 +5,14 @@
 #include "device_keys.h"
 #include "sim/sim_disk.h"
 #include "store_internal.h"
+#include "swaps.h"
 #include "tariffs.h"
 #include "vending.h"
 
-// Two sales, a void and the records that answer them, on the emulated disk: each time another call to the disk fails,
-// or the power is cut inside of it. Whoever asked asks again under the same id, until there is an answer. In the end
-// everything was sold once, paid once and taken once, and whatever was answered before the power cut still holds.
+// Two sales, a void and the records that answer them, and two swaps of the meter, on the emulated disk: each time
+// another call to the disk fails, or the power is cut inside of it. Whoever asked asks again under the same id, until
+// there is an answer. In the end everything was sold once, paid once, taken once and moved once, and whatever was
+// answered before the power cut still holds.
 //
 // usage: vending_call_failures [--part K/N] [--only once:N | for_ever:N | cut:N]
 
@@ -149,9 +151,45 @@ static mm_desk_result_t write_books(void) {
     return mm_books_write_day(s_all.desk, NOW_US, false, &error);
 }
 
+// A report says that another meter is on the channel. Said again, it is the same swap.
+static mm_desk_result_t change_meter(const char *before, const char *after) {
+    char sql[128];
+    snprintf(sql, sizeof sql, "UPDATE meter_credit SET balance_wh = 3000; UPDATE meter SET id = '%s' WHERE node = 1",
+             after);
+    bool good = mm_store_begin(s_all.store) == MM_STORE_OK &&
+                sqlite3_exec(s_all.store->db, sql, NULL, NULL, NULL) == SQLITE_OK &&
+                mmi_hq_swaps_take(s_all.store, 1, 0, before, after, NOW_US) &&
+                mm_store_commit(s_all.store, NOW_US) == MM_STORE_OK;
+    if (!good) {
+        mm_store_rollback(s_all.store);
+    }
+    return good ? MM_DESK_OK : MM_DESK_UNAVAILABLE;
+}
+
+static mm_desk_result_t change_first(void) {
+    return change_meter("M-1", "M-2");
+}
+
+static mm_desk_result_t change_second(void) {
+    return change_meter("M-2", "M-3");
+}
+
+static mm_desk_result_t transfer(void) {
+    mm_hq_error_t error;
+    bool repeated;
+    return mm_swaps_decide(s_all.desk, 1, MM_SWAPS_TRANSFER, "s1", "ann", NOW_US, &repeated, &error);
+}
+
+static mm_desk_result_t withdraw(void) {
+    mm_hq_error_t error;
+    bool repeated;
+    return mm_swaps_decide(s_all.desk, 2, MM_SWAPS_WITHDRAW, "s2", "ann", NOW_US, &repeated, &error);
+}
+
 static void tell(void) {
-    mm_desk_result_t (*const steps[])(void) = {sell_first, sell_second, take_back,   take_void,
-                                               sell_first, take_credit, write_books, sell_second};
+    mm_desk_result_t (*const steps[])(void) = {sell_first,  sell_second, take_back,    take_void, sell_first,
+                                               take_credit, write_books, change_first, transfer,  change_second,
+                                               transfer,    withdraw,    sell_second,  transfer,  withdraw};
     for (size_t index = 0; index < sizeof steps / sizeof steps[0]; index++) {
         mm_desk_result_t result = MM_DESK_UNAVAILABLE;
         for (unsigned tries = 1; tries <= TRIES_MAX && result != MM_DESK_OK; tries++) {
@@ -214,6 +252,18 @@ static void check_all(void) {
     CHECK(integer("SELECT sum(debits - credits) FROM account WHERE name = 'cash'") == 250000);
     CHECK(integer("SELECT sum(credits - debits) FROM account WHERE name = 'remainder'") == 10000);
     CHECK(integer("SELECT sum(credits - debits) FROM account WHERE name = 'refund'") == 150000);
+    // Both swaps, once: 3 kWh of M-1 went to M-2 and from there to M-3; what was kept in money went to M-2.
+    CHECK(integer("SELECT count(*) FROM meter_swap") == 2);
+    CHECK(integer("SELECT count(*) FROM meter_swap WHERE id = 1 AND state = 'transferred' AND balance_wh = 3000") == 1);
+    CHECK(integer("SELECT count(*) FROM meter_swap WHERE id = 2 AND state = 'withdrawn' AND balance_wh = 3000") == 1);
+    CHECK(integer("SELECT count(*) FROM incident WHERE name = 'credit_meter_changed'") == 2);
+    CHECK(integer("SELECT count(*) FROM audit WHERE action IN ('transfer', 'withdraw credit')") == 2);
+    CHECK(integer("SELECT count(*) FROM command WHERE kind = 20") == 2);
+    CHECK(integer("SELECT sum(debits - credits) FROM account WHERE name = 'other' AND meter = 'M-1'") == -3000);
+    CHECK(integer("SELECT sum(debits - credits) FROM account WHERE name = 'other' AND meter = 'M-2'") == 0);
+    CHECK(integer("SELECT sum(debits - credits) FROM account WHERE name = 'other' AND meter = 'M-3'") == 3000);
+    CHECK(integer("SELECT sum(debits - credits) FROM account WHERE name = 'moved'") == 0);
+    CHECK(integer("SELECT sum(credits - debits) FROM account WHERE name = 'remainder' AND meter = 'M-2'") == 10000);
     CHECK(mm_reconcile(s_all.desk, check_line, NULL, &error) == MM_DESK_OK);
     CHECK(mm_ledger(s_all.desk, check_unit, NULL, &error) == MM_DESK_OK);
     CHECK(mm_store_check(s_all.store, &error));

@@ -619,6 +619,18 @@ static void test_configurator_lost_answer_is_given_up(void **state) {
     assert_int_equal(post_with("/api/cancel", used, ""), 200);
     world.t_us += US;
     assert_int_equal(post_with("/api/cancel", used, ""), 403);
+    // A reset: the same.
+    enter_by_page();
+    memcpy(used, nonce, sizeof used);
+    assert_int_equal(post_with("/api/cancel", used, ""), 200);
+    char code[CODE_BYTES];
+    uint32_t wait_s;
+    make_code(code);
+    assert_int_equal(mm_setup_reset(&bench.setup, code, desk_now(), &wait_s), MM_CODE_GOOD);
+    assert_int_equal(post_with("/api/cancel", used, ""), 403);
+    setup_reboot();
+    control_sync();
+    give_network(1);
     // A restart: nothing is left of it.
     enter_by_page();
     memcpy(used, nonce, sizeof used);

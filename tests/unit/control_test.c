@@ -499,6 +499,30 @@ static void test_control_keeps_a_configuration_that_proves_itself(void **state) 
     assert_int_equal(count_actions(ACTION_ROLL_BACK), 0);
 }
 
+// One that HQ has sealed, too, but that is not the one: it gets nobody's answer.
+static void test_control_answers_no_other_again(void **state) {
+    (void)state;
+    sealed_t before = seal(MM_COMMAND_LOCK, 0, NULL);
+    sealed_t broker = seal_broker();
+    assert_int_equal(take(&before), MM_OK);
+    assert_int_equal(take(&broker), MM_OK);
+    mm_control_on_session(&desk.control, true, desk_now());
+    assert_int_equal(answer_of(broker.id)->status, MM_RESULT_DONE);
+    control_run_s(MM_CONTROL_REPEAT_S + 1);
+    // The same counter under another number, as from a database that was restored; and the same number twice.
+    desk.next_counter--;
+    sealed_t other = seal_broker();
+    desk.next_counter -= 2;
+    desk.next_command_id = broker.id - 1;
+    sealed_t lower = seal_broker();
+    assert_int_equal(lower.id, broker.id);
+    assert_int_equal(take(&other), MM_OK);
+    assert_int_equal(take(&lower), MM_OK);
+    hq_collect();
+    assert_int_equal(count_answers(other.id, NULL), 0);
+    assert_int_equal(count_answers(broker.id, NULL), 1);
+}
+
 // HQ has lost the answer and asks with the same command: it is answered again, seldom, and not done again.
 static void test_control_answers_a_trial_again(void **state) {
     (void)state;
@@ -857,6 +881,7 @@ int main(void) {
         cmocka_unit_test_setup(test_control_tells_the_owner_of_sessions_and_slots, setup),
         cmocka_unit_test_setup(test_control_keeps_a_configuration_that_proves_itself, setup),
         cmocka_unit_test_setup(test_control_answers_a_trial_again, setup),
+        cmocka_unit_test_setup(test_control_answers_no_other_again, setup),
         cmocka_unit_test_setup(test_control_rolls_back_a_configuration_that_does_not, setup),
         cmocka_unit_test_setup(test_control_restart_ends_a_trial, setup),
         cmocka_unit_test_setup(test_control_updates_a_meter_and_archives_what_was, setup),

@@ -448,6 +448,41 @@ static void test_dispatch_ends_what_was_taken_without_an_answer(void **state) {
     assert_int_equal(world->bytes_count, 0);
 }
 
+static void set_kind(command_world_t *world, int kind) {
+    char sql[64];
+    snprintf(sql, sizeof sql, "UPDATE command SET kind = %d;", kind);
+    assert_int_equal(sqlite3_exec(mmi_desk_db(world->desk), sql, NULL, NULL, NULL), SQLITE_OK);
+}
+
+// What has a purchase is safe by its count; and what was sealed for an era that is over no node takes any more.
+static void test_dispatch_asks_for_no_purchase_and_no_other_era(void **state) {
+    command_world_t *world = *state;
+    world_add_node(world, 1);
+    world_order(world, "only", "M-1", "lock", 5);
+    world_dispatch(world);
+    mm_control_report_t control = world_control(101, 1);
+    world_report(world, 1, 3, &control, 1, NULL, 0);
+    const int64_t due_us = accepted_us(world) + MM_COMMAND_ASK_AFTER_S * INT64_C(1000000);
+    static const int kinds[] = {MM_COMMAND_CREDIT, MM_COMMAND_VOID, MM_COMMAND_ADJUST};
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        set_kind(world, kinds[i]);
+        world->now_us = due_us;
+        world_dispatch(world);
+        assert_int_equal(hq_integer(world->files, "SELECT asked FROM command"), 0);
+    }
+    set_kind(world, MM_COMMAND_LOCK);
+    world_order(world, "other", "M-1", "unlock", 5);
+    world_dispatch(world);
+    assert_int_equal(hq_integer(world->files, "SELECT max(asked) FROM command"), 1);
+    assert_int_equal(world->batch.count, 2);
+    assert_int_equal(sqlite3_exec(mmi_desk_db(world->desk), "UPDATE control SET era = 102;", NULL, NULL, NULL),
+                     SQLITE_OK);
+    world_dispatch(world);
+    for (size_t i = 0; i < world->batch.count; i++) {
+        assert_int_equal(world->commands[i].era, 101); // never sealed anew: it may have been carried out
+    }
+}
+
 // While its journal has not come up to there, the answer may.
 static void test_dispatch_waits_for_a_journal_on_its_way(void **state) {
     command_world_t *world = *state;
@@ -638,6 +673,7 @@ int main(void) {
         TEST(test_dispatch_ends_a_trial_without_an_answer),
         TEST(test_dispatch_a_trial_is_answered_when_asked),
         TEST(test_dispatch_ends_what_was_taken_without_an_answer),
+        TEST(test_dispatch_asks_for_no_purchase_and_no_other_era),
         TEST(test_dispatch_waits_for_a_journal_on_its_way),
         TEST(test_dispatch_first_answer_stands),
         TEST(test_dispatch_token_is_no_answer),

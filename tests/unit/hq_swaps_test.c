@@ -184,6 +184,9 @@ static void test_swaps_withdraw(void **state) {
     report_meter(self, "OTHER");
     assert_int_equal(decide(self, newest_swap(self).id, MM_SWAPS_WITHDRAW, "w", &repeated), MM_DESK_OK);
     vending_assert_state(self, &open, "voiding");
+    assert_int_equal(vending_integer(self, "SELECT group_concat(hex(body), '') = '0001' FROM (SELECT body FROM command"
+                                           " WHERE state = 0 AND kind = 20 ORDER BY priority DESC, id)"),
+                     1);
     // The void first, then the end of prepayment and its new beginning.
     assert_int_equal(vending_integer(self, "SELECT group_concat(kind, '') = '182020' FROM (SELECT kind FROM command"
                                            " WHERE state = 0 ORDER BY priority DESC, id)"),
@@ -204,6 +207,116 @@ static void test_swaps_withdraw(void **state) {
     vending_assert_state(self, &open, "void");
 }
 
+// Without prepayment no token is taken, and none begins.
+static void test_swaps_withdraw_from_a_postpaid_channel(void **state) {
+    vending_t *self = *state;
+    bool repeated;
+    mm_sale_t sale = vending_sell(self, "open", 3000);
+    mm_record_t end = vending_move(self, MM_MOVEMENT_POSTPAID, 0, 0, 0);
+    vending_send(self, &end);
+    report_meter(self, "OTHER");
+    vending_execute(self, "UPDATE meter_credit SET prepaid = 0;");
+    assert_int_equal(decide(self, newest_swap(self).id, MM_SWAPS_WITHDRAW, "w", &repeated), MM_DESK_OK);
+    vending_assert_state(self, &sale, "voiding");
+    assert_int_equal(vending_integer(self, "SELECT count(*) FROM command WHERE kind = 20"), 0);
+}
+
+// What counts is what is there when it is decided, and every purchase of it.
+static void test_swaps_withdraw_all_of_what_is_there_now(void **state) {
+    vending_t *self = *state;
+    bool repeated;
+    mm_sale_t first = two_sales(self);
+    mm_sale_t second = vending_sell(self, "second", 2000);
+    mm_sale_t typed = vending_sell(self, "typed", 1000);
+    report_meter(self, "OTHER");
+    assert_int_equal(newest_swap(self).balance_wh, 5000);
+    assert_int_equal(newest_swap(self).pending_wh, 6000);
+    vending_take(self, MM_MOVEMENT_TOKEN_ADD, &typed);
+    vending_report(self);
+    assert_int_equal(decide(self, newest_swap(self).id, MM_SWAPS_WITHDRAW, "w", &repeated), MM_DESK_OK);
+    assert_int_equal(newest_swap(self).balance_wh, 6000);
+    assert_int_equal(newest_swap(self).pending_wh, 5000);
+    vending_assert_state(self, &first, "voiding");
+    vending_assert_state(self, &second, "voiding");
+    vending_assert_state(self, &typed, "applied");
+    assert_int_equal(meter_account(self, "OTHER", "other", "Wh"), 6000);
+    vending_assert_balanced(self);
+}
+
+// A request id is for one decision about one swap.
+static void test_swaps_request_of_another_swap(void **state) {
+    vending_t *self = *state;
+    bool repeated;
+    two_sales(self);
+    report_meter(self, "OTHER");
+    int64_t first = newest_swap(self).id;
+    assert_int_equal(decide(self, first, MM_SWAPS_TRANSFER, "t", &repeated), MM_DESK_OK);
+    report_meter(self, "THIRD");
+    int64_t second = newest_swap(self).id;
+    assert_int_not_equal(second, first);
+    assert_int_equal(decide(self, second, MM_SWAPS_TRANSFER, "t", &repeated), MM_DESK_CONFLICT);
+    assert_false(repeated);
+    assert_string_equal(newest_swap(self).state, "open");
+    assert_int_equal(decide(self, second, MM_SWAPS_TRANSFER, "t2", &repeated), MM_DESK_OK);
+    // The second one's request for the first one, which is in the same state.
+    assert_int_equal(decide(self, first, MM_SWAPS_TRANSFER, "t2", &repeated), MM_DESK_CONFLICT);
+    assert_false(repeated);
+    assert_int_equal(meter_account(self, "THIRD", "other", "Wh"), 5000);
+    assert_int_equal(meter_account(self, "OTHER", "other", "Wh"), 0);
+    vending_assert_balanced(self);
+}
+
+// A token of the other meter that is typed before prepayment ends would be cleared with the rest.
+static void test_swaps_nothing_is_sold_while_a_balance_is_cleared(void **state) {
+    vending_t *self = *state;
+    bool repeated;
+    size_t modes;
+    mm_sale_t sale;
+    mm_hq_error_t error;
+    mm_sale_t open = two_sales(self);
+    report_meter(self, "OTHER");
+    assert_int_equal(decide(self, newest_swap(self).id, MM_SWAPS_WITHDRAW, "w", &repeated), MM_DESK_OK);
+    assert_int_equal(vending_try(self, "new", "OTHER", 1000, 0, &sale, &error), MM_DESK_REFUSED);
+    assert_non_null(strstr(error.text, "try again"));
+    dispatch(self, MM_COMMAND_MODE, &modes);
+    assert_int_equal(vending_try(self, "new", "OTHER", 1000, 0, &sale, &error), MM_DESK_REFUSED);
+    vending_take(self, MM_MOVEMENT_VOID, &open);
+    mm_record_t end = vending_move(self, MM_MOVEMENT_POSTPAID, 0, 0, -5000);
+    vending_send(self, &end);
+    vending_execute(self, "UPDATE command SET state = 4 WHERE kind = 20 AND id = (SELECT min(id) FROM command WHERE"
+                          " kind = 20);");
+    assert_int_equal(vending_try(self, "new", "OTHER", 1000, 0, &sale, &error), MM_DESK_REFUSED);
+    mm_record_t begin = vending_move(self, MM_MOVEMENT_PREPAID, 0, 0, 0);
+    vending_send(self, &begin);
+    vending_execute(self, "UPDATE command SET state = 4 WHERE kind = 20;");
+    vending_report(self);
+    assert_int_equal(vending_try(self, "new", "OTHER", 1000, 0, &sale, &error), MM_DESK_OK);
+    vending_assert_balanced(self);
+}
+
+// The meter has taken what HQ still counts as open: its void comes too late, and the other meter must not have it.
+static void test_swaps_withdraw_what_is_in_the_air(void **state) {
+    vending_t *self = *state;
+    bool repeated;
+    size_t modes;
+    mm_sale_t sale = vending_sell(self, "air", 3000);
+    report_meter(self, "OTHER");
+    mm_record_t late = vending_move(self, MM_MOVEMENT_TOKEN_ADD, 0, sale.count, sale.amount_wh);
+    assert_int_equal(newest_swap(self).balance_wh, 0);
+    assert_int_equal(decide(self, newest_swap(self).id, MM_SWAPS_WITHDRAW, "w", &repeated), MM_DESK_OK);
+    dispatch(self, MM_COMMAND_MODE, &modes);
+    assert_int_equal(modes, 2);
+    vending_send(self, &late);
+    vending_report(self);
+    vending_assert_state(self, &sale, "applied");
+    mm_record_t end = vending_move(self, MM_MOVEMENT_POSTPAID, 0, 0, -3000);
+    vending_send(self, &end);
+    mm_record_t begin = vending_move(self, MM_MOVEMENT_PREPAID, 0, 0, 0);
+    vending_send(self, &begin);
+    vending_report(self);
+    assert_int_equal(vending_assert_balanced(self).balance_wh, 0);
+}
+
 // A balance below nothing is somebody's debt.
 static void test_swaps_a_debt_is_credit_too(void **state) {
     vending_t *self = *state;
@@ -211,6 +324,44 @@ static void test_swaps_a_debt_is_credit_too(void **state) {
     vending_report(self);
     report_meter(self, "OTHER");
     assert_int_equal(newest_swap(self).balance_wh, -40);
+    bool repeated;
+    assert_int_equal(decide(self, newest_swap(self).id, MM_SWAPS_TRANSFER, "t", &repeated), MM_DESK_OK);
+    assert_int_equal(meter_account(self, "M-1", "other", "Wh"), 40);
+    assert_int_equal(meter_account(self, "OTHER", "other", "Wh"), -40);
+    mm_hq_error_t error;
+    assert_int_equal(mm_ledger(self->desk, vending_check_unit, NULL, &error), MM_DESK_OK);
+}
+
+// Two meters have changed their places in one report: each channel's credit is decided for itself.
+static void test_swaps_crosswise(void **state) {
+    vending_t *self = *state;
+    bool repeated;
+    mm_sale_t sale;
+    mm_hq_error_t error;
+    two_sales(self);
+    vending_execute(self, "INSERT INTO meter_credit VALUES (1, 1, 1, 0, 1, 0, 0, 700, 700, 0, 1);"
+                          "INSERT INTO ledger_entry (utc_us, debit, credit, unit, amount, node, channel, meter,"
+                          " purchase, reason) VALUES (1, 'cash', 'remainder', 'EUR', 345, 1, 0, 'M-1', 1, 'paid');");
+    self->second_id = "M-1";
+    report_meter(self, "M-2");
+    assert_int_equal(vending_integer(self, "SELECT count(*) FROM meter_swap WHERE state = 'open' AND ((channel = 0 AND"
+                                           " meter_before = 'M-1' AND meter_after = 'M-2' AND balance_wh = 5000) OR"
+                                           " (channel = 1 AND meter_before = 'M-2' AND meter_after = 'M-1' AND"
+                                           " balance_wh = 700))"),
+                     2);
+    assert_int_equal(vending_try(self, "n1", "M-1", 1000, 0, &sale, &error), MM_DESK_REFUSED);
+    assert_int_equal(vending_try(self, "n2", "M-2", 1000, 0, &sale, &error), MM_DESK_REFUSED);
+    assert_int_equal(decide(self, 1, MM_SWAPS_TRANSFER, "t1", &repeated), MM_DESK_OK);
+    assert_int_equal(vending_try(self, "n1", "M-1", 1000, 0, &sale, &error), MM_DESK_REFUSED);
+    assert_int_equal(decide(self, 2, MM_SWAPS_TRANSFER, "t2", &repeated), MM_DESK_OK);
+    assert_int_equal(meter_account(self, "M-1", "other", "Wh"), 700 - 5000);
+    assert_int_equal(meter_account(self, "M-2", "other", "Wh"), 5000 - 700);
+    // Both are in use: what is kept in money is not on a channel.
+    assert_int_equal(meter_account(self, "M-1", "remainder", "EUR"), -345);
+    assert_int_equal(vending_account(self, "moved", "EUR"), 0);
+    assert_int_equal(vending_try(self, "n1", "M-1", 1000, 0, &sale, &error), MM_DESK_OK);
+    assert_int_equal(sale.channel, 1);
+    assert_int_equal(mm_ledger(self->desk, vending_check_unit, NULL, &error), MM_DESK_OK);
 }
 
 static void test_swaps_end_with_the_era(void **state) {
@@ -235,7 +386,13 @@ int main(void) {
         TEST(test_swaps_transfer),
         TEST(test_swaps_transfer_leaves_the_money_of_a_meter_in_use),
         TEST(test_swaps_withdraw),
+        TEST(test_swaps_withdraw_from_a_postpaid_channel),
+        TEST(test_swaps_withdraw_all_of_what_is_there_now),
+        TEST(test_swaps_request_of_another_swap),
+        TEST(test_swaps_nothing_is_sold_while_a_balance_is_cleared),
+        TEST(test_swaps_withdraw_what_is_in_the_air),
         TEST(test_swaps_a_debt_is_credit_too),
+        TEST(test_swaps_crosswise),
         TEST(test_swaps_end_with_the_era),
     };
     return cmocka_run_group_tests_name("hq swaps", tests, NULL, NULL);

@@ -33,7 +33,8 @@ typedef struct {
     int64_t now_us;
     uint32_t seq; ///< of the node's journal, the last one used
     vending_meter_t meter;
-    const char *meter_id; ///< on channel 0; NULL = "M-1"
+    const char *meter_id;  ///< on channel 0; NULL = "M-1"
+    const char *second_id; ///< on channel 1; NULL = "M-2"
 } vending_t;
 
 static inline void vending_execute(const vending_t *self, const char *format, ...)
@@ -76,6 +77,9 @@ static inline void vending_report(vending_t *self) {
     }
     if (self->meter_id != NULL) {
         snprintf(snapshot.meters[0].id, sizeof snapshot.meters[0].id, "%s", self->meter_id);
+    }
+    if (self->second_id != NULL) {
+        snprintf(snapshot.meters[1].id, sizeof snapshot.meters[1].id, "%s", self->second_id);
     }
     snapshot.meters[meter->channel].pulse_constant = meter->pulse_constant;
     snapshot.meters[meter->channel].life_pulses = meter->life_pulses;

@@ -70,6 +70,8 @@ static void test_linux_actions_broker_kept(void **state) {
     assert_int_equal(stage("mqtts://broker.example:8884\ngateway\nsecret word"), MM_OK);
     assert_true(s_actions.broker_changed && s_actions.on_trial);
     assert_broker("mqtts://broker.example:8884", "gateway", "secret word");
+    char kept[200];
+    assert_int_equal(s_actions.actions.kept_broker(&s_actions, kept, sizeof kept), 0); // it may still go back
     struct stat status;
     assert_int_equal(stat(path_of("broker.staged"), &status), 0);
     assert_int_equal(status.st_mode & 0777, 0600);
@@ -78,7 +80,6 @@ static void test_linux_actions_broker_kept(void **state) {
     assert_int_equal(open_actions(), MM_OK);
     assert_broker("mqtts://broker.example:8884", "gateway", "secret word");
     assert_false(s_actions.on_trial);
-    char kept[200];
     static const char text[] = "mqtts://broker.example:8884\ngateway\nsecret word";
     assert_int_equal(s_actions.actions.kept_broker(&s_actions, kept, sizeof kept), sizeof text - 1);
     assert_memory_equal(kept, text, sizeof text - 1);

@@ -111,6 +111,16 @@ static void test_setup_router_refused(void **state) {
     (void)setup_poll();
     assert_false(mm_control_is_on_trial(&desk.control));
     assert_network(1, "router", "");
+    // Nor is the installer's, when that has just failed and setup has not yet seen it.
+    assert_true(mm_setup_try_router(&bench.setup, &typed, desk_now()));
+    control_run_s(MM_CONTROL_TRIAL_S + 20);
+    assert_false(mm_control_is_on_trial(&desk.control));
+    assert_true(bench.setup.has_router);
+    (void)command(MM_COMMAND_NETWORK, MM_COMMAND_WHOLE_NODE, &body);
+    session();
+    (void)setup_poll();
+    assert_network(1, "router", "");
+    assert_false(bench.setup.has_router);
     // A platform that cannot, a body that is none, a restart in the middle of the trial.
     desk.action_result = MM_ERR_UNAVAILABLE;
     assert_false(mm_setup_try_router(&bench.setup, &typed, desk_now()));
@@ -123,7 +133,27 @@ static void test_setup_router_refused(void **state) {
     session();
     assert_network(1, "router", "");
     assert_int_equal(count_ends(MM_RESULT_DONE), 0);
-    assert_int_equal(count_ends(MM_RESULT_FAILED), 2);
+    assert_int_equal(count_ends(MM_RESULT_FAILED), 3);
+}
+
+// The network it would be part of is forgotten: the router does not bring one back.
+static void test_setup_router_of_a_node_that_is_reset(void **state) {
+    (void)state;
+    char code[CODE_BYTES];
+    uint32_t wait_s;
+    assert_true(mm_setup_try_router(&bench.setup, &typed, desk_now()));
+    make_code(code);
+    assert_int_equal(mm_setup_reset(&bench.setup, code, desk_now(), &wait_s), MM_CODE_GOOD);
+    session();
+    (void)setup_poll();
+    assert_false(bench.setup.configuration.has_network);
+    assert_string_equal(network()->router_name, "");
+    assert_false(bench.setup.has_router);
+    assert_false(mm_control_is_on_trial(&desk.control));
+    assert_true(mm_setup_wants_restart(&bench.setup, 1));
+    setup_reboot();
+    (void)setup_poll();
+    assert_int_equal(phase_now(), MM_LIFE_PARKED);
 }
 
 static void test_setup_router_takes_the_kept_broker_with_it(void **state) {
@@ -279,6 +309,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_setup_router_proved, begin, end),
         cmocka_unit_test_setup_teardown(test_setup_router_refused, begin, end),
+        cmocka_unit_test_setup_teardown(test_setup_router_of_a_node_that_is_reset, begin, end),
         cmocka_unit_test_setup_teardown(test_setup_router_takes_the_kept_broker_with_it, begin, end),
         cmocka_unit_test_setup_teardown(test_setup_router_highest_revision, begin, end),
         cmocka_unit_test_setup_teardown(test_setup_router_memory_refuses, begin, end),

@@ -443,8 +443,17 @@ static void test_setup_reset(void **state) {
     assert_true(world.metering.registers.channels[5].life_pulses >= life_pulses);
     assert_false(desk.relay_closed[5]);
     assert_int_equal(mm_setup_reset(&bench.setup, code, desk_now(), &wait_s), MM_CODE_STATE);
+    // Whatever comes, the node starts again before: what is open and what was kept belongs to the network of before.
+    for (uint32_t revision = 1; revision <= 2; revision++) {
+        const mm_network_t network = site_network(revision);
+        assert_int_equal(mm_setup_take_network(&bench.setup, &network, desk_now()), MM_ERR_BUSY);
+        assert_true(mm_setup_wants_restart(&bench.setup, 1));
+        assert_true(mm_setup_wants_restart(&bench.setup, 0)); // it had come in this start
+    }
+    assert_false(bench.setup.configuration.has_network);
     // The way back: the same meters, confirmed anew.
     setup_reboot();
+    assert_false(mm_setup_wants_restart(&bench.setup, 0));
     control_sync();
     give_network(1);
     enter();

@@ -82,6 +82,7 @@ typedef struct {
     uint64_t lock_out[MM_EVENT_VALUES]; ///< the event that is still to be journalled; [0] 0: none
     bool has_router;                    ///< an installer's router is on trial
     bool session;                       ///< an installer is at work
+    bool was_reset;                     ///< in this start, which still runs with what is forgotten
     // wait: the installer's next request | until MM_SETUP_SESSION_S | then the session is over and nothing has changed
     mm_us_t session_until;
     // wait: storage that refused a meter's change, a record or an event works again, or the configuration's memory
@@ -104,11 +105,13 @@ void mm_setup_open(mm_setup_t *self, const mm_setup_options_t *options, const mm
                    const mm_entropy_t *entropy, mm_counters_t *counters, const mm_log_t *log, mm_us_t now);
 
 /// Network from a provisioner (phone, cable) or from the mesh. Taken if its revision is higher than the present one.
-/// MM_ERR_ARG: not a possible network. MM_ERR_STATE: older. MM_ERR_STORAGE.
+/// MM_ERR_ARG: not a possible network. MM_ERR_STATE: older. MM_ERR_STORAGE. MM_ERR_BUSY: after a reset the node has to
+/// start again first; else the next network could have the revision of the one before, and what was kept under that.
 mm_err_t mm_setup_take_network(mm_setup_t *self, const mm_network_t *network, mm_us_t now);
 
 /// Whether the node must start again, because its network is another one than that with which it was opened (revision,
-/// 0 = none). Not while an installer is at work, nor before a router that has become part of the network is answered.
+/// 0 = none), or because it was reset. Not while an installer is at work, nor before a router that has become part of
+/// the network is answered.
 bool mm_setup_wants_restart(const mm_setup_t *self, uint32_t opened_revision);
 /// Try a router that an installer has typed. False: refused, or another trial is under way.
 bool mm_setup_try_router(mm_setup_t *self, const mm_network_body_t *router, mm_us_t now);

@@ -129,7 +129,7 @@ static void end_nonce(mm_join_t *self, mm_us_t now) {
 
 static void take_network(mm_join_t *self, const mm_network_t *network, mm_us_t now) {
     mm_err_t err = mm_setup_take_network(self->setup, network, now);
-    if (err == MM_ERR_STORAGE) {
+    if (err == MM_ERR_STORAGE || err == MM_ERR_BUSY) {
         return; // asked for again under the same nonce
     }
     say(self, err == MM_OK ? MM_LOG_INFO : MM_LOG_WARNING,

@@ -79,6 +79,9 @@ mm_err_t mm_setup_take_network(mm_setup_t *self, const mm_network_t *network, mm
     if (mm_network_check(network) != MM_OK) {
         return MM_ERR_ARG;
     }
+    if (self->was_reset) {
+        return MM_ERR_BUSY;
+    }
     if (self->configuration.phase.state == MM_LIFE_FAULT) {
         return MM_ERR_STORAGE;
     }
@@ -221,7 +224,11 @@ mm_code_verdict_t mm_setup_reset(mm_setup_t *self, const char *code, mm_us_t now
     self->repeat.is_there = false;
     draft.has_network = false;
     memset(&draft.network, 0, sizeof draft.network);
-    return mmi_setup_save(self, &draft) == MM_OK ? MM_CODE_GOOD : MM_CODE_STORAGE;
+    if (mmi_setup_save(self, &draft) != MM_OK) {
+        return MM_CODE_STORAGE;
+    }
+    self->was_reset = true;
+    return MM_CODE_GOOD;
 }
 
 // HQ's commands.

@@ -113,7 +113,7 @@ bool mm_setup_wants_restart(const mm_setup_t *self, uint32_t opened_revision) {
     const mm_configuration_t *present = &self->configuration;
     uint32_t revision = present->has_network ? present->network.revision : 0;
     // Memory that does not answer says nothing; an installer at work is not thrown out.
-    if (present->phase.state == MM_LIFE_FAULT || self->session || revision == opened_revision) {
+    if (present->phase.state == MM_LIFE_FAULT || self->session || (revision == opened_revision && !self->was_reset)) {
         return false;
     }
     return !mm_control_is_answering_router(self->control);

@@ -178,8 +178,8 @@ static void fill_router(mesh_router_t *filled, const mm_esp_router_t *router) {
     memcpy(filled->password, router->password, strlen(router->password));
 }
 
+// Networking is self-organised: the SDK's default, which esp_mesh_init sets.
 static bool configure(const mm_esp_mesh_t *self) {
-    const mesh_addr_t group = {.addr = {0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF}};
     mesh_cfg_t config = MESH_INIT_CONFIG_DEFAULT();
     config.channel = CONFIG_MM_MESH_CHANNEL;
     // The router may be moved to another channel by whoever owns it.
@@ -194,8 +194,7 @@ static bool configure(const mm_esp_mesh_t *self) {
         esp_mesh_set_ap_authmode(WIFI_AUTH_WPA2_PSK) == ESP_OK &&
         esp_mesh_send_block_time(MM_ESP_MESH_BLOCK_MS) == ESP_OK && esp_mesh_disable_ps() == ESP_OK &&
         esp_mesh_set_config(&config) == ESP_OK &&
-        esp_mesh_set_ie_crypto_key(self->ap_password, password_chars) == ESP_OK && esp_mesh_fix_root(false) == ESP_OK &&
-        esp_mesh_set_self_organized(true, false) == ESP_OK && esp_mesh_set_group_id(&group, 1) == ESP_OK;
+        esp_mesh_set_ie_crypto_key(self->ap_password, password_chars) == ESP_OK && esp_mesh_fix_root(false) == ESP_OK;
     mm_esp_wipe(&config, sizeof config);
     return good;
 }
@@ -257,6 +256,10 @@ static mm_err_t begin(mm_esp_mesh_t *self) {
     if (!good) {
         take_back(self, is_init, false);
         return MM_ERR_UNAVAILABLE;
+    }
+    const mesh_addr_t group = {.addr = {0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF}};
+    if (esp_mesh_set_group_id(&group, 1) != ESP_OK) {
+        mm_esp_log(MM_LOG_WARNING, "mesh: not in the group"); // frames to this node alone arrive all the same
     }
     atomic_store(&s_may_receive, true);
     return MM_OK;
@@ -410,14 +413,15 @@ static bool tell_child(mm_mesh_event_kind_t kind, mm_mac_t mac) {
 
 // False: the queue is full; the rest is told in the next turn.
 static bool tell_children(mm_esp_mesh_t *self) {
-    mesh_addr_t table[MM_NODES_MAX];
-    mm_mac_t nodes[MM_NODES_MAX];
+    // This node is in it, too.
+    mesh_addr_t table[MM_NODES_MAX + 1];
+    mm_mac_t nodes[MM_NODES_MAX + 1];
     int size = 0;
     if (esp_mesh_get_routing_table(table, sizeof table, &size) != ESP_OK) {
         return false;
     }
     size_t node_count = size > 0 ? (size_t)size : 0;
-    node_count = node_count < MM_NODES_MAX ? node_count : MM_NODES_MAX;
+    node_count = node_count < MM_NODES_MAX + 1 ? node_count : MM_NODES_MAX + 1;
     for (size_t i = 0; i < node_count; i++) {
         nodes[i] = mac_of(table[i].addr);
     }
@@ -430,7 +434,7 @@ static bool tell_children(mm_esp_mesh_t *self) {
             return false;
         }
     }
-    for (size_t i = 0; i < node_count; i++) {
+    for (size_t i = 0; i < node_count && self->node_count < MM_NODES_MAX; i++) {
         if (mm_mac_equal(nodes[i], self->mac) || is_listed(self->nodes, self->node_count, nodes[i])) {
             continue;
         }
@@ -535,6 +539,17 @@ static void look_at_queue(mm_esp_mesh_t *self, mm_us_t now) {
     }
 }
 
+// The SDK is known to stop looking for a parent without a word. A root whose router is off serves its children.
+static void look_at_parent(mm_esp_mesh_t *self, mm_us_t now) {
+    if (self->is_connected || self->node_count > 0) {
+        self->alone_until = now + MM_ESP_MESH_ALONE_S * MM_US_PER_S;
+    } else if (now >= self->alone_until && !self->restart_is_due) {
+        mm_esp_log(MM_LOG_WARNING, "mesh: no parent for seconds=%d", MM_ESP_MESH_ALONE_S);
+        count(&self->counts.restarts);
+        self->restart_is_due = true;
+    }
+}
+
 static void give_job(mm_esp_mesh_t *self, mm_esp_mesh_job_t job, mm_us_t now) {
     if (job != MM_ESP_MESH_OPENING) {
         mm_esp_radio_end_user(); // in the owner's task, which is the user's
@@ -544,6 +559,7 @@ static void give_job(mm_esp_mesh_t *self, mm_esp_mesh_job_t job, mm_us_t now) {
     mm_us_t deadline = now + MM_ESP_MESH_JOB_S * MM_US_PER_S;
     if (mm_esp_owner_give_job(run_job, self, deadline, &self->job_number) != MM_OK) {
         self->job = MM_ESP_MESH_NO_JOB; // the worker has another one: in the next turn
+        mm_esp_radio_keep();
     }
 }
 
@@ -560,9 +576,12 @@ static void reset_turn(mm_esp_mesh_t *self) {
 static void settle_open(mm_esp_mesh_t *self, mm_err_t result, mm_us_t now) {
     self->is_open = result == MM_OK;
     reset_turn(self);
+    self->alone_until = now + MM_ESP_MESH_ALONE_S * MM_US_PER_S;
     if (result != MM_OK) {
         count(&self->counts.opens_failed);
-        mm_esp_log(MM_LOG_ERROR, "mesh: the radio refused");
+        if (self->counts.opens_failed == 1) {
+            mm_esp_log(MM_LOG_ERROR, "mesh: the SDK refused; tried again each seconds=%d", MM_ESP_MESH_RETRY_S);
+        }
         self->retry_at = now + MM_ESP_MESH_RETRY_S * MM_US_PER_S;
     }
 }
@@ -619,7 +638,9 @@ mm_us_t mm_esp_mesh_poll(mm_esp_mesh_t *self, mm_us_t now) {
         (void)esp_mesh_set_self_organized(true, true);
     }
     look_at_queue(self, now);
-    return self->connect_is_due ? mm_us_earlier(self->connect_at, self->stuck_at) : self->stuck_at;
+    look_at_parent(self, now);
+    return self->connect_is_due ? mm_us_earlier(self->connect_at, self->stuck_at)
+                                : mm_us_earlier(self->stuck_at, self->alone_until);
 }
 
 // --- the owner's calls ---------------------------------------------------------------------------------------------
@@ -673,6 +694,7 @@ void mm_esp_mesh_close(mm_esp_mesh_t *self) {
     self->is_wanted = false;
     if (self->is_open) {
         self->is_open = false;
+        mm_esp_radio_end_user();
         take_back(self, true, true);
         reset_turn(self);
     }

@@ -29,6 +29,8 @@
 /// back, and if that has not helped after as long again, the mesh is closed and opened from scratch by the worker; each
 /// is counted. The SDK is known to hang there: then the worker's deadline passes and the device restarts.
 ///
+/// A node that has had neither a parent nor children for MM_ESP_MESH_ALONE_S is opened from scratch as well.
+///
 /// A node that is away for an installer's session is paused: one radio is not mesh and page at once (mm_esp_radio.h).
 
 #define MM_ESP_MESH_LAYERS_MAX 6
@@ -36,6 +38,7 @@
 /// Frames that wait in the SDK's queue at most; further ones are MM_ERR_BUSY.
 #define MM_ESP_MESH_PENDING_MAX 24
 #define MM_ESP_MESH_STUCK_S 20
+#define MM_ESP_MESH_ALONE_S 600
 #define MM_ESP_MESH_BLOCK_MS 500
 /// A mesh that could not be opened is tried again.
 #define MM_ESP_MESH_RETRY_S 30
@@ -113,6 +116,8 @@ typedef struct {
     mm_us_t connect_at;
     // wait: a mesh that could not be opened | until MM_ESP_MESH_RETRY_S | then the worker tries again
     mm_us_t retry_at;
+    // wait: a parent | until MM_ESP_MESH_ALONE_S | then the worker closes the mesh and opens it
+    mm_us_t alone_until;
     bool restart_is_due;
     mm_esp_mesh_job_t job;
     uint32_t job_number;
@@ -131,8 +136,8 @@ typedef struct {
 mm_err_t mm_esp_mesh_open(mm_esp_mesh_t *self, const mm_esp_mesh_options_t *options);
 /// Take everything back, except the task, which waits. Waits for the SDK, without a bound: the owner pauses instead.
 void mm_esp_mesh_close(mm_esp_mesh_t *self);
-/// By the owner: other credentials of the router, from now on. MM_ERR_ARG: no name. MM_ERR_UNAVAILABLE: not taken now;
-/// the next opening has them.
+/// By the owner: other credentials of the router, from now on; a root leaves the old one at once. MM_ERR_ARG: no name.
+/// MM_ERR_BUSY: the worker has the mesh; try again. MM_ERR_UNAVAILABLE: the SDK refused; the next opening has them.
 mm_err_t mm_esp_mesh_set_router(mm_esp_mesh_t *self, const mm_esp_router_t *router);
 /// By the owner: poll lets the worker close the mesh; is_paused says when it is done. Resume: and open it again.
 void mm_esp_mesh_pause(mm_esp_mesh_t *self);

@@ -21,7 +21,7 @@ typedef struct {
     esp_netif_t *access_point;
     bool wifi_is_open;
     bool wifi_is_started;
-    bool is_open;
+    mm_esp_radio_use_t opened_for; // OFF: not open
     void (*end_user)(void *context);
     void *user;
 } radio_t;
@@ -43,7 +43,7 @@ static void take_back(void) {
     s_radio.access_point = NULL;
     s_radio.wifi_is_open = false;
     s_radio.wifi_is_started = false;
-    s_radio.is_open = false;
+    s_radio.opened_for = MM_ESP_RADIO_OFF;
     atomic_store(&s_radio.use, MM_ESP_RADIO_OFF);
 }
 
@@ -84,7 +84,7 @@ static bool start_wifi(mm_esp_radio_use_t use, wifi_config_t *access_point) {
 }
 
 static mm_err_t open_for(mm_esp_radio_use_t use, wifi_config_t *access_point) {
-    if (s_radio.is_open) {
+    if (s_radio.opened_for != MM_ESP_RADIO_OFF) {
         return MM_ERR_STATE;
     }
     mm_esp_entropy_close_source();
@@ -92,7 +92,7 @@ static mm_err_t open_for(mm_esp_radio_use_t use, wifi_config_t *access_point) {
         take_back();
         return MM_ERR_UNAVAILABLE;
     }
-    s_radio.is_open = true;
+    s_radio.opened_for = use;
     atomic_store(&s_radio.use, use);
     return MM_OK;
 }
@@ -122,7 +122,7 @@ mm_err_t mm_esp_radio_open_access_point(const char *name, const char *password) 
 }
 
 void mm_esp_radio_close(void) {
-    if (s_radio.is_open) {
+    if (s_radio.opened_for != MM_ESP_RADIO_OFF) {
         mm_esp_radio_end_user();
         take_back();
     }
@@ -138,6 +138,10 @@ void mm_esp_radio_end_user(void) {
     if (s_radio.end_user != NULL) {
         s_radio.end_user(s_radio.user);
     }
+}
+
+void mm_esp_radio_keep(void) {
+    atomic_store(&s_radio.use, s_radio.opened_for);
 }
 
 mm_esp_radio_use_t mm_esp_radio_use(void) {

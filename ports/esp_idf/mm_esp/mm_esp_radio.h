@@ -36,6 +36,8 @@ void mm_esp_radio_close(void);
 void mm_esp_radio_set_user(void (*end)(void *context), void *context);
 /// By the owner, before it lets the worker close: ends the user in its own task. From then on use() says OFF.
 void mm_esp_radio_end_user(void);
+/// By the owner: it does not close after all.
+void mm_esp_radio_keep(void);
 
 mm_esp_radio_use_t mm_esp_radio_use(void);
 /// esp_netif_t of the station; NULL: there is none.

@@ -143,7 +143,11 @@ static mm_err_t begin(mm_esp_door_t *self) {
 }
 
 mm_err_t mm_esp_door_open(mm_esp_door_t *self, bool is_parked) {
-    *self = (mm_esp_door_t){.door = {.send = send_packet, .context = self}, .is_parked = is_parked, .is_wanted = true};
+    *self = (mm_esp_door_t){.door = {.send = send_packet, .context = self},
+                            .is_parked = is_parked,
+                            .is_wanted = true,
+                            .second_us = esp_timer_get_time(),
+                            .left = MM_DOOR_PACKETS_PER_S};
     s_door = self;
     mm_esp_radio_set_user(end, self);
     return begin(self);

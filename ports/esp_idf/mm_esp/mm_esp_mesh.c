@@ -164,6 +164,7 @@ static void run_receiver(void *context) {
 
 static bool make_receiver(mm_esp_mesh_t *self) {
     if (self->task == NULL) {
+        atomic_store(&s_is_receiving, false);
         self->task =
             xTaskCreateStatic(run_receiver, "mesh", mesh_stack_bytes, self, mesh_priority, s_task_stack, &s_task_state);
     }
@@ -303,9 +304,11 @@ static mm_err_t send_to_mesh(mm_esp_mesh_t *self, const mesh_addr_t *to, int dir
                               .size = (uint16_t)bytes_count,
                               .proto = MESH_PROTO_BIN,
                               .tos = MESH_TOS_DEF};
+    int flag = direction | MESH_DATA_NONBLOCK;
     mm_us_t before = mm_esp_owner_now();
-    esp_err_t err = esp_mesh_send(to, &data, direction | MESH_DATA_NONBLOCK, NULL, 0);
-    // wait: it should not; if the SDK does | until MM_ESP_MESH_BLOCK_MS | then nothing more is sent in this turn
+    // wait: the SDK takes the frame, which it should do at once | until MM_ESP_MESH_BLOCK_MS | then nothing more is
+    // sent in this turn of the owner
+    esp_err_t err = esp_mesh_send(to, &data, flag, NULL, 0);
     self->is_blocked = mm_esp_owner_now() - before >= (mm_us_t)MM_ESP_MESH_BLOCK_MS * 1000 / 2;
     switch (err) {
     case ESP_OK:
@@ -556,6 +559,7 @@ static void give_job(mm_esp_mesh_t *self, mm_esp_mesh_job_t job, mm_us_t now) {
     }
     self->job = job;
     self->job_is_done = false;
+    // wait: the worker closes or opens the mesh | until MM_ESP_MESH_JOB_S | then the owner restarts the device
     mm_us_t deadline = now + MM_ESP_MESH_JOB_S * MM_US_PER_S;
     if (mm_esp_owner_give_job(run_job, self, deadline, &self->job_number) != MM_OK) {
         self->job = MM_ESP_MESH_NO_JOB; // the worker has another one: in the next turn

@@ -229,6 +229,15 @@ static void test_away_between_two_turns(void **state) {
     fake_mesh_got_ip(false);
     EXPECT(EVENT(MM_MESH_LOST_IP), EVENT(MM_MESH_PARENT_DISCONNECTED), CONNECTED(1), EVENT(MM_MESH_GOT_IP));
     EXPECT_NONE();
+    assert_int_equal(fake_netif_find(false)->dhcp_client_starts, 2);
+    // The address of the connection before is none.
+    fake_mesh_disconnect();
+    fake_mesh_connect(1);
+    EXPECT(EVENT(MM_MESH_LOST_IP), EVENT(MM_MESH_PARENT_DISCONNECTED), CONNECTED(1));
+    EXPECT_NONE();
+    fake_mesh_got_ip(false);
+    EXPECT(EVENT(MM_MESH_GOT_IP));
+    assert_int_equal(fake_netif_find(false)->dhcp_client_starts, 3);
 }
 
 static void test_layer_changes(void **state) {

@@ -299,11 +299,13 @@ static mm_err_t send_to_mesh(mm_esp_mesh_t *self, const mesh_addr_t *to, int dir
         (esp_mesh_get_tx_pending(&pending) == ESP_OK && pending_of(&pending) >= MM_ESP_MESH_PENDING_MAX)) {
         return refuse(self, MM_ERR_BUSY);
     }
-    // The SDK only reads it.
-    const mesh_data_t data = {.data = (uint8_t *)(uintptr_t)bytes,
-                              .size = (uint16_t)bytes_count,
-                              .proto = MESH_PROTO_BIN,
-                              .tos = MESH_TOS_DEF};
+    // The SDK's structure is for both ways; here it is only read.
+    const union {
+        const void *given;
+        uint8_t *taken;
+    } data_bytes = {.given = bytes};
+    const mesh_data_t data = {
+        .data = data_bytes.taken, .size = (uint16_t)bytes_count, .proto = MESH_PROTO_BIN, .tos = MESH_TOS_DEF};
     int flag = direction | MESH_DATA_NONBLOCK;
     mm_us_t before = mm_esp_owner_now();
     // wait: the SDK takes the frame, which it should do at once | until MM_ESP_MESH_BLOCK_MS | then nothing more is
@@ -369,7 +371,7 @@ static bool next_event(const mm_esp_mesh_t *self, const mm_esp_mesh_seen_t *seen
     bool ip_up = seen->is_connected && seen->is_root && seen->has_ip;
     bool was_away = seen->connection_no != self->told_connection_no;
     *event = (mm_mesh_event_t){.mac = seen->root, .layer = seen->layer};
-    if (self->has_ip && (!ip_up || was_away || seen->ip_no != self->told_ip_no)) {
+    if (self->has_ip && (!ip_up || seen->ip_no != self->told_ip_no)) {
         event->kind = MM_MESH_LOST_IP;
     } else if (self->is_connected && (!seen->is_connected || was_away)) {
         event->kind = MM_MESH_PARENT_DISCONNECTED;
@@ -479,17 +481,22 @@ static void tell(mm_esp_mesh_t *self, const mm_esp_mesh_seen_t *seen) {
 
 // --- poll ----------------------------------------------------------------------------------------------------------
 
-// An address is for the root alone. What failed is tried again in the next turn.
+// An address is for the root alone, and anew for each connection: the SDK takes it from an interface that goes down,
+// and without its own DHCP flag does not ask again. What failed is tried again in the next turn.
 static void follow_dhcp(mm_esp_mesh_t *self, const mm_esp_mesh_seen_t *seen) {
     esp_netif_t *station = mm_esp_radio_station();
     bool is_due = seen->is_connected && seen->is_root;
-    if (station == NULL || is_due == self->dhcp_is_on) {
+    bool is_as_due = is_due ? self->dhcp_connection_no == seen->connection_no : self->dhcp_connection_no == 0;
+    if (station == NULL || is_as_due) {
         return;
     }
-    esp_err_t err = is_due ? esp_netif_dhcpc_start(station) : esp_netif_dhcpc_stop(station);
-    if (err == ESP_OK || err == ESP_ERR_ESP_NETIF_DHCP_ALREADY_STARTED ||
-        err == ESP_ERR_ESP_NETIF_DHCP_ALREADY_STOPPED) {
-        self->dhcp_is_on = is_due;
+    esp_err_t err = esp_netif_dhcpc_stop(station);
+    bool good = err == ESP_OK || err == ESP_ERR_ESP_NETIF_DHCP_ALREADY_STOPPED;
+    if (good && is_due) {
+        good = esp_netif_dhcpc_start(station) == ESP_OK;
+    }
+    if (good) {
+        self->dhcp_connection_no = is_due ? seen->connection_no : 0;
     }
 }
 
@@ -574,7 +581,7 @@ static void reset_turn(mm_esp_mesh_t *self) {
     self->stuck_at = MM_US_NEVER;
     self->connect_is_due = false;
     self->restart_is_due = false;
-    self->dhcp_is_on = false;
+    self->dhcp_connection_no = 0;
 }
 
 static void settle_open(mm_esp_mesh_t *self, mm_err_t result, mm_us_t now) {

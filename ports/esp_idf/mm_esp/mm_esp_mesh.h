@@ -110,7 +110,7 @@ typedef struct {
     mm_mac_t told_root;
     mm_mac_t nodes[MM_NODES_MAX]; ///< told as children
     size_t node_count;
-    bool dhcp_is_on;
+    uint32_t dhcp_connection_no; ///< that it runs for; 0: it does not
     bool connect_is_due;
     // wait: the parent is left | until MM_ESP_MESH_LEAVE_MS | then the node connects again all the same
     mm_us_t connect_at;

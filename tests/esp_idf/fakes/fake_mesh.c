@@ -9,7 +9,7 @@
 #include "fake_freertos.h"
 #include "fake_wifi.h"
 
-#define FRAME_BYTES_MAX (2 * MESH_MPS)
+#define FRAME_BYTES_MAX ((size_t)2 * MESH_MPS)
 
 typedef struct {
     uint8_t from[6];
@@ -326,11 +326,13 @@ void fake_mesh_connect(int layer) {
     s_mesh.is_root = layer == MESH_ROOT_LAYER;
     s_mesh.layer = layer;
     fake_wifi()->channel_is_fixed = true;
+    fake_netif_find(false)->is_up = true;
     (void)fake_event_post(MESH_EVENT, MESH_EVENT_PARENT_CONNECTED, &event);
 }
 
 void fake_mesh_disconnect(void) {
     mesh_event_disconnected_t event = {.reason = WIFI_REASON_NO_AP_FOUND};
+    fake_netif_find(false)->is_up = false;
     (void)fake_event_post(MESH_EVENT, MESH_EVENT_PARENT_DISCONNECTED, &event);
 }
 

@@ -141,6 +141,9 @@ static esp_err_t set_running(bool *runs, bool wanted, esp_err_t err_if_so) {
 
 esp_err_t esp_netif_dhcpc_start(esp_netif_t *esp_netif) {
     check(esp_netif);
+    if (esp_netif->is_mesh && !esp_netif->is_up) {
+        return fake_call_fails() ? ESP_FAIL : ESP_OK;
+    }
     esp_err_t err = set_running(&esp_netif->dhcp_client_runs, true, ESP_ERR_ESP_NETIF_DHCP_ALREADY_STARTED);
     esp_netif->dhcp_client_starts += err == ESP_OK ? 1 : 0;
     return err;

@@ -31,6 +31,7 @@ struct esp_netif_obj {
     bool is_used;
     bool is_ap;
     bool is_mesh;
+    bool is_up; ///< of the mesh: the DHCP client of one that is not up says that it began, and does not
     bool dhcp_client_runs;
     bool dhcp_server_runs;
     unsigned dhcp_client_starts;

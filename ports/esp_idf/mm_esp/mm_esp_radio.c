@@ -80,7 +80,8 @@ static bool start_wifi(mm_esp_radio_use_t use, wifi_config_t *access_point) {
         return false;
     }
     mm_esp_entropy_set_radio(true);
-    return esp_wifi_set_ps(WIFI_PS_NONE) == ESP_OK;
+    // The SDK stops the program when power save is switched off beside Bluetooth, which a parked node may use.
+    return use == MM_ESP_RADIO_STATION || esp_wifi_set_ps(WIFI_PS_NONE) == ESP_OK;
 }
 
 static mm_err_t open_for(mm_esp_radio_use_t use, wifi_config_t *access_point) {

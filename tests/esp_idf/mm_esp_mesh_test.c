@@ -79,7 +79,7 @@ static void expect_events(size_t count, const mm_mesh_event_t *expected) {
         const mm_mesh_event_t expected[] = {__VA_ARGS__};                                                              \
         expect_events(sizeof expected / sizeof expected[0], expected);                                                 \
     } while (0)
-#define EXPECT_NONE() expect_events(0, NULL)
+#define EXPECT_NONE() expect_events(0, &(mm_mesh_event_t){0})
 #define EVENT(event_kind) ((mm_mesh_event_t){.kind = (event_kind)})
 #define CONNECTED(event_layer) ((mm_mesh_event_t){.kind = MM_MESH_PARENT_CONNECTED, .layer = (event_layer)})
 #define ROOT_IS(event_mac) ((mm_mesh_event_t){.kind = MM_MESH_ROOT_CHANGED, .mac = (event_mac)})

@@ -32,6 +32,7 @@
 /// A node that has had neither a parent nor children for MM_ESP_MESH_ALONE_S is opened from scratch as well.
 ///
 /// A node that is away for an installer's session is paused: one radio is not mesh and page at once (mm_esp_radio.h).
+/// Bluetooth is off before it opens. 0.4 KB on 32 bit, and 5 KB for the receiving task.
 
 #define MM_ESP_MESH_LAYERS_MAX 6
 #define MM_ESP_MESH_CHILDREN_MAX 6

@@ -289,6 +289,12 @@ static void test_children_of_the_root(void **state) {
     fake_fail_at(1); // the SDK does not give the table
     EXPECT_NONE();
     EXPECT(CHILD_IS(MM_MESH_CHILD_JOINED, CHILD));
+    // Who becomes the root again begins with a table of its own.
+    fake_mesh_set_layer(2);
+    EXPECT(ROOT_IS(NOBODY), CONNECTED(2));
+    fake_mesh_set_nodes(TABLE, 2);
+    fake_mesh_set_layer(1);
+    EXPECT(ROOT_IS(OWN), CONNECTED(1), CHILD_IS(MM_MESH_CHILD_JOINED, CHILD));
 }
 
 static void test_full_queue_loses_no_event(void **state) {

@@ -387,6 +387,7 @@ static mm_err_t publish(void *context, const char *topic, const void *bytes, siz
 }
 
 static void give_to_worker(mm_esp_mqtt_t *self, mm_us_t now) {
+    // wait: the worker destroys the client | until MM_ESP_MQTT_CLOSE_S and the owner's grace | then the device restarts
     mm_us_t deadline = now + MM_ESP_MQTT_CLOSE_S * MM_US_PER_S;
     if (mm_esp_owner_give_job(destroy_client, self, deadline, &self->job_number) == MM_OK) {
         self->state = MM_ESP_MQTT_CLOSING;
@@ -441,8 +442,8 @@ static void tell_end(mm_esp_mqtt_t *self) {
     if (self->end_is_told && kind == MM_MQTT_REFUSED) {
         mm_esp_log(MM_LOG_WARNING, "mqtt: the broker refused session %lu: %u", (unsigned long)self->session, reason);
     } else if (self->end_is_told) {
-        mm_esp_log(MM_LOG_WARNING, "mqtt: session %lu lost its connection: sdk=0x%x tls=0x%x errno=%d",
-                   (unsigned long)self->session, (unsigned)self->error_of_sdk, (unsigned)-self->error_of_tls,
+        mm_esp_log(MM_LOG_WARNING, "mqtt: session %lu lost its connection: sdk=0x%x tls=%d errno=%d",
+                   (unsigned long)self->session, (unsigned)self->error_of_sdk, self->error_of_tls,
                    self->error_of_socket);
     }
 }
@@ -462,5 +463,11 @@ mm_us_t mm_esp_mqtt_poll(mm_esp_mqtt_t *self, mm_us_t now) {
     }
     bool is_owed = self->state == MM_ESP_MQTT_RUNNING && (stop_wanted || (has_ended && !self->end_is_told));
     bool is_gone = self->state == MM_ESP_MQTT_CLOSING && atomic_load(&self->is_gone);
-    return is_owed || is_gone ? now + RETRY_MS * MM_US_PER_S / 1000 : MM_US_NEVER;
+    // wait: the worker is free, or the owner's queue has room | until RETRY_MS | then it is tried again
+    mm_us_t retry_at = now + RETRY_MS * MM_US_PER_S / 1000;
+    mm_us_t deadline = MM_US_NEVER;
+    if (is_owed || is_gone) {
+        deadline = mm_us_earlier(deadline, retry_at);
+    }
+    return deadline;
 }

@@ -413,16 +413,19 @@ static void test_stop_before_the_task_has_begun(void **state) {
     fake_task_run("worker", 2);
     assert_int_equal(fake_mqtt()->live_count, 1);
     fake_while_waiting(NULL, NULL);
-    reset(NULL);
+    (void)reset(NULL);
+    connect_session(1); // of which nothing is left
+    end_session(1);
     waits = 0;
-    start_session(1);
+    start_session(2);
     s_core->stop(s_core->context, false);
     fake_while_waiting(begin_while_waiting, &waits);
     fake_task_run("worker", 4); // three in the job, and the next job
     fake_while_waiting(NULL, NULL);
+    assert_int_equal(waits, 4);
     assert_int_equal(fake_mqtt()->live_count, 0);
     (void)poll_now();
-    (void)expect(MM_MQTT_DISCONNECTED, 1);
+    (void)expect(MM_MQTT_DISCONNECTED, 2);
 }
 
 // A task that could not even make its transport ends without an event.
@@ -454,7 +457,11 @@ static void test_worker_is_busy(void **state) {
     assert_int_equal(s_mqtt.state, MM_ESP_MQTT_RUNNING);
     assert_int_equal(s_core->start(s_core->context, 2), MM_ERR_BUSY);
     assert_in_range(poll_now(), 1, MM_US_PER_S);
-    expect_nothing();
+    s_core->stop(s_core->context, false);
+    assert_int_equal(fake_mqtt()->disconnects, 1);
+    fake_mqtt_lose();
+    (void)poll_now();
+    expect_nothing(); // that it is being closed is known
     fake_task_run("worker", 1);
     assert_true(is_done);
     expect_nothing(); // takes the job's end
@@ -466,6 +473,16 @@ static void test_worker_is_busy(void **state) {
     (void)expect(MM_MQTT_DISCONNECTED, 1);
     connect_session(2);
     end_session(2);
+}
+
+// An end that takes too long is a lost worker.
+static void test_worker_has_a_deadline(void **state) {
+    (void)state;
+    const mm_us_t limit = (mm_us_t)(MM_ESP_MQTT_CLOSE_S + MM_ESP_OWNER_JOB_GRACE_S) * MM_US_PER_S;
+    connect_session(1);
+    s_core->stop(s_core->context, true);
+    assert_true(mm_esp_owner_worker_is_good(limit - 1));
+    assert_false(mm_esp_owner_worker_is_good(limit));
 }
 
 static void test_owners_queue_is_full(void **state) {
@@ -890,6 +907,7 @@ int main(void) {
         cmocka_unit_test_setup(test_stop_before_the_task_has_begun, reset),
         cmocka_unit_test_setup(test_task_ends_without_an_event, reset),
         cmocka_unit_test_setup(test_worker_is_busy, reset),
+        cmocka_unit_test_setup(test_worker_has_a_deadline, reset),
         cmocka_unit_test_setup(test_owners_queue_is_full, reset),
         cmocka_unit_test_setup(test_events_of_another_client, reset),
         cmocka_unit_test_setup(test_every_call_fails, reset),

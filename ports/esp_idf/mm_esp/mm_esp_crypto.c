@@ -15,6 +15,11 @@ void mm_esp_wipe(void *bytes, size_t bytes_count) {
     }
 }
 
+mm_err_t mm_esp_sha256(const void *bytes, size_t bytes_count, uint8_t hash[MM_ESP_SHA256_BYTES]) {
+    int failed = mbedtls_md(mbedtls_md_info_from_type(MBEDTLS_MD_SHA256), bytes, bytes_count, hash);
+    return failed == 0 ? MM_OK : MM_ERR_UNAVAILABLE;
+}
+
 static mm_err_t device_hmac(void *context, const void *bytes, size_t bytes_count, uint8_t mac[MM_HMAC_BYTES]) {
     const mm_esp_crypto_t *self = context;
     if (!self->has_key) {

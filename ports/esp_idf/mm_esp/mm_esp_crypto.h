@@ -18,6 +18,9 @@ typedef struct {
 /// key: of the device (settings), or NULL: what needs one is refused.
 void mm_esp_crypto_open(mm_esp_crypto_t *self, const uint8_t key[MM_ESP_DEVICE_KEY_BYTES]);
 void mm_esp_crypto_close(mm_esp_crypto_t *self);
+#define MM_ESP_SHA256_BYTES 32
+/// MM_ERR_UNAVAILABLE: no memory.
+mm_err_t mm_esp_sha256(const void *bytes, size_t bytes_count, uint8_t hash[MM_ESP_SHA256_BYTES]);
 /// Overwrite a secret; no compiler leaves this out.
 void mm_esp_wipe(void *bytes, size_t bytes_count);
 

@@ -438,3 +438,14 @@ bool mm_esp_configurator_close(mm_esp_configurator_t *self) {
     self->server = NULL;
     return true;
 }
+
+void mm_esp_configurator_password(const uint8_t random[MM_ESP_CONFIGURATOR_PASSWORD_CHARS],
+                                  char password[MM_ESP_CONFIGURATOR_PASSWORD_CHARS + 1]) {
+    // 32, a part of 256: every one has the same chance. No 0, O, 1, I, l.
+    static const char letters[] = "abcdefghijkmnpqrstuvwxyz23456789";
+    _Static_assert(sizeof letters == 33, "32 letters");
+    for (size_t i = 0; i < MM_ESP_CONFIGURATOR_PASSWORD_CHARS; i++) {
+        password[i] = letters[random[i] % (sizeof letters - 1)];
+    }
+    password[MM_ESP_CONFIGURATOR_PASSWORD_CHARS] = '\0';
+}

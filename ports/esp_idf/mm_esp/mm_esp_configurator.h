@@ -6,9 +6,9 @@
 #include "meshmeter/form.h"
 
 /// Carries the node's own page over HTTP (esp_http_server), as ports/linux/linux_configurator.h does. Open only while a
-/// challenge number is shown or an installer is at work: the node opens it then and closes it after, over the access
-/// point of mm_esp_access_point.h, whose password is of that opening: who does not stand in front of the device is not
-/// in it.
+/// challenge number is shown or an installer is at work: the node opens it then and closes it after. It leaves the mesh
+/// for that time and opens an access point of its own (mm_esp_radio_open_access_point), whose password is of that
+/// opening and shown beside the number: who does not stand in front of the device is not in it.
 ///
 /// One request at a time; each connection carries one and ends MM_ESP_CONFIGURATOR_REQUEST_MS after its first byte,
 /// whatever the client does. The server's task fills the exchange, posts its number to the owner and waits until
@@ -26,6 +26,8 @@
 #define MM_ESP_CONFIGURATOR_SOCKETS 4
 #define MM_ESP_CONFIGURATOR_STACK_BYTES 6144
 #define MM_ESP_CONFIGURATOR_PAGE_BYTES_MAX 40960
+#define MM_ESP_CONFIGURATOR_PASSWORD_CHARS 12
+#define MM_ESP_CONFIGURATOR_URL "http://192.168.4.1/"
 
 typedef struct {
     const void *page; ///< borrowed
@@ -80,5 +82,9 @@ bool mm_esp_configurator_serve(mm_esp_configurator_t *self, uint32_t number, mm_
 /// Waits for the server's task, which ends within MM_ESP_CONFIGURATOR_REQUEST_MS: a job for the worker, unless nobody
 /// was there. False: it does not end; call it again.
 bool mm_esp_configurator_close(mm_esp_configurator_t *self);
+
+/// random: real random bytes. Letters and digits that are not taken for each other, each with the same chance.
+void mm_esp_configurator_password(const uint8_t random[MM_ESP_CONFIGURATOR_PASSWORD_CHARS],
+                                  char password[MM_ESP_CONFIGURATOR_PASSWORD_CHARS + 1]);
 
 #endif

@@ -61,7 +61,8 @@ static bool ask_owner(mm_esp_configurator_t *self) {
         return false;
     }
     // The owner has it: either it is done by now, or what it writes to is left to it.
-    return !change_state(self, MM_ESP_EXCHANGE_SERVING, MM_ESP_EXCHANGE_LEFT);
+    (void)change_state(self, MM_ESP_EXCHANGE_SERVING, MM_ESP_EXCHANGE_LEFT);
+    return state_of(self) == MM_ESP_EXCHANGE_SERVED;
 }
 
 bool mm_esp_configurator_serve(mm_esp_configurator_t *self, uint32_t number, mm_setup_t *setup, mm_us_t now) {

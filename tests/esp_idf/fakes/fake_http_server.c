@@ -22,7 +22,7 @@ static httpd_err_handler_func_t s_err_handlers[8];
 static httpd_recv_func_t s_recv;
 static httpd_send_func_t s_send;
 static bool s_is_connected;
-static bool s_close_is_due;
+static bool s_was_closed;
 // The client's bytes, and how many were read.
 static const char *s_text;
 static size_t s_text_bytes;
@@ -176,7 +176,7 @@ esp_err_t httpd_sess_trigger_close(httpd_handle_t handle, int sockfd) {
     if (fake_call_fails()) {
         return ESP_FAIL;
     }
-    s_close_is_due = true;
+    s_was_closed = false;
     return ESP_OK;
 }
 
@@ -337,7 +337,9 @@ static void serve(void) {
     const char *length = find_header("Content-Length", &value_bytes);
     request.content_len = length != NULL ? (size_t)strtoull(length, NULL, 10) : 0;
     s_body_left = request.content_len;
-    if (run_handler(&request) == ESP_OK) {
+    if (run_handler(&request) != ESP_OK) {
+        s_was_closed = true;
+    } else {
         // What the handler has not read.
         char rest[32];
         while (s_body_left > 0 && httpd_req_recv(&request, rest, sizeof rest) > 0) {
@@ -352,7 +354,7 @@ unsigned fake_http_send(const char *text, size_t bytes_count) {
     s_answer_bytes = 0;
     s_answer[0] = '\0';
     s_header_count = 0;
-    s_close_is_due = false;
+    s_was_closed = true;
     s_is_connected = true;
     s_http.sockets++;
     if (s_http.servers != 1) {
@@ -371,7 +373,7 @@ const char *fake_http_head(void) {
 
 const char *fake_http_body(void) {
     const char *end = strstr(s_answer, "\r\n\r\n");
-    return end != NULL ? end + 4 : "";
+    return end != NULL ? end + 4 : s_answer + s_answer_bytes;
 }
 
 size_t fake_http_body_bytes(void) {
@@ -379,5 +381,5 @@ size_t fake_http_body_bytes(void) {
 }
 
 bool fake_http_was_closed(void) {
-    return !s_close_is_due;
+    return s_was_closed;
 }

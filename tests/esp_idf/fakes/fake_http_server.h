@@ -17,8 +17,7 @@ typedef struct {
     int64_t recv_us;       ///< and takes so long
     size_t send_bytes_max;
     int64_t send_us;
-    bool is_silent;     ///< the rest of a request never comes: recv runs into its timeout
-    bool stop_is_called; ///< in httpd_stop, the server's task is still in a handler
+    bool is_silent; ///< nothing comes: recv runs into its timeout
 } fake_http_t;
 
 fake_http_t *fake_http(void);
@@ -28,7 +27,7 @@ unsigned fake_http_send(const char *text, size_t bytes_count);
 const char *fake_http_head(void);
 const char *fake_http_body(void);
 size_t fake_http_body_bytes(void);
-/// The body was read to its end, or the connection was closed instead.
+/// The server closed it at once, without reading the rest of the request.
 bool fake_http_was_closed(void);
 
 #endif

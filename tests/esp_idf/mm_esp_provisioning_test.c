@@ -8,6 +8,7 @@
 
 #include "fake.h"
 #include "fake_provisioning.h"
+#include "mm_esp_entropy.h"
 
 #define LABEL "k7-Quito-42"
 #define KEY "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
@@ -29,6 +30,7 @@ static const mm_esp_provisioning_options_t s_options = {
 static int reset(void **state) {
     (void)state;
     fake_reset();
+    mm_esp_entropy_open();
     memset(&s_provisioning, 0, sizeof s_provisioning);
     s_posts = 0;
     s_queue_is_full = false;
@@ -285,6 +287,11 @@ static void test_states(void **state) {
     options.pop = "";
     assert_int_equal(mm_esp_provisioning_open(&s_provisioning, &options), MM_ERR_STATE);
     assert_false(fake_bluetooth()->is_on);
+    // A salt that is not random is none.
+    mm_esp_entropy_close_source();
+    assert_int_equal(mm_esp_provisioning_open(&s_provisioning, &s_options), MM_ERR_UNAVAILABLE);
+    assert_false(fake_bluetooth()->is_on);
+    mm_esp_entropy_open();
     mm_network_t network;
     assert_false(mm_esp_provisioning_take(&s_provisioning, &network, 0));
     assert_false(mm_esp_provisioning_is_over(&s_provisioning, 0));
@@ -334,8 +341,8 @@ static void test_every_call_fails(void **state) {
         mm_esp_provisioning_close(&s_provisioning);
         assert_int_equal(fake_bluetooth()->allocated, 0);
     }
-    // Verifier, instance, Bluetooth, session, version, 3 endpoints; and the run without a failure.
-    assert_int_equal(call_no, 9);
+    // Instance, Bluetooth, session, version, 3 endpoints; and the run without a failure.
+    assert_int_equal(call_no, 8);
 }
 
 static void test_bluetooth_that_does_not_end(void **state) {
@@ -355,7 +362,7 @@ static void test_bluetooth_that_does_not_end(void **state) {
     assert_false(fake_bluetooth()->is_on);
     // A failed open whose Bluetooth does not end: close does it later.
     (void)reset(state);
-    fake_fail_from(4);
+    fake_fail_from(3);
     assert_int_equal(mm_esp_provisioning_open(&s_provisioning, &s_options), MM_ERR_UNAVAILABLE);
     assert_true(fake_bluetooth()->is_on);
     fake_fail_at(0);

@@ -2,7 +2,6 @@
 #include "mm_esp_provisioning.h"
 
 #include <esp_bt.h>
-#include <esp_srp.h>
 #include <esp_timer.h>
 #include <freertos/FreeRTOS.h>
 #include <freertos/semphr.h>
@@ -15,10 +14,9 @@
 
 #include "meshmeter/challenge.h"
 #include "meshmeter/network_form.h"
-#include "mm_esp_crypto.h"
+#include "mm_esp_entropy.h"
 #include "mm_esp_log.h"
 
-#define SALT_BYTES 16
 #define ANSWER_BYTES_MAX 80
 
 // Those of the SDK's provisioning manager, which phones are used to.
@@ -276,19 +274,16 @@ bool mm_esp_provisioning_is_over(mm_esp_provisioning_t *self, mm_us_t now) {
 // --- start and stop ------------------------------------------------------------------------------------------------
 
 static mm_err_t make_verifier(mm_esp_provisioning_t *self) {
-    static const char user[] = MM_ESP_PROVISIONING_USER;
-    int verifier_bytes = 0;
-    if (esp_srp_gen_salt_verifier(user, sizeof user - 1, self->options.pop, (int)strlen(self->options.pop), &self->salt,
-                                  SALT_BYTES, &self->verifier, &verifier_bytes) != ESP_OK) {
-        self->salt = NULL; // the SDK has freed what it had
-        self->verifier = NULL;
-        return MM_ERR_UNAVAILABLE;
+    mm_err_t err = mm_esp_entropy_fill(self->salt, sizeof self->salt);
+    self->salt[0] |= 0x80; // a leading zero would be lost somewhere in the SDK
+    if (err == MM_OK) {
+        err = mm_esp_srp_verifier(MM_ESP_PROVISIONING_USER, self->options.pop, self->salt, self->verifier);
     }
-    self->parameters = (protocomm_security2_params_t){.salt = self->salt,
-                                                      .salt_len = SALT_BYTES,
-                                                      .verifier = self->verifier,
-                                                      .verifier_len = (uint16_t)verifier_bytes};
-    return MM_OK;
+    self->parameters = (protocomm_security2_params_t){.salt = (const char *)self->salt,
+                                                      .salt_len = sizeof self->salt,
+                                                      .verifier = (const char *)self->verifier,
+                                                      .verifier_len = sizeof self->verifier};
+    return err;
 }
 
 static bool start_bluetooth(const mm_esp_provisioning_t *self) {
@@ -344,13 +339,7 @@ static bool stop(mm_esp_provisioning_t *self) {
         protocomm_delete(self->protocomm);
         self->protocomm = NULL;
     }
-    if (self->verifier != NULL) {
-        mm_esp_wipe(self->verifier, self->parameters.verifier_len);
-    }
-    free(self->verifier);
-    free(self->salt);
-    self->verifier = NULL;
-    self->salt = NULL;
+    mm_esp_wipe(self->verifier, sizeof self->verifier);
     self->parameters = (protocomm_security2_params_t){0};
     forget_form(self);
     mm_esp_wipe(self->router_password, sizeof self->router_password);

@@ -7,6 +7,7 @@
 
 #include "meshmeter/configuration.h"
 #include "meshmeter/form.h"
+#include "mm_esp_crypto.h"
 
 /// A parked node takes its network over Bluetooth, in the protocol of the SDK's unified provisioning, security 2
 /// (SRP6a). The secret is the proof of possession on the label: without one nothing is opened. Salt and verifier are
@@ -64,8 +65,8 @@ typedef struct {
     bool is_open;
     bool is_released; ///< Bluetooth's memory
     void *protocomm;
-    char *salt; ///< the SDK's heap
-    char *verifier;
+    uint8_t salt[MM_ESP_SRP_SALT_BYTES];
+    uint8_t verifier[MM_ESP_SRP_VERIFIER_BYTES];
     protocomm_security2_params_t parameters;
     protocomm_security_t security;
     wifi_prov_config_handlers_t handlers;
@@ -94,8 +95,9 @@ typedef struct {
     char router_password[MM_NETWORK_PASSWORD_CHARS_MAX + 1]; ///< secret
 } mm_esp_provisioning_t;
 
-/// *self is all zeros, or was closed. MM_ERR_STATE: no label, or Bluetooth's memory was given back. MM_ERR_UNAVAILABLE:
-/// the SDK refused; nothing is left open, and it may be tried again.
+/// *self is all zeros, or was closed; random numbers are good (mm_esp_entropy.h). MM_ERR_STATE: no label, or
+/// Bluetooth's memory was given back. MM_ERR_UNAVAILABLE: the SDK refused; nothing is left open, and it may be tried
+/// again.
 mm_err_t mm_esp_provisioning_open(mm_esp_provisioning_t *self, const mm_esp_provisioning_options_t *options);
 /// By the owner: the network that was handed over, once. False: none (yet).
 bool mm_esp_provisioning_take(mm_esp_provisioning_t *self, mm_network_t *network, mm_us_t now);

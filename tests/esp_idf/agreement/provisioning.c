@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <esp_bt.h>
-#include <esp_srp.h>
 #include <protocomm.h>
 #include <protocomm_ble.h>
 #include <protocomm_security2.h>
@@ -40,5 +39,4 @@ MM_MEMBER(wifi_prov_config_handlers_t, set_config_handler,
           esp_err_t (*)(const wifi_prov_config_set_data_t *, wifi_prov_ctx_t **));
 MM_MEMBER(wifi_prov_config_handlers_t, apply_config_handler, esp_err_t (*)(wifi_prov_ctx_t **));
 MM_MEMBER(wifi_prov_config_handlers_t, ctx, wifi_prov_ctx_t *);
-// The default of the SDK's manager, which phones are used to; ours is written out in mm_esp_provisioning.c.
 _Static_assert(MAX_BLE_DEVNAME_LEN == 29 && BLE_UUID128_VAL_LENGTH == 16, "sizes");

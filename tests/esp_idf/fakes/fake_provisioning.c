@@ -2,7 +2,9 @@
 #include "fake_provisioning.h"
 
 #include <esp_bt.h>
-#include <esp_srp.h>
+#include <mbedtls/bignum.h>
+#include <mbedtls/dhm.h>
+#include <mbedtls/md.h>
 #include <protocomm_security2.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +13,8 @@
 #include "fake.h"
 
 #define ENDPOINTS_MAX 8
-#define VERIFIER_CHARS 80
+#define SALT_BYTES 16
+#define VERIFIER_BYTES 384
 #define SESSION 7
 
 typedef struct {
@@ -57,7 +60,6 @@ esp_err_t esp_bt_mem_release(esp_bt_mode_t mode) {
     return ESP_OK;
 }
 
-// What is freed is wiped by ours: the test sees only that all of it is.
 static void *allocate(size_t bytes) {
     void *memory = calloc(1, bytes);
     if (memory == NULL) {
@@ -66,39 +68,52 @@ static void *allocate(size_t bytes) {
     return memory;
 }
 
-// The verifier is the secret itself here, so that the session can compare.
-esp_err_t esp_srp_gen_salt_verifier(const char *username, int username_len, const char *pass, int pass_len,
-                                    char **bytes_salt, int salt_len, char **verifier, int *verifier_len) {
-    if (salt_len < 16 || username_len <= 0 || pass_len <= 0 || username_len + pass_len + 2 > VERIFIER_CHARS) {
-        fake_abort("bad arguments of a verifier");
-    }
-    if (fake_call_fails()) {
-        return ESP_ERR_NO_MEM;
-    }
-    *bytes_salt = allocate((size_t)salt_len);
-    *verifier = allocate(VERIFIER_CHARS);
-    (void)snprintf(*verifier, VERIFIER_CHARS, "%.*s:%.*s", username_len, username, pass_len, pass);
-    *verifier_len = VERIFIER_CHARS;
-    return ESP_OK;
-}
-
 // --- the session ---------------------------------------------------------------------------------------------------
 
 static int s_session;
+
+// What the phone makes of its user and label, step by step as RFC 5054 has it; it is compared instead of a proof of it.
+static void make_verifier(const char *name_and_label, const char *salt, uint8_t verifier[VERIFIER_BYTES]) {
+    static const uint8_t prime[] = MBEDTLS_DHM_RFC3526_MODP_3072_P_BIN;
+    uint8_t bytes[SALT_BYTES + 64];
+    uint8_t x[64];
+    mbedtls_mpi numbers[4];
+    for (size_t i = 0; i < 4; i++) {
+        mbedtls_mpi_init(&numbers[i]);
+    }
+    memcpy(bytes, salt, SALT_BYTES);
+    const mbedtls_md_info_t *sha512 = mbedtls_md_info_from_type(MBEDTLS_MD_SHA512);
+    (void)mbedtls_md(sha512, (const uint8_t *)name_and_label, strlen(name_and_label), bytes + SALT_BYTES);
+    (void)mbedtls_md(sha512, bytes, sizeof bytes, x);
+    if (mbedtls_mpi_lset(&numbers[0], 5) != 0 || mbedtls_mpi_read_binary(&numbers[1], x, sizeof x) != 0 ||
+        mbedtls_mpi_read_binary(&numbers[2], prime, sizeof prime) != 0 ||
+        mbedtls_mpi_exp_mod(&numbers[3], &numbers[0], &numbers[1], &numbers[2], NULL) != 0 ||
+        mbedtls_mpi_write_binary(&numbers[3], verifier, VERIFIER_BYTES) != 0) {
+        fake_abort("no memory");
+    }
+    for (size_t i = 0; i < 4; i++) {
+        mbedtls_mpi_free(&numbers[i]);
+    }
+}
+
+static bool is_proof(const protocomm_security2_params_t *parameters, const char *name_and_label) {
+    uint8_t verifier[VERIFIER_BYTES];
+    make_verifier(name_and_label, parameters->salt, verifier);
+    return memcmp(verifier, parameters->verifier, sizeof verifier) == 0;
+}
 
 static esp_err_t session_request(protocomm_security_handle_t handle, const void *sec_params, uint32_t session_id,
                                  const uint8_t *inbuf, ssize_t inlen, uint8_t **outbuf, ssize_t *outlen,
                                  void *priv_data) {
     (void)priv_data;
     const protocomm_security2_params_t *parameters = sec_params;
-    if (handle != &s_session || session_id != SESSION || parameters->salt == NULL || parameters->salt_len != 16 ||
-        parameters->verifier_len != VERIFIER_CHARS) {
+    if (handle != &s_session || session_id != SESSION || parameters->salt == NULL ||
+        parameters->salt_len != SALT_BYTES || parameters->verifier_len != VERIFIER_BYTES || parameters->salt[0] == 0) {
         fake_abort("the session's handler gets something else than the SDK gave");
     }
     if (inlen == 1 && inbuf[0] == '0') {
         s_first_is_done = true;
-    } else if (!s_first_is_done || inlen < 2 || inbuf[0] != '1' ||
-               strcmp((const char *)inbuf + 1, parameters->verifier) != 0) {
+    } else if (!s_first_is_done || inlen < 2 || inbuf[0] != '1' || !is_proof(parameters, (const char *)inbuf + 1)) {
         return ESP_FAIL;
     } else {
         s_has_session = true;
@@ -260,7 +275,7 @@ static bool session_send(const char *text) {
 }
 
 bool fake_phone_connect(const char *user, const char *label) {
-    char proof[VERIFIER_CHARS + 2];
+    char proof[100];
     s_has_session = false;
     s_first_is_done = false;
     (void)snprintf(proof, sizeof proof, "1%s:%s", user, label);

@@ -12,7 +12,7 @@
 typedef struct {
     bool is_on;
     bool memory_is_released;
-    unsigned allocated; ///< instances, salts and verifiers that were not freed
+    unsigned allocated; ///< instances that were not freed
     protocomm_ble_config_t config;
     char endpoints[8][16]; ///< of the advertisement
     char version[160];

@@ -28,8 +28,8 @@ typedef enum http_method {
 
 /// Only those whose answer is ours.
 typedef enum {
-    HTTPD_404_NOT_FOUND = 5,
-    HTTPD_405_METHOD_NOT_ALLOWED = 6
+    HTTPD_404_NOT_FOUND = 6,
+    HTTPD_405_METHOD_NOT_ALLOWED = 7
 } httpd_err_code_t;
 
 typedef void *httpd_handle_t;

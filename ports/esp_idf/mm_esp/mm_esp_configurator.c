@@ -333,8 +333,9 @@ static void write_base64(const uint8_t bytes[MM_ESP_SHA256_BYTES], char text[DIG
         text[chars++] = digits[bits >> 18 & 63];
         text[chars++] = digits[bits >> 12 & 63];
         text[chars++] = digits[bits >> 6 & 63];
-        text[chars++] = has_third ? digits[bits & 63] : '=';
+        text[chars++] = digits[bits & 63];
     }
+    text[chars - 1] = '='; // 32 bytes are 10 times three, and two
     text[chars] = '\0';
 }
 

@@ -13,7 +13,7 @@
 /// One request at a time; each connection carries one and ends MM_ESP_CONFIGURATOR_REQUEST_MS after its first byte,
 /// whatever the client does. The server's task fills the exchange, posts its number to the owner and waits until
 /// MM_ESP_CONFIGURATOR_WAIT_MS; the owner answers with mm_esp_configurator_serve. What comes too late is dropped by its
-/// number, and the client gets 503; so does the next one while the owner is still at it. 10 KB.
+/// number, and the client gets 503; so does the next one while the owner is still at it. 9.2 KB.
 ///
 /// A body in chunks gets 411, one beyond MM_FORM_BYTES_MAX 413, a header that is too long 431, another method 405, a
 /// request from another page 403. What the SDK's parser refuses it answers itself (400, 414, 431, 501, 505).

@@ -30,7 +30,7 @@
 ///
 /// open and close start and end Bluetooth, which takes up to a second: at the start, and before the restart that a
 /// network ends with. Bluetooth's memory is given back at close and cannot be used again before a restart. A node that
-/// is not parked calls close alone, for the memory. One at a time. 4.2 KB.
+/// is not parked calls close alone, for the memory. One at a time. 2.9 KB.
 
 /// What Espressif's apps send, and look for, unless told otherwise.
 #define MM_ESP_PROVISIONING_USER "wifiprov"

@@ -108,6 +108,9 @@ esp_err_t httpd_start(httpd_handle_t *handle, const httpd_config_t *config) {
         config->max_open_sockets > 7 || config->max_resp_headers > HEADERS_MAX) {
         fake_abort("a second server, one that frees our memory, or with too many sockets");
     }
+    if (!config->lru_purge_enable) {
+        fake_abort("as many clients as there are sockets, and nobody else gets in");
+    }
     if (fake_call_fails()) {
         return ESP_FAIL;
     }

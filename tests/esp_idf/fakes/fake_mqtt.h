@@ -9,7 +9,7 @@
 /// esp-mqtt without a network: the test says what the broker and the SDK's task do. A client that is not destroyed, one
 /// that is destroyed twice or from its own handler, and a call with a client that is gone end the test program.
 
-#define FAKE_MQTT_SENT_MAX 32
+#define FAKE_MQTT_SENT_MAX 128
 
 typedef struct {
     bool is_subscribe;

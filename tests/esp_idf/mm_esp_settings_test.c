@@ -215,6 +215,51 @@ static void test_trial(void **state) {
     assert_null(memmem(log, log_bytes, "-word", 5));
 }
 
+// Whatever came in between, what a command kept belongs to the network that it was kept above.
+static void test_network_is_followed(void **state) {
+    (void)state;
+    mm_esp_settings_t settings;
+    const mm_esp_router_t router = {.name = "home", .password = "long-pass"};
+    assert_int_equal(mm_esp_settings_open(&settings), MM_OK);
+    assert_int_equal(mm_esp_settings_follow_network(&settings, 7), MM_OK);
+    assert_int_equal(mm_esp_settings_try_router(&settings, &router), MM_OK);
+    assert_int_equal(mm_esp_settings_settle_router(&settings, true), MM_OK);
+    restart(&settings);
+    assert_int_equal(mm_esp_settings_follow_network(&settings, 7), MM_OK);
+    assert_true(settings.has_router);
+    // Each call that fails on the way to another one: it is old or new, and the next start ends it.
+    unsigned call_no = 0;
+    do {
+        fake_fail_at(++call_no);
+        mm_err_t err = mm_esp_settings_follow_network(&settings, 8);
+        bool failed = fake_has_failed();
+        fake_fail_at(0);
+        assert_int_equal(fake_nvs_open_count(), 0);
+        restart(&settings);
+        assert_true(failed || err == MM_OK);
+        if (!failed) {
+            break;
+        }
+    } while (true);
+    assert_true(call_no > 5);
+    assert_false(settings.has_router);
+    assert_int_equal(mm_esp_settings_follow_network(&settings, 8), MM_OK);
+}
+
+static void test_fram_is_remembered(void **state) {
+    (void)state;
+    mm_esp_settings_t settings;
+    assert_int_equal(mm_esp_settings_open(&settings), MM_OK);
+    assert_false(settings.fram_worked);
+    fake_fail_at(1);
+    assert_int_equal(mm_esp_settings_note_fram(&settings), MM_ERR_STORAGE);
+    assert_false(settings.fram_worked);
+    fake_fail_at(0);
+    assert_int_equal(mm_esp_settings_note_fram(&settings), MM_OK);
+    restart(&settings);
+    assert_true(settings.fram_worked);
+}
+
 static void test_router(void **state) {
     (void)state;
     mm_esp_settings_t settings;
@@ -338,6 +383,8 @@ int main(void) {
         cmocka_unit_test_setup(test_broken_nvs_is_erased_alone, reset),
         cmocka_unit_test_setup(test_text, reset),
         cmocka_unit_test_setup(test_trial, reset),
+        cmocka_unit_test_setup(test_network_is_followed, reset),
+        cmocka_unit_test_setup(test_fram_is_remembered, reset),
         cmocka_unit_test_setup(test_router, reset),
         cmocka_unit_test_setup(test_other_actions, reset),
         cmocka_unit_test_setup(test_every_call_fails, reset),

@@ -19,7 +19,7 @@
 /// name, stack in bytes, priority, what for. tests/esp_idf/project_test.py writes it into docs/guide/esp32.md.
 #define MM_ESP_TASK_LIST(X)                                                                                            \
     X(owner, 18432, 10, "owns the node: everything that decides")                                                      \
-    X(worker, 8192, 4, "what blocks: end of an MQTT session, update over the air")                                     \
+    X(worker, 8192, 4, "what blocks: opening and closing the radio, end of an MQTT session, update over the air")      \
     X(mesh, 3072, 11, "takes frames from the mesh and posts them")
 
 #define MM_ESP_OWNER_QUEUE_COUNT 40

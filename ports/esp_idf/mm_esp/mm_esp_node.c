@@ -333,7 +333,8 @@ static void open_health(mm_esp_node_t *self, mm_us_t now) {
                (unsigned)self->health.crashes, self->health.safe_mode ? ", safe mode" : "");
 }
 
-static void open_all(mm_esp_node_t *self) {
+// Not inline: what it needs of the stack is free again when the turns begin.
+__attribute__((noinline)) static void open_all(mm_esp_node_t *self) {
     mm_us_t now = mm_esp_owner_now();
     self->log = mm_esp_log_port();
     self->entropy = mm_esp_entropy_port();

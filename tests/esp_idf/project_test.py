@@ -262,7 +262,7 @@ def wiring_table(all_pins):
     for device in ("FRAM", "DISPLAY"):
         for wire in ("SDA", "SCL"):
             rows.append((f"{'FRAM' if device == 'FRAM' else 'display'}: {wire}", f"MM_{device}_{wire}_PIN"))
-    rows += [("button", "MM_BUTTON_PIN"), ("lamp", "MM_LED_PIN")]
+    rows += [("button", "MM_BUTTON_PIN"), ("lamp", "MM_LED_PIN"), ("early warning of a power cut", "MM_WARNING_PIN")]
     lines = ["| wire | symbol | " + " | ".join(TARGETS.values()) + " |", "|---|---|" + "---|" * len(TARGETS)]
     for text, name in rows:
         values = [str(pins[name]) if pins[name] >= 0 else "–" for pins in all_pins.values()]

@@ -13,13 +13,13 @@
 /// (mm_esp_owner_counts_t) and is a loss like one on the air, except of events that decide (mesh, MQTT without data,
 /// jobs): for these the queue keeps MM_ESP_OWNER_RESERVED places that frames, packets and wakes cannot take.
 ///
-/// Static memory on 32 bit: pools 8 frames x 1,484 + 8 packets x 252, stacks and queue as in the lists; the one MQTT
-/// message belongs to mm_esp_mqtt.
+/// Static memory on 32 bit: pools 8 frames x 1,484 + 8 packets x 252, stacks and queue as in the lists; MQTT messages
+/// belong to mm_esp_mqtt.
 
 /// name, stack in bytes, priority, what for. tests/esp_idf/project_test.py writes it into docs/guide/esp32.md.
 #define MM_ESP_TASK_LIST(X)                                                                                            \
     X(owner, 18432, 10, "owns the node: everything that decides")                                                      \
-    X(worker, 8192, 4, "what blocks: end of an MQTT session, update over the air")                                     \
+    X(worker, 8192, 4, "what blocks: opening and closing the radio, end of an MQTT session, update over the air")      \
     X(mesh, 3072, 11, "takes frames from the mesh and posts them")
 
 #define MM_ESP_OWNER_QUEUE_COUNT 40

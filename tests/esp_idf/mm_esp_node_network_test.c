@@ -11,6 +11,7 @@
 #define FORM                                                                                                           \
     "site=" SITE "&broker_url=mqtts://broker.example:8883&revision=10&router_name=router&router_password=password"     \
     "&mesh_key=" KEY
+#define WITH_LABEL "&pop=" LABEL
 
 static const uint8_t s_own[6] = FAKE_WIFI_MAC;
 
@@ -49,15 +50,88 @@ static void a_network_by_cable_is_entered_by_a_restart(void **state) {
     run_to_restart(5000);
     assert_true(s_node.settings.has_key);
     assert_null(strstr(fake_uart_sent(), KEY));
-    fake_uart_type("provision " FORM "\n");
+    fake_uart_type("provision " FORM WITH_LABEL "\n");
     run_to_restart(5000);
     assert_true(run_ms(100));
     assert_string_equal(s_node.node.options.site, SITE);
     assert_int_equal(s_node.node.setup.configuration.phase.state, MM_LIFE_PROVISIONED);
     // Nobody gives it another one by cable.
-    fake_uart_type("provision " FORM "\n");
+    fake_uart_type("provision " FORM WITH_LABEL "\n");
     assert_true(run_ms(5000));
-    assert_non_null(strstr(fake_uart_sent(), "error: this device has a network"));
+    assert_non_null(strstr(fake_uart_sent(), "error: the device has a network of this or a later revision"));
+}
+
+static const char *typed(const char *line) {
+    size_t before = strlen(fake_uart_sent());
+    fake_uart_type(line);
+    assert_true(run_ms(1000));
+    assert_true(strlen(fake_uart_sent()) > before);
+    return fake_uart_sent() + before;
+}
+
+// The core's lines, with what the port knows, and the chip's own beside them.
+static void lines_are_the_cores_and_the_chips(void **state) {
+    (void)state;
+    start(ESP_RST_POWERON);
+    assert_true(run_ms(1000));
+    fake_mesh_connect(2);
+    assert_true(run_ms(1000));
+    const char *answer = typed("help\n");
+    static const char *const known[] = {"\nmeters [1-8] ", "\nreset [CODE ", "\nchip ", "\nupdate [force] URL"};
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        assert_non_null(strstr(answer, known[i]));
+    }
+    assert_null(strstr(answer, "owner")); // there is no such place at a chip
+    assert_non_null(strstr(typed("status\n"), "\"version\":\"1.2.3\""));
+    answer = typed("mesh\n");
+    assert_non_null(strstr(answer, "\"role\":\"member\""));
+    assert_non_null(strstr(answer, "\"parent\":\"02:50:00:00:00:99\""));
+    assert_non_null(strstr(typed("config\n"), "\"broker\":\"mqtts://broker.example"));
+    answer = typed("chip\n");
+    assert_non_null(strstr(answer, "{\"registers\":\"fram\",\"storage\":\"good\",\"radio\":\"mesh\","));
+    assert_non_null(strstr(answer, ",\"broker_sessions_failed\":0}\n"));
+    assert_string_equal(typed("hunter2 x\n"), "error: not understood; help says what is\n");
+    assert_string_equal(typed("restart now\n"), "error: not with these words; help says with which\n");
+    // What is lit by a line is lit by the node.
+    assert_string_equal(typed("find 5\n"), "ok\n");
+    assert_string_equal(typed("update http://x\n"), "error: not an address that begins with https://\n");
+    fake_uart_type("restart\n");
+    run_to_restart(5000);
+}
+
+static void a_key_is_written_once_and_whole(void **state) {
+    (void)state;
+    start(ESP_RST_POWERON);
+    assert_true(run_ms(1000));
+    const char *wrong = "error: a key has 64 hexadecimal digits, a label 8 to 32 characters without blanks\n";
+    assert_string_equal(typed("key " KEY "0 " LABEL "\n"), wrong);
+    assert_string_equal(typed("key 00 " LABEL "\n"), wrong);
+    assert_string_equal(typed("key " KEY " short\n"), wrong);
+    assert_string_equal(typed("provision " FORM WITH_LABEL "\n"),
+                        "error: this device has no label: no network can be handed over here\n");
+    fake_uart_type("key  " KEY "   " LABEL " \n");
+    run_to_restart(5000);
+    assert_true(s_node.settings.has_key);
+    assert_string_equal(s_node.settings.pop, LABEL);
+    assert_true(run_ms(1000));
+    assert_string_equal(typed("key " KEY " " LABEL "\n"), "error: this device has a key; it is never replaced\n");
+}
+
+static void codes_of_the_label_cannot_be_guessed(void **state) {
+    (void)state;
+    start(ESP_RST_POWERON);
+    assert_true(run_ms(1000));
+    for (unsigned i = 0; i < MM_CHALLENGE_TRIES; i++) {
+        // None, too short, too long, another one.
+        static const char *const wrong[] = {"", "&pop=label", "&pop=" LABEL "5", "&pop=" LABEL "&pop=" LABEL};
+        char line[512];
+        (void)snprintf(line, sizeof line, "provision " FORM "%s\n", wrong[i % 4]);
+        assert_string_equal(typed(line), "error: this is not the code on the label\n");
+    }
+    assert_string_equal(typed("provision " FORM WITH_LABEL "\n"), "error: too many wrong codes; wait some minutes\n");
+    assert_true(run_ms(MM_CHALLENGE_LOCK_OUT_S * 1000));
+    assert_string_equal(typed("provision " FORM WITH_LABEL "\n"),
+                        "ok the device has the network of site " SITE " and starts again\n");
 }
 
 static void a_network_by_bluetooth_is_entered_when_the_phone_knows(void **state) {
@@ -389,6 +463,9 @@ static void an_update_that_fails_leaves_the_node_as_it_was(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(a_network_by_cable_is_entered_by_a_restart, unlabelled),
+        cmocka_unit_test_setup(lines_are_the_cores_and_the_chips, installed),
+        cmocka_unit_test_setup(a_key_is_written_once_and_whole, unlabelled),
+        cmocka_unit_test_setup(codes_of_the_label_cannot_be_guessed, labelled),
         cmocka_unit_test_setup(a_network_by_bluetooth_is_entered_when_the_phone_knows, labelled),
         cmocka_unit_test_setup(what_commands_kept_does_not_stand_above_another_network, installed),
         cmocka_unit_test_setup(a_root_has_the_time_and_a_session, installed),

@@ -87,6 +87,7 @@ static void on_mesh_event(void *context, esp_event_base_t base, int32_t id, void
     case MESH_EVENT_PARENT_CONNECTED:
         see_role(self, is_root);
         see_connected(seen, connected->self_layer);
+        seen->parent = mac_of(connected->connected.bssid);
         break;
     case MESH_EVENT_PARENT_DISCONNECTED:
     case MESH_EVENT_STOPPED:
@@ -132,12 +133,24 @@ static void on_ip_event(void *context, esp_event_base_t base, int32_t id, void *
 
 // --- receiving -----------------------------------------------------------------------------------------------------
 
+// What the owner has no room for stays with the SDK, whose queue is longer than the owner's; it stops who sends when
+// that is full, too.
+static void wait_for_room(void) {
+    TickType_t tick_ms = portTICK_PERIOD_MS;
+    for (TickType_t waited_ms = 0; waited_ms < RECEIVE_MS / 2 && !mm_esp_owner_has_frame_room(); waited_ms += tick_ms) {
+        // wait: the owner gives a frame's slot back, in the mesh's task | until RECEIVE_MS / 2 | then the next frame
+        // may be lost, which is counted
+        vTaskDelay(1);
+    }
+}
+
 static void receive_one(mm_esp_mesh_t *self) {
     mesh_addr_t from;
     mesh_data_t data = {.data = s_received, .size = sizeof s_received};
     int flag = 0;
-    // wait: a frame of the mesh, in its task | until RECEIVE_MS | then it is waited for again
-    esp_err_t err = esp_mesh_recv(&from, &data, RECEIVE_MS, &flag, NULL, 0);
+    wait_for_room();
+    // wait: a frame of the mesh, in its task | until RECEIVE_MS / 2 | then it is waited for again
+    esp_err_t err = esp_mesh_recv(&from, &data, RECEIVE_MS / 2, &flag, NULL, 0);
     if (err == ESP_OK && data.size > 0) {
         // What the owner has no room for is counted there.
         (void)mm_esp_owner_post_frame(mac_of(from.addr), data.data, data.size);
@@ -399,6 +412,7 @@ static void note_told(mm_esp_mesh_t *self, const mm_esp_mesh_seen_t *seen, mm_me
         self->is_connected = true;
         self->told_connection_no = seen->connection_no;
         self->layer = seen->layer;
+        self->parent = seen->parent;
     }
 }
 

@@ -73,6 +73,7 @@ typedef struct {
     bool has_ip;
     uint8_t layer;
     mm_mac_t root;
+    mm_mac_t parent;
     bool nodes_changed;
     bool search_ended;
 } mm_esp_mesh_seen_t;
@@ -93,7 +94,8 @@ typedef struct {
     bool is_root;
     bool has_ip;
     uint8_t layer;
-    int pending; ///< at the last look
+    mm_mac_t parent; ///< its access point's; of the root: the router's
+    int pending;     ///< at the last look
     uint8_t stuck_step;
     // wait: the send queue moves | until MM_ESP_MESH_STUCK_S | then the parent is left, and at last the mesh restarted
     mm_us_t stuck_at;

@@ -198,8 +198,8 @@ static bool read_network(mm_esp_node_t *self, mm_node_ports_t *ports, mm_node_op
     bool has_network = err == MM_OK && self->shared.configuration.has_network;
     // Memory that does not answer, or is not understood, does not say that there is none.
     if ((err == MM_OK || err == MM_ERR_NOT_FOUND) &&
-        mm_esp_settings_use_network(&self->settings,
-                                    has_network ? self->shared.configuration.network.revision : 0) != MM_OK) {
+        mm_esp_settings_use_network(&self->settings, has_network ? self->shared.configuration.network.revision : 0) !=
+            MM_OK) {
         mm_esp_log(MM_LOG_ERROR, "NVS refused: what commands kept may be of another network");
     }
     return has_network;
@@ -324,6 +324,7 @@ static void open_person(mm_esp_node_t *self, mm_us_t now) {
     open_display(self);
     mm_esp_panel_open(&self->panel, &self->node, &self->display, self->board->led_pin,
                       esp_app_get_description()->version, now);
+    mm_esp_node_open_lines(self, now);
     if (mm_esp_console_open(&self->console, mm_esp_node_line, self) != MM_OK) {
         mm_esp_log(MM_LOG_WARNING, "no console");
     }

@@ -1,135 +1,77 @@
 // SPDX-License-Identifier: Apache-2.0
-// Lines for somebody at the device: what it does, and what the factory writes once. Never a secret.
-#include <inttypes.h>
-#include <stdarg.h>
+// Lines for somebody at the device: the core's, and those that only a chip has. What they need is in the tables.
 #include <stdio.h>
 #include <string.h>
 
 #include "meshmeter/network_form.h"
 #include "mm_esp_node_internal.h"
 
-typedef struct {
-    char *text;
-    size_t capacity_bytes;
-    size_t bytes_count;
-    char *rest; ///< of the line, behind the first word
-} answer_t;
+#define KEY_CHARS ((size_t)2 * MM_ESP_DEVICE_KEY_BYTES)
+#define LINE_CHARS 160
 
-typedef struct {
-    const char *name;
-    const char *help;
-    void (*run)(mm_esp_node_t *self, mm_us_t now, answer_t *answer);
-} line_t;
-
-// What does not fit is left out.
-__attribute__((format(printf, 2, 3))) static void put(answer_t *answer, const char *format, ...) {
-    size_t room = answer->capacity_bytes - answer->bytes_count;
-    va_list arguments;
-    va_start(arguments, format);
-    int length = vsnprintf(answer->text + answer->bytes_count, room, format, arguments);
-    va_end(arguments);
-    if (length > 0) {
-        answer->bytes_count += (size_t)length < room ? (size_t)length : room;
-    }
+static mm_esp_node_t *node_of(const mm_console_request_t *request) {
+    return request->console->options.context;
 }
 
-static void put_mac(answer_t *answer, const char *name, mm_mac_t mac) {
-    const uint8_t *bytes = mac.bytes;
-    put(answer, "%s=%02x:%02x:%02x:%02x:%02x:%02x\n", name, bytes[0], bytes[1], bytes[2], bytes[3], bytes[4], bytes[5]);
+static void put_error(mm_console_request_t *request, const char *text) {
+    mm_console_put(request, "error: ");
+    mm_console_put(request, text);
+    mm_console_put(request, "\n");
 }
 
-// --- what it does ---------------------------------------------------------------------------------------------------
+// --- what reads -----------------------------------------------------------------------------------------------------
 
-static void put_counts(answer_t *answer, const mm_esp_node_t *self) {
+static void put_text(mm_console_request_t *request, const char *name, const char *value) {
+    char text[LINE_CHARS];
+    bool is_first = request->used_bytes == 1; // behind the brace
+    (void)snprintf(text, sizeof text, "%s\"%s\":\"%s\"", is_first ? "" : ",", name, value);
+    mm_console_put(request, text);
+}
+
+static void put_number(mm_console_request_t *request, const char *name, uint32_t value) {
+    char text[LINE_CHARS];
+    (void)snprintf(text, sizeof text, ",\"%s\":%lu", name, (unsigned long)value);
+    mm_console_put(request, text);
+}
+
+static void run_chip(mm_console_request_t *request) {
+    static const char *const registers_in[] = {"fram", "flash", "ram"};
+    static const char *const uses[] = {"nothing", "parked", "mesh", "page"};
+    const mm_esp_node_t *self = node_of(request);
     mm_esp_owner_counts_t counts;
     mm_esp_owner_counts(&counts);
-    put(answer, "queue_full=%u frames_full=%u packets_full=%u frames_too_long=%u jobs_overdue=%u\n",
-        (unsigned)counts.queue_full, (unsigned)counts.frames_full, (unsigned)counts.packets_full,
-        (unsigned)counts.frames_too_long, (unsigned)counts.jobs_overdue);
-    put(answer, "opens_failed=%u fram_errors=%u pulses_rejected=%u\n", (unsigned)self->life.opens_failed,
-        (unsigned)self->fram.errors, (unsigned)self->pulses.rejected);
-    for (uint32_t i = 0; i < MM_COUNTER_COUNT; i++) {
-        uint32_t value = self->node.counters.values[i];
-        if (value != 0) {
-            put(answer, "%s=%u\n", mm_counter_name(i), (unsigned)value);
-        }
+    mm_console_put(request, "{");
+    put_text(request, "registers", registers_in[self->fram_verdict]);
+    put_text(request, "storage", mm_esp_storage_fault(self) != NULL ? "fault" : "good");
+    put_text(request, "radio", uses[self->life.use]);
+    put_text(request, "key", self->settings.has_key ? "set" : "none");
+    put_text(request, "label", self->settings.pop[0] != '\0' ? "set" : "none");
+    put_text(request, "update", mm_esp_ota_result_name(self->ota.result));
+    const struct {
+        const char *name;
+        uint32_t value;
+    } numbers[] = {
+        {"reset", (uint32_t)self->health.reset},
+        {"crashes", self->health.crashes},
+        {"starts", self->settings.start_count},
+        {"queue_full", counts.queue_full},
+        {"frames_full", counts.frames_full},
+        {"packets_full", counts.packets_full},
+        {"frames_too_long", counts.frames_too_long},
+        {"jobs_overdue", counts.jobs_overdue},
+        {"opens_failed", self->life.opens_failed},
+        {"fram_errors", self->fram.errors},
+        {"pulses_rejected", self->pulses.rejected},
+        {"inputs_failed", self->pulses.failed},
+        {"broker_sessions_failed", self->mqtt.sessions_failed},
+    };
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        put_number(request, numbers[i].name, numbers[i].value);
     }
+    mm_console_put(request, "}\n");
 }
 
-static void run_status(mm_esp_node_t *self, mm_us_t now, answer_t *answer) {
-    static const char *const registers_in[] = {"fram", "flash", "ram"};
-    const mm_node_t *node = &self->node;
-    const mm_time_t time = mm_metering_time(&node->metering, now);
-    const char *fault = mm_esp_storage_fault(self);
-    put_mac(answer, "mac", self->mac);
-    put(answer, "version=%s boot=%u reset=%d crashes=%u uptime_s=%" PRId64 "\n", self->panel.version,
-        (unsigned)node->metering.boot_no, (int)self->health.reset, (unsigned)self->health.crashes, now / MM_US_PER_S);
-    put(answer, "registers=%s fault=%s\n", registers_in[self->fram_verdict], fault != NULL ? "yes" : "no");
-    put(answer, "time=%" PRId64 " trust=%d\n", time.utc.us / MM_US_PER_S, (int)time.trust);
-    put(answer, "sessions=%u clean=%u rounds=%u uplink=%s\n", (unsigned)node->root.sessions_made,
-        (unsigned)node->root.sessions_clean, (unsigned)node->root.rounds_made,
-        mm_uplink_state_name(node->root.uplink.state));
-    for (unsigned i = 0; i < MM_CHANNELS; i++) {
-        const mm_meter_config_t *meter = &node->metering.stored_meters[i];
-        if (meter->id[0] != '\0') {
-            uint64_t pulses = node->metering.registers.channels[i].life_pulses;
-            put(answer, "meter %u id=%s pulses=%" PRIu64 " wh=%" PRIu64 "\n", i + 1, meter->id, pulses,
-                mm_meter_energy_wh(meter->start_wh, pulses, meter->pulse_constant));
-        }
-    }
-    put_counts(answer, self);
-}
-
-static void run_setup(mm_esp_node_t *self, mm_us_t now, answer_t *answer) {
-    (void)now;
-    if (!self->node.has_setup) {
-        put(answer, "error: no configuration can be read\n");
-        return;
-    }
-    const mm_configuration_t *configuration = &self->node.setup.configuration;
-    put(answer, "phase=%s key=%s label=%s\n", mm_life_state_name(configuration->phase.state),
-        self->settings.has_key ? "set" : "none", self->settings.pop[0] != '\0' ? "set" : "none");
-    if (configuration->has_network) {
-        put(answer, "site=%s revision=%u router=%s\n", configuration->network.site,
-            (unsigned)configuration->network.revision,
-            self->settings.has_router ? self->settings.router.name : configuration->network.router_name);
-    }
-    if (configuration->has_installation) {
-        put(answer, "installation=%u node_no=%u\n", (unsigned)configuration->installation.revision,
-            (unsigned)configuration->installation.node_no);
-    }
-}
-
-static void run_mesh(mm_esp_node_t *self, mm_us_t now, answer_t *answer) {
-    static const char *const uses[] = {"nothing", "parked", "mesh", "page"};
-    const mm_esp_mesh_counts_t *counts = &self->mesh.counts;
-    (void)now;
-    put(answer, "radio=%s root=%d attached=%d layer=%u router=%d\n", uses[self->life.use], self->node.root.active,
-        self->node.attached, self->node.layer, self->node.ip_up);
-    put_mac(answer, "root_mac", self->node.root_mac);
-    put(answer, "sends_refused=%u queue_stuck=%u reconnects=%u restarts=%u receives_failed=%u\n",
-        (unsigned)counts->sends_refused, (unsigned)counts->queue_stuck, (unsigned)counts->reconnects,
-        (unsigned)counts->restarts, (unsigned)counts->receives_failed);
-    put(answer, "door_limited=%u door_foreign=%u door_sends_refused=%u\n", (unsigned)self->door.counts.limited,
-        (unsigned)self->door.counts.foreign, (unsigned)self->door.counts.sends_refused);
-}
-
-static void run_journal(mm_esp_node_t *self, mm_us_t now, answer_t *answer) {
-    const mm_journal_t *journal = &self->node.journal;
-    (void)now;
-    put(answer, "epoch=%u oldest=%u next=%u unsent=%u sectors=%u read_only=%d\n", (unsigned)journal->epoch,
-        (unsigned)mm_journal_oldest(journal).seq, (unsigned)mm_journal_next(journal).seq,
-        (unsigned)mm_journal_backlog(journal), (unsigned)journal->sector_count, journal->read_only);
-}
-
-static void run_log(mm_esp_node_t *self, mm_us_t now, answer_t *answer) {
-    (void)self;
-    (void)now;
-    answer->bytes_count +=
-        mm_esp_log_tail(answer->text + answer->bytes_count, answer->capacity_bytes - answer->bytes_count);
-}
-
-// --- what is written ------------------------------------------------------------------------------------------------
+// --- what the factory writes ----------------------------------------------------------------------------------------
 
 static int digit_of(char character) {
     static const char digits[] = "0123456789abcdef";
@@ -146,110 +88,197 @@ static bool read_key(const char *text, uint8_t key[MM_ESP_DEVICE_KEY_BYTES]) {
         }
         key[i] = (uint8_t)(high << 4 | low);
     }
-    return text[(size_t)2 * MM_ESP_DEVICE_KEY_BYTES] == ' ';
+    return text[KEY_CHARS] == ' ';
 }
 
-static void run_key(mm_esp_node_t *self, mm_us_t now, answer_t *answer) {
+static void run_key(mm_console_request_t *request) {
+    mm_esp_node_t *self = node_of(request);
     uint8_t key[MM_ESP_DEVICE_KEY_BYTES];
-    mm_err_t err =
-        read_key(answer->rest, key)
-            ? mm_esp_settings_write_device(&self->settings, key, answer->rest + (size_t)2 * MM_ESP_DEVICE_KEY_BYTES + 1)
-            : MM_ERR_ARG;
+    mm_err_t err = MM_ERR_ARG;
+    if (read_key(request->arguments, key)) {
+        char *label = request->arguments + KEY_CHARS + strspn(request->arguments + KEY_CHARS, " ");
+        label[strcspn(label, " ")] = '\0';
+        err = mm_esp_settings_write_device(&self->settings, key, label);
+    }
     mm_esp_wipe(key, sizeof key);
     if (err == MM_OK) {
-        put(answer, "ok the device has its key and label, and starts again\n");
-        mm_esp_node_restart(self, "with its key", now);
+        mm_console_put(request, "ok the device has its key and label, and starts again\n");
+        mm_esp_node_restart(self, "with its key", request->now);
     } else if (err == MM_ERR_STATE) {
-        put(answer, "error: this device has a key; it is never replaced\n");
+        put_error(request, "this device has a key; it is never replaced");
     } else if (err == MM_ERR_ARG) {
-        put(answer, "error: key KEY LABEL: 64 hexadecimal digits, %d to %d characters\n", MM_ESP_POP_CHARS_MIN,
-            MM_ESP_POP_CHARS_MAX);
+        put_error(request, "a key has 64 hexadecimal digits, a label 8 to 32 characters without blanks");
     } else {
-        put(answer, "error: the memory refused; nothing is to be relied on, try again\n");
+        put_error(request, "the memory refused; nothing is to be relied on, try again");
     }
 }
 
-// By cable, to a device that has none: who holds it in his hands needs no code of the label.
-static void run_provision(mm_esp_node_t *self, mm_us_t now, answer_t *answer) {
-    mm_form_t form;
-    mm_network_t network;
-    if (!self->node.has_setup || self->node.setup.configuration.has_network) {
-        put(answer, "error: this device has a network, or no memory for one; it is reset at its page\n");
-        return;
+// --- a network by cable ---------------------------------------------------------------------------------------------
+
+// In the same time, however much of it is right.
+static bool is_label(const mm_esp_node_t *self, const mm_form_t *form) {
+    char text[MM_ESP_POP_CHARS_MAX + 1] = {0};
+    uint8_t difference = 0;
+    (void)mm_form_text(form, "pop", text, sizeof text); // "" if it is not there: that is wrong as well
+    size_t chars = strlen(text);
+    memset(text + chars, 0, sizeof text - chars);
+    for (size_t i = 0; i < sizeof text; i++) {
+        difference |= (uint8_t)(text[i] ^ self->settings.pop[i]);
     }
-    const char *wrong = mm_form_open(&form, answer->rest, strlen(answer->rest)) == MM_OK
-                            ? mm_network_form_read(&form, &network)
-                            : "the form";
+    mm_esp_wipe(text, sizeof text);
+    return difference == 0 && self->settings.pop[0] != '\0';
+}
+
+static bool is_proved(mm_esp_node_t *self, const mm_form_t *form, mm_console_request_t *request) {
+    if (self->settings.pop[0] == '\0') {
+        put_error(request, "this device has no label: no network can be handed over here");
+        return false;
+    }
+    if (request->now < self->label_locked_until) {
+        put_error(request, "too many wrong codes; wait some minutes");
+        return false;
+    }
+    if (is_label(self, form)) {
+        self->label_wrong = 0;
+        return true;
+    }
+    if (++self->label_wrong >= MM_CHALLENGE_TRIES) {
+        self->label_wrong = 0;
+        self->label_locked_until = request->now + MM_CHALLENGE_LOCK_OUT_S * MM_US_PER_S;
+        mm_esp_log(MM_LOG_WARNING, "console: wrong codes of the label; none is judged for %d s",
+                   MM_CHALLENGE_LOCK_OUT_S);
+    }
+    put_error(request, "this is not the code on the label");
+    return false;
+}
+
+static void take_network(mm_esp_node_t *self, const mm_form_t *form, mm_console_request_t *request) {
+    mm_network_t network;
+    const char *wrong = mm_network_form_read(form, &network);
     if (wrong == NULL && !mm_esp_mqtt_url_is_good(network.broker_url)) {
         wrong = "broker_url";
     }
-    mm_err_t err = wrong == NULL ? mm_setup_take_network(&self->node.setup, &network, now) : MM_ERR_ARG;
+    mm_err_t err = wrong == NULL ? mm_setup_take_network(&self->node.setup, &network, request->now) : MM_ERR_ARG;
     if (err == MM_OK) {
-        put(answer, "ok the device has the network of site %s and starts again\n", network.site);
+        mm_console_put(request, "ok the device has the network of site ");
+        mm_console_put(request, network.site);
+        mm_console_put(request, " and starts again\n");
     } else if (wrong != NULL) {
-        put(answer, "error: %s is missing or wrong\n", wrong);
+        mm_console_put(request, "error: ");
+        mm_console_put(request, wrong);
+        mm_console_put(request, " is missing or wrong\n");
     } else {
-        put(answer, "error: %s; nothing was changed\n", mm_err_name(err));
+        put_error(request, err == MM_ERR_STATE ? "the device has a network of this or a later revision"
+                           : err == MM_ERR_ARG ? "this cannot be a network: check site, broker and router"
+                                               : "the memory refused; nothing was changed");
     }
     mm_esp_wipe(&network, sizeof network);
 }
 
-static void run_update(mm_esp_node_t *self, mm_us_t now, answer_t *answer) {
+static void run_provision(mm_console_request_t *request) {
+    mm_esp_node_t *self = node_of(request);
+    mm_form_t form;
+    if (mm_form_open(&form, request->arguments, strlen(request->arguments)) != MM_OK) {
+        put_error(request, "this is not a form");
+    } else if (is_proved(self, &form, request)) {
+        take_network(self, &form, request);
+    }
+}
+
+// --- image and restart ----------------------------------------------------------------------------------------------
+
+static void begin_update(mm_console_request_t *request, const char *url, bool is_forced) {
+    mm_err_t err = mm_esp_node_begin_update(node_of(request), url, is_forced, request->now);
+    if (err == MM_OK) {
+        mm_console_put(request, "ok the update begins\n");
+    } else {
+        put_error(request, err == MM_ERR_ARG ? "not an address that begins with https://"
+                                             : "an update is under way, or this image is on trial");
+    }
+}
+
+static void run_update(mm_console_request_t *request) {
     static const char force[] = "force ";
-    const char *rest = answer->rest;
-    bool is_forced = strncmp(rest, force, sizeof force - 1) == 0;
-    mm_err_t err = mm_esp_node_begin_update(self, is_forced ? rest + sizeof force - 1 : rest, is_forced, now);
-    put(answer, err == MM_OK ? "ok the update begins\n" : "error: %s\n", mm_err_name(err));
+    char *url = request->arguments;
+    bool is_forced = strncmp(url, force, sizeof force - 1) == 0;
+    url += is_forced ? sizeof force - 1 + strspn(url + sizeof force - 1, " ") : 0;
+    url[strcspn(url, " ")] = '\0';
+    begin_update(request, url, is_forced);
 }
 
-static void run_restart(mm_esp_node_t *self, mm_us_t now, answer_t *answer) {
-    put(answer, "ok restart\n");
-    mm_esp_node_restart(self, "by the console", now);
+static void run_restart(mm_console_request_t *request) {
+    mm_console_put(request, "ok restart\n");
+    mm_esp_node_restart(node_of(request), "by the console", request->now);
 }
 
-static void run_help(mm_esp_node_t *self, mm_us_t now, answer_t *answer);
-
-static const line_t s_lines[] = {
-    {"status", "readings, clock, sessions, counters", run_status},
-    {"setup", "phase of life and configuration; of a secret, whether it is set", run_setup},
-    {"mesh", "what the radio does", run_mesh},
-    {"journal", "what is stored and not committed by HQ yet", run_journal},
-    {"log", "the newest lines of the log", run_log},
-    {"key", "KEY LABEL: of the factory, once", run_key},
-    {"provision", "FORM: hand a network to a device that has none", run_provision},
-    {"update", "[force] URL: over the air; force takes an older version, too", run_update},
-    {"restart", "restart", run_restart},
-    {"help", "these lines", run_help},
+// docs/guide/console.md has them; tests/esp_idf/project_test.py compares.
+static const mm_console_line_t s_lines[] = {
+    {.name = "chip",
+     .does = "memory, radio, key and label, what went wrong in the port",
+     .need = MM_CONSOLE_READ,
+     .run = run_chip},
+    {.name = "restart", .does = "restart, as the plug does", .need = MM_CONSOLE_PRESENCE, .run = run_restart},
+    {.name = "key",
+     .arguments = "KEY LABEL",
+     .does = "of the factory: only while there is no key",
+     .need = MM_CONSOLE_PRESENCE,
+     .words_min = 2,
+     .words_max = 2,
+     .run = run_key},
+    {.name = "provision",
+     .arguments = "FORM",
+     .does = "hand a network over, with the code of the label",
+     .need = MM_CONSOLE_PROOF,
+     .words_min = 1,
+     .words_max = 1,
+     .needs_setup = true,
+     .run = run_provision},
+    {.name = "update",
+     .arguments = "[force] URL",
+     .does = "over the air; its proof is the image's own; force: an older version, too",
+     .need = MM_CONSOLE_PROOF,
+     .words_min = 1,
+     .words_max = 2,
+     .run = run_update},
 };
 
-static void run_help(mm_esp_node_t *self, mm_us_t now, answer_t *answer) {
-    (void)self;
-    (void)now;
-    for (size_t i = 0; i < sizeof s_lines / sizeof s_lines[0]; i++) {
-        put(answer, "%-9s %s\n", s_lines[i].name, s_lines[i].help);
-    }
+void mm_esp_node_open_lines(mm_esp_node_t *self, mm_us_t now) {
+    const mm_console_options_t options = {.node = &self->node,
+                                          .setup = self->node.has_setup ? &self->node.setup : NULL,
+                                          .granted = MM_CONSOLE_AT_DEVICE,
+                                          .lines = s_lines,
+                                          .line_count = sizeof s_lines / sizeof s_lines[0],
+                                          .context = self};
+    mm_console_open(&self->lines, &options, now);
 }
 
 size_t mm_esp_node_line(void *context, char *line, char *answer, size_t capacity_bytes) {
     mm_esp_node_t *self = context;
-    answer_t out = {.capacity_bytes = capacity_bytes};
-    out.text = answer;
-    mm_us_t now = mm_esp_owner_now();
-    size_t line_chars = strlen(line);
-    char *blank = strchr(line, ' ');
-    out.rest = blank != NULL ? blank + 1 : line + line_chars;
-    if (blank != NULL) {
-        *blank = '\0';
-    }
-    const line_t *found = NULL;
-    for (size_t i = 0; i < sizeof s_lines / sizeof s_lines[0]; i++) {
-        found = strcmp(line, s_lines[i].name) == 0 ? &s_lines[i] : found;
-    }
-    if (found != NULL) {
-        found->run(self, now, &out);
-    } else {
-        put(&out, "error: not understood; help\n");
-    }
-    mm_esp_wipe(line, line_chars); // it may have held a secret
-    return out.bytes_count;
+    const mm_esp_mesh_counts_t *mesh = &self->mesh.counts;
+    const mm_console_number_t counters[] = {
+        {"sends_refused", mesh->sends_refused},
+        {"queue_stuck", mesh->queue_stuck},
+        {"reconnects", mesh->reconnects},
+        {"restarts", mesh->restarts},
+        {"searches", mesh->searches},
+        {"opens_failed", mesh->opens_failed},
+        {"receives_failed", mesh->receives_failed},
+        {"door_limited", self->door.counts.limited},
+        {"door_foreign", self->door.counts.foreign},
+        {"door_sends_refused", self->door.counts.sends_refused},
+    };
+    bool is_in_mesh = self->life.use == MM_ESP_USE_MESH && self->mesh.is_connected;
+    self->lines.facts = (mm_console_facts_t){.version = self->panel.version,
+                                             .broker = self->mqtt.broker.url[0] != '\0' ? self->mqtt.broker.url : NULL,
+                                             .page = self->life.use == MM_ESP_USE_PAGE ? MM_ESP_CONFIGURATOR_URL : NULL,
+                                             .role = !is_in_mesh          ? "alone"
+                                                     : self->mesh.is_root ? "root"
+                                                                          : "member",
+                                             .parent = is_in_mesh ? self->mesh.parent : (mm_mac_t){{0}},
+                                             .members = is_in_mesh ? (uint32_t)self->mesh.node_count : 0,
+                                             .mesh_counters = counters,
+                                             .mesh_counter_count = sizeof counters / sizeof counters[0]};
+    size_t bytes_count = mm_console_answer(&self->lines, line, mm_esp_owner_now(), answer, capacity_bytes);
+    self->lines.facts = (mm_console_facts_t){0}; // counters are of this call
+    return bytes_count;
 }

@@ -2,6 +2,7 @@
 #ifndef MM_ESP_NODE_INTERNAL_H
 #define MM_ESP_NODE_INTERNAL_H
 
+#include "meshmeter/console.h"
 #include "meshmeter/node.h"
 #include "mm_esp_actions.h"
 #include "mm_esp_board.h"
@@ -86,8 +87,7 @@ typedef struct {
     bool has_bluetooth;
     bool phone_waits; ///< it handed over a network that was taken
     bool has_door;
-    bool has_network;  ///< at the start …
-    uint32_t revision; ///< … and which
+    uint32_t revision; ///< of the network of the start, 0 = none
     uint32_t opens_failed;
     char password[MM_ESP_CONFIGURATOR_PASSWORD_CHARS + 1]; ///< of the access point
     char address[MM_PANEL_ADDRESS_CHARS_MAX + 1];
@@ -147,6 +147,10 @@ typedef struct {
     mm_esp_display_t display;
     mm_esp_panel_t panel;
     mm_esp_console_t console;
+    mm_console_t lines;
+    uint8_t label_wrong; ///< codes of the label at the console, since the last good one or lock-out
+    // wait: the label's code is judged again at the console | until MM_CHALLENGE_LOCK_OUT_S | then it is
+    mm_us_t label_locked_until;
     mm_esp_life_t life;
     mm_node_t node;
     bool has_ip; ///< as told to the clock
@@ -192,6 +196,8 @@ void mm_esp_life_open_broker(mm_esp_node_t *self, const mm_network_t *network);
 void mm_esp_life_use_router(mm_esp_node_t *self);
 void mm_esp_life_use_broker(mm_esp_node_t *self);
 
+/// After mm_esp_panel_open.
+void mm_esp_node_open_lines(mm_esp_node_t *self, mm_us_t now);
 /// One line at the device; see mm_esp_console.h.
 size_t mm_esp_node_line(void *context, char *line, char *answer, size_t capacity_bytes);
 

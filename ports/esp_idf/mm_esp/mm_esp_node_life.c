@@ -314,8 +314,7 @@ void mm_esp_life_open(mm_esp_node_t *self, mm_us_t now) {
         return;
     }
     const mm_configuration_t *configuration = configuration_of(self);
-    life->has_network = configuration->has_network;
-    life->revision = configuration->network.revision;
+    life->revision = configuration->has_network ? configuration->network.revision : 0;
     mm_esp_log(MM_LOG_INFO, "commissioning: %s", mm_life_state_name(configuration->phase.state));
     if (configuration->has_network) {
         mm_esp_provisioning_close(&self->shared.provisioning); // for Bluetooth's memory alone
@@ -341,18 +340,13 @@ static void take_network(mm_esp_node_t *self, mm_us_t now) {
     mm_esp_wipe(&network, sizeof network);
 }
 
-// However it came or went: what is open belongs to the network of the start. Memory that does not answer says nothing,
-// an installer at work is not thrown out, and a phone hears first how it went.
+// However it came or went: what is open belongs to the network of the start. A phone hears first how it went.
 static void follow_network(mm_esp_node_t *self, mm_us_t now) {
-    const mm_configuration_t *present = configuration_of(self);
     mm_esp_life_t *life = &self->life;
     if (life->phone_waits && mm_esp_provisioning_is_over(&self->shared.provisioning, now)) {
         life->phone_waits = false;
     }
-    bool changed = present->phase.state != MM_LIFE_FAULT &&
-                   (present->has_network != life->has_network ||
-                    (present->has_network && present->network.revision != life->revision));
-    if (changed && !self->node.setup.session && !life->phone_waits) {
+    if (!life->phone_waits && mm_setup_wants_restart(&self->node.setup, life->revision)) {
         mm_esp_node_restart(self, "another network", now);
     }
 }

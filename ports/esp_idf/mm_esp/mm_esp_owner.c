@@ -175,6 +175,17 @@ static int8_t take_packet_slot(void) {
     return found;
 }
 
+bool mm_esp_owner_has_frame_room(void) {
+    bool has_slot = false;
+    portENTER_CRITICAL(&s_owner.lock);
+    for (size_t i = 0; i < MM_ESP_OWNER_FRAMES; i++) {
+        has_slot = has_slot || !s_owner.frames[i].used;
+    }
+    portEXIT_CRITICAL(&s_owner.lock);
+    return has_slot && s_owner.queue != NULL &&
+           uxQueueSpacesAvailable(s_owner.queue) > (UBaseType_t)MM_ESP_OWNER_RESERVED;
+}
+
 bool mm_esp_owner_post_frame(mm_mac_t from, const void *bytes, size_t bytes_count) {
     if (bytes_count > MM_MESH_FRAME_BYTES_MAX) {
         count(&s_owner.counts.frames_too_long);

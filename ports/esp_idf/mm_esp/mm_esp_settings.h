@@ -22,7 +22,7 @@
 ///   nvs     mm_node    fram    this board's FRAM has worked once: without it, registers are missing, not new
 ///
 /// Values are replaced whole or not at all (the SDK's promise), and are durable when a call returned MM_OK. Nothing of
-/// them is ever logged. Only the owner calls this. 440 bytes on 32 bit.
+/// them is ever logged. Only the owner calls this. 428 bytes on 32 bit.
 
 #define MM_ESP_POP_CHARS_MIN 8
 #define MM_ESP_POP_CHARS_MAX 32

@@ -322,7 +322,7 @@ esp_err_t esp_mesh_recv(mesh_addr_t *from, mesh_data_t *data, int timeout_ms, in
 // --- what the tree does --------------------------------------------------------------------------------------------
 
 void fake_mesh_connect(int layer) {
-    mesh_event_connected_t event = {.self_layer = (uint16_t)layer};
+    mesh_event_connected_t event = {.connected.bssid = FAKE_MESH_PARENT, .self_layer = (uint16_t)layer};
     s_mesh.is_root = layer == MESH_ROOT_LAYER;
     s_mesh.layer = layer;
     fake_wifi()->channel_is_fixed = true;

@@ -59,6 +59,10 @@ fake_mesh_t *fake_mesh(void);
 /// A frame for esp_mesh_recv; longer than the mesh allows is possible.
 void fake_mesh_put(const uint8_t from[6], const void *data, size_t size);
 
+/// The access point of its parent, whoever that is.
+#define FAKE_MESH_PARENT                                                                                               \
+    { 0x02, 0x50, 0, 0, 0, 0x99 }
+
 /// Connected to the router (layer 1) or to a parent.
 void fake_mesh_connect(int layer);
 void fake_mesh_disconnect(void);

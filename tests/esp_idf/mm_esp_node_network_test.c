@@ -172,6 +172,28 @@ static void what_commands_kept_does_not_stand_above_another_network(void **state
     assert_string_equal((const char *)fake_mesh()->router.ssid, "router");
 }
 
+// A start that cannot read its configuration does not know which network it has: nothing is forgotten.
+static void what_commands_kept_survives_each_call_that_fails(void **state) {
+    static const char other[] = "other\npassword-2";
+    bool failed = true;
+    unsigned without_network = 0;
+    for (unsigned call_no = 1; failed; call_no++) {
+        (void)installed(state);
+        start(ESP_RST_POWERON);
+        const mm_actions_t *actions = &s_node.actions.actions;
+        assert_int_equal(actions->stage(actions->context, MM_STAGED_NETWORK, other, sizeof other - 1), MM_OK);
+        assert_int_equal(actions->settle(actions->context, MM_STAGED_NETWORK, true), MM_OK);
+        bool is_up = start_failing(ESP_RST_SW, call_no);
+        failed = fake_has_failed();
+        fake_fail_at(0);
+        without_network += is_up && s_node.node.options.site[0] == 'p' ? 1 : 0; // parked
+        start(ESP_RST_SW);
+        assert_true(s_node.settings.has_router);
+        assert_string_equal(s_node.settings.router.name, "other");
+    }
+    assert_true(without_network > 1);
+}
+
 // --- mesh and broker
 // --------------------------------------------------------------------------------------------------
 
@@ -467,6 +489,7 @@ int main(void) {
         cmocka_unit_test_setup(a_key_is_written_once_and_whole, unlabelled),
         cmocka_unit_test_setup(codes_of_the_label_cannot_be_guessed, labelled),
         cmocka_unit_test_setup(a_network_by_bluetooth_is_entered_when_the_phone_knows, labelled),
+        cmocka_unit_test_setup(what_commands_kept_survives_each_call_that_fails, installed),
         cmocka_unit_test_setup(what_commands_kept_does_not_stand_above_another_network, installed),
         cmocka_unit_test_setup(a_root_has_the_time_and_a_session, installed),
         cmocka_unit_test_setup(hqs_acknowledgement_is_taken, installed),

@@ -276,3 +276,18 @@ void api_print_text(const char *text) {
         putchar(byte < ' ' || byte == 0x7F ? '?' : byte);
     }
 }
+
+void api_print_order(const cJSON *command) {
+    const char *state = api_text(command, "state");
+    const char *status = api_text(command, "status");
+    printf(", order %lld: %s", api_number(command, "order"), state);
+    if (status[0] != '\0' && strcmp(status, state) != 0) {
+        printf(" (%s)", status);
+    }
+}
+
+void api_note_none(const cJSON *list) {
+    if (cJSON_GetArraySize(list) == 0) {
+        fputs("none\n", stderr);
+    }
+}

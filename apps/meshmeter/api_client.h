@@ -67,5 +67,9 @@ long long api_number(const cJSON *object, const char *name);
 const char *api_text(const cJSON *object, const char *name);
 /// What others have typed: control characters as '?', for a terminal.
 void api_print_text(const char *text);
+/// ", order 2: done": a decision's command; with the answer's status if that says more than its state.
+void api_print_order(const cJSON *command);
+/// Says "none" on stderr if the list is empty: an empty answer and no answer look different, and stdout stays empty.
+void api_note_none(const cJSON *list);
 
 #endif

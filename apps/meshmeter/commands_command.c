@@ -46,6 +46,7 @@ static int show(api_client_t *client, const commands_options_t *options) {
         cJSON_ArrayForEach(order, cJSON_GetObjectItem(answer, "orders")) {
             orders_print_line(order);
         }
+        api_note_none(cJSON_GetObjectItem(answer, "orders"));
     }
     cJSON_Delete(answer);
     return APP_OK;

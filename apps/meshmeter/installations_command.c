@@ -113,8 +113,7 @@ static void print_installation(const cJSON *item) {
         printf("      %s by %s", api_text(item, "reason")[0] != '\0' ? "refused" : "confirmed",
                api_text(item, "decided_by"));
         if (cJSON_IsObject(command)) {
-            printf(", order %lld: %s %s", api_number(command, "order"), api_text(command, "state"),
-                   api_text(command, "status"));
+            api_print_order(command);
         }
         if (api_text(item, "reason")[0] != '\0') {
             printf(": ");
@@ -158,6 +157,7 @@ int command_installations(int argc, char **argv) {
         cJSON_ArrayForEach(item, cJSON_GetObjectItem(answer, "installations")) {
             print_installation(item);
         }
+        api_note_none(cJSON_GetObjectItem(answer, "installations"));
     }
     cJSON_Delete(answer);
     return APP_OK;

@@ -82,8 +82,7 @@ static void print_decision(const cJSON *item) {
     }
     printf("      %s by %s", reason[0] != '\0' ? "refused" : "admitted", api_text(item, "decided_by"));
     if (cJSON_IsObject(command)) {
-        printf(", order %lld: %s %s", api_number(command, "order"), api_text(command, "state"),
-               api_text(command, "status"));
+        api_print_order(command);
     }
     if (reason[0] != '\0') {
         printf(": ");
@@ -121,6 +120,7 @@ static void print_joins(const cJSON *answer) {
     cJSON_ArrayForEach(item, cJSON_GetObjectItem(answer, "joins")) {
         print_join(item);
     }
+    api_note_none(cJSON_GetObjectItem(answer, "joins"));
     cJSON_ArrayForEach(item, cJSON_GetObjectItem(answer, "dropped")) {
         printf("%s: %lld asks without a proof made room for newer ones\n", api_text(item, "site"),
                api_number(item, "asks"));

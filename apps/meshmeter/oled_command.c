@@ -50,6 +50,15 @@ static bool ask(const oled_t *self, const char *line, char answer[ANSWER_BYTES])
     return good;
 }
 
+static bool is_dark(const uint8_t bytes[OLED_BYTES]) {
+    for (int index = 0; index < OLED_BYTES; index++) {
+        if (bytes[index] != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
 // True if the picture was taken and, if it is another than before, shown.
 static bool show(const oled_t *self, char before[ANSWER_BYTES], char answer[ANSWER_BYTES]) {
     static char s_drawing[OLED_DRAWING_BYTES];
@@ -64,6 +73,9 @@ static bool show(const oled_t *self, char before[ANSWER_BYTES], char answer[ANSW
     if (strcmp(before, answer) != 0) {
         oled_draw(bytes, self->blocks, s_drawing);
         printf("%s%s", self->watch ? "\033[H\033[J" : "", s_drawing);
+        if (is_dark(bytes)) {
+            puts("dark: --press short lights it");
+        }
         (void)fflush(stdout);
         memcpy(before, answer, ANSWER_BYTES);
     }

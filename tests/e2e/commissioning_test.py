@@ -117,12 +117,17 @@ def expect_nonces_good_once(node):
     for nonce in (first, "0" * 32, "", "x", first.upper()):
         status, answer = node.request("POST", "api/configuration", {"nonce": nonce, "node_no": "1"})
         expect(status == 403, f"the nonce {nonce!r} is refused: {status} {answer}")
-        expect(node.request("GET", "api/configuration", headers={"X-Nonce": nonce})[0] == 403, "and for reading")
+        if nonce != first:
+            expect(node.request("GET", "api/configuration", headers={"X-Nonce": nonce})[0] == 403, "and for reading")
+    # The same request once more: its answer was lost on the way, and is given again.
+    status, again = node.request("GET", "api/configuration", headers={"X-Nonce": first})
+    expect(status == 200 and again == values, f"the lost answer: {status} {again}")
     expect(node.request("GET", "api/configuration")[0] == 403, "without one nothing is shown")
     status, answer = node.request("POST", "api/code", {"code": "00000000"})
     expect(status == 409 and answer["verdict"] == "busy", f"another installer waits: {answer}")
     status, _ = node.request("POST", "api/cancel", {"nonce": values["nonce"]})
     expect(status == 200, "cancelled")
+    expect(node.request("GET", "api/configuration", headers={"X-Nonce": first})[0] == 403, "and no lost answer is left")
     expect(node.setup()["phase"] == "provisioned", "and as before")
 
 

@@ -4,8 +4,10 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
@@ -121,6 +123,26 @@ def watching_ends_well():
     expect(watcher.wait(10) == 0, f"Ctrl-C ends with exit code {watcher.returncode}")
 
 
+def a_dark_display_says_so():
+    for picture, dark in (("00" * 1024, True), ("00" * 1023 + "01", False)):
+        path = os.path.join(harness.temporary_directory(), "control")
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(path)
+            listener.listen(1)
+            listener.settimeout(10)
+
+            def answer(listener=listener, picture=picture):
+                with listener.accept()[0] as client:
+                    client.recv(100)
+                    client.sendall(picture.encode() + b"\n")
+
+            node = threading.Thread(target=answer)
+            node.start()
+            code, out, err = run_program("oled", "--socket", path)
+            node.join(10)
+        expect(code == 0 and ("dark: --press short" in out) == dark, f"dark {dark}: {code} {out[-80:]!r} {err!r}")
+
+
 def wrong_arguments():
     directory = harness.temporary_directory()
     for arguments, code, fragment in (
@@ -138,5 +160,9 @@ def wrong_arguments():
 
 if __name__ == "__main__":
     harness.main(
-        the_display_is_drawn_and_the_button_pressed, the_file_follows, watching_ends_well, wrong_arguments
+        the_display_is_drawn_and_the_button_pressed,
+        the_file_follows,
+        watching_ends_well,
+        a_dark_display_says_so,
+        wrong_arguments,
     )

@@ -186,12 +186,12 @@ def address(mac):
 
 def joins():
     hq = Hq()
-    expect(run(OK, "joins", *hq.options) == "", "somebody asks")
+    expect(run(OK, "joins", *hq.options, says="none") == "", "somebody asks")
     expect(json.loads(run(OK, "joins", "--json", *hq.options)) == {"joins": [], "auto_join": [], "dropped": []}, "json")
     asker, other = write_asks(hq)
     out = run(OK, "joins", "--only", "waiting", "--site", "house4", *hq.options)
     expect(f"1  waiting  device {asker} at house4" in out and f"2  waiting  device {other}" in out, out)
-    expect(run(OK, "joins", "--site", "house5", *hq.options) == "", "another site")
+    expect(run(OK, "joins", "--site", "house5", *hq.options, says="none") == "", "another site")
     out = run(OK, "joins", "admit", asker.upper().replace(":", "-"), *hq.options)
     expect("admitted by ana" in out and "queued" in out, out)
     run(USAGE, "joins", "admit", "1", *hq.options, says="on its way")

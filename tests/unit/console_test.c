@@ -594,6 +594,7 @@ static void test_console_reset_needs_code_and_word(void **state) {
     run_node();
     uint64_t life_pulses = node.metering.registers.channels[5].life_pulses;
     assert_has(ask("reset"), "The node forgets site, broker, router and keys");
+    assert_has(ask("reset"), "Relays open");
     char number[60] = "Read HQ the number ";
     node.setup.challenge.number = 7;
     assert_has(ask("reset"), strcat(number, "00000007 and type"));

@@ -60,7 +60,7 @@ export function SignIn({ why }) {
     return html`<section class="panel padded-panel sign-in" aria-labelledby="sign-in-title">
         <h2 id="sign-in-title">Sign in</h2>
         <p role="alert" class="warn-text">${notice}</p>
-        <p class="muted">${why ?? 'Meters and nodes are shown without it. Commands, sales and books need it.'}</p>
+        <p class="muted">${why ?? 'Meters and nodes are shown without it. Everything else needs it.'}</p>
         <form ref=${form} onSubmit=${submit} novalidate>
             <${TextField} id="token" type="password" label="Operator's token" value=${typed} error=${error}
                 hint="It stays in this tab and goes to HQ only. Closing the tab signs out."
@@ -72,8 +72,9 @@ export function SignIn({ why }) {
                 busy ? 'Asking HQ …' : 'Sign in'
             }</button></div>
         </form>
-        <p class="hint">No token yet? On the machine of HQ: <code>meshmeter operator add NAME --database FILE</code>
-            makes one and shows it once. A demo has one in <code>operator.token</code> of its state directory.</p>
+        <p class="hint">No token yet?
+            On the machine of HQ: <code>meshmeter operator add NAME --database FILE</code> makes one and shows
+            it once. A demo has one in <code>operator.token</code> of its state directory.</p>
     </section>`;
 }
 

@@ -7,7 +7,7 @@
 #define FORMAT_LABEL "meshmeter format 1"
 #define FORMAT_LABEL_BYTES (sizeof FORMAT_LABEL - 1)
 
-static mm_staged_kind_t staged_kind(uint8_t kind) {
+static MM_APART mm_staged_kind_t staged_kind(uint8_t kind) {
     switch (kind) {
     case MM_COMMAND_NETWORK:
         return MM_STAGED_NETWORK;

@@ -156,24 +156,32 @@ static bool move_typed(mm_control_t *draft, uint8_t channel, const mm_token_t *t
     return true;
 }
 
-static mm_typed_answer_t take_token(mm_control_t *self, uint8_t channel, const mm_token_t *token, mm_us_t now) {
-    mm_typed_answer_t answer = {.verdict = MM_TYPED_REFUSED, .balance_wh = mmi_control_told_balance_wh(self, channel)};
+// Apart, as book_emergency: drafts are large, and what follows goes deep.
+static MM_APART mm_typed_verdict_t book_token(mm_control_t *self, uint8_t channel, const mm_token_t *token, mm_us_t now,
+                                              int64_t *credit_wh) {
     mm_control_t draft = *self;
     mm_record_t record;
     if (!move_typed(&draft, channel, token, &record, now)) {
-        return answer;
+        return MM_TYPED_REFUSED;
     }
     record.credit.count = token->count;
     mm_token_use(&draft.credits[channel].tokens, token->type, token->count);
     draft.credits[channel].wrong_tokens = 0;
     if (mmi_control_commit(self, &draft, &record, NULL, now) != MM_OK) {
-        answer.verdict = MM_TYPED_STORAGE;
-        return answer;
+        return MM_TYPED_STORAGE;
     }
-    mmi_control_follow(self, channel, now);
-    return (mm_typed_answer_t){.verdict = MM_TYPED_ACCEPTED,
-                               .credit_wh = record.credit.amount_wh,
-                               .balance_wh = mmi_control_told_balance_wh(self, channel)};
+    *credit_wh = record.credit.amount_wh;
+    return MM_TYPED_ACCEPTED;
+}
+
+static mm_typed_answer_t take_token(mm_control_t *self, uint8_t channel, const mm_token_t *token, mm_us_t now) {
+    mm_typed_answer_t answer = {0};
+    answer.verdict = book_token(self, channel, token, now, &answer.credit_wh);
+    if (answer.verdict == MM_TYPED_ACCEPTED) {
+        mmi_control_follow(self, channel, now);
+    }
+    answer.balance_wh = mmi_control_told_balance_wh(self, channel);
+    return answer;
 }
 
 mm_typed_answer_t mm_control_type_token(mm_control_t *self, uint8_t channel, const char *digits, mm_us_t now) {
@@ -210,6 +218,16 @@ mm_typed_answer_t mm_control_type_token(mm_control_t *self, uint8_t channel, con
     }
 }
 
+static MM_APART mm_err_t book_emergency(mm_control_t *self, uint8_t channel, mm_us_t now) {
+    mm_control_t draft = *self;
+    mm_credit_t *credit = &draft.credits[channel];
+    if (mm_credit_take_emergency(credit, mmi_control_life_pulses(self, channel),
+                                 mmi_control_pulse_constant(self, channel)) != MM_OK) {
+        return MM_ERR_STATE;
+    }
+    return mmi_control_commit_event(self, &draft, MM_EVENT_EMERGENCY_TAKEN, channel, credit->limits.emergency_wh, now);
+}
+
 mm_err_t mm_control_take_emergency(mm_control_t *self, uint8_t channel, mm_us_t now) {
     if (!mmi_control_has_meter(self, channel)) {
         return MM_ERR_ARG;
@@ -217,14 +235,7 @@ mm_err_t mm_control_take_emergency(mm_control_t *self, uint8_t channel, mm_us_t 
     if (!self->usable || mm_metering_prepare(self->metering, now) != MM_OK) {
         return MM_ERR_STORAGE;
     }
-    mm_control_t draft = *self;
-    mm_credit_t *credit = &draft.credits[channel];
-    if (mm_credit_take_emergency(credit, mmi_control_life_pulses(self, channel),
-                                 mmi_control_pulse_constant(self, channel)) != MM_OK) {
-        return MM_ERR_STATE;
-    }
-    mm_err_t err =
-        mmi_control_commit_event(self, &draft, MM_EVENT_EMERGENCY_TAKEN, channel, credit->limits.emergency_wh, now);
+    mm_err_t err = book_emergency(self, channel, now);
     if (err == MM_OK) {
         mmi_control_follow(self, channel, now);
     }

@@ -41,7 +41,7 @@ static bool is_of(const jsmntok_t *token, jsmntype_t type) {
     return token->type == type;
 }
 
-static const jsmntok_t *peek(const walk_t *walk) {
+static MM_APART const jsmntok_t *peek(const walk_t *walk) {
     return walk->next < walk->token_count ? &walk->tokens[walk->next] : NULL;
 }
 

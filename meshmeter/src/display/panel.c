@@ -210,7 +210,7 @@ static void menu_long(mm_panel_t *self, const mm_panel_model_t *model) {
     }
 }
 
-static void next_meter(mm_panel_t *self, const mm_panel_model_t *model, mmi_meter_test_fn test) {
+static MM_APART void next_meter(mm_panel_t *self, const mm_panel_model_t *model, mmi_meter_test_fn test) {
     self->channel = mmi_meter_find(model, test, mmi_meter_find(model, test, self->channel) + 1U);
 }
 

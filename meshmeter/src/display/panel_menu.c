@@ -48,7 +48,7 @@ static void put_mac(mm_canvas_t *canvas, int y, mm_mac_t mac) {
     mmi_put(canvas, y, line.text);
 }
 
-static void put_page_hint(mm_canvas_t *canvas) {
+static MM_APART void put_page_hint(mm_canvas_t *canvas) {
     mmi_put(canvas, HINT_Y, "press:next  hold:back");
 }
 

@@ -72,7 +72,7 @@ void mmi_put_status(const mm_panel_model_t *model, mm_canvas_t *canvas) {
 }
 
 // A frame of this width, filled as far as part is of whole.
-static void put_bar(mm_canvas_t *canvas, int x, int y, int width, uint32_t part, uint32_t whole) {
+static MM_APART void put_bar(mm_canvas_t *canvas, int x, int y, int width, uint32_t part, uint32_t whole) {
     uint32_t most = part < whole ? part : whole;
     mm_canvas_frame(canvas, x, y, width, 6);
     mm_canvas_fill(canvas, x, y, (int)((uint64_t)most * (uint32_t)width / whole), 6, true);

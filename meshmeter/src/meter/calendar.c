@@ -29,7 +29,7 @@ static MM_APART int64_t floor_divide(int64_t dividend, int32_t divisor) {
 }
 
 // Both conversions count years from March, so that the leap day is the last one, and eras of 400 years (146097 days).
-static int32_t era_of(int32_t count, int32_t per_era) {
+static MM_APART int32_t era_of(int32_t count, int32_t per_era) {
     return (count >= 0 ? count : count - (per_era - 1)) / per_era;
 }
 

@@ -2,10 +2,18 @@
 #include <string.h>
 
 #include "metering_internal.h"
+#include "wire/fields.h"
 
 #define PAGE_VERSION 1
 #define PAGE_BYTES (1 + 2 + MM_CHANNELS * (4 + 8 + 4 + 4 * MM_HOURS_OF_DAY))
 _Static_assert(PAGE_BYTES <= MM_STORE_PAGE_BYTES_MAX, "the page does not fit the register store");
+
+static const mmi_field_t month_fields[] = {
+    MMI_FIELD(mmi_month_t, pulse_constant, 4),
+    MMI_FIELD(mmi_month_t, life_pulses, 8),
+    MMI_FIELD(mmi_month_t, month_pulses, 4),
+    MMI_FIELD(mmi_month_t, hours_pulses, MMI_FIELD_WORDS),
+};
 
 uint8_t mmi_metering_configured_channels(const mm_metering_t *self) {
     uint8_t channels = 0;
@@ -37,12 +45,7 @@ mm_err_t mmi_metering_save_page(mm_metering_t *self) {
     for (uint8_t channel = 0; channel < MM_CHANNELS; channel++) {
         mmi_month_t month;
         month_from_registers(self, channel, &month);
-        mm_put_u32(&writer, month.pulse_constant);
-        mm_put_u64(&writer, month.life_pulses);
-        mm_put_u32(&writer, month.month_pulses);
-        for (uint8_t hour = 0; hour < MM_HOURS_OF_DAY; hour++) {
-            mm_put_u32(&writer, month.hours_pulses[hour]);
-        }
+        mmi_put_fields(&writer, MMI_FIELDS(month_fields), &month);
     }
     MM_ASSERT(!writer.failed && writer.used_bytes == PAGE_BYTES);
     return mm_register_store_save_page(self->store, (uint8_t)(year_month % MM_STORE_PAGES), bytes, sizeof bytes);
@@ -67,12 +70,7 @@ static MM_APART mm_err_t load_page(const mm_metering_t *self, uint16_t year_mont
     }
     for (uint8_t index = 0; index < MM_CHANNELS; index++) {
         mmi_month_t read;
-        read.pulse_constant = mm_get_u32(&reader);
-        read.life_pulses = mm_get_u64(&reader);
-        read.month_pulses = mm_get_u32(&reader);
-        for (uint8_t hour = 0; hour < MM_HOURS_OF_DAY; hour++) {
-            read.hours_pulses[hour] = mm_get_u32(&reader);
-        }
+        mmi_get_fields(&reader, MMI_FIELDS(month_fields), &read);
         if (life_pulses != NULL) {
             life_pulses[index] = read.life_pulses;
         }

@@ -13,14 +13,7 @@ static const mmi_field_t count_fields[] = {
     MMI_FIELD(mm_metering_t, boot_no, 4),
     MMI_FIELD(mm_metering_t, interval_no, 4),
     MMI_FIELD(mm_metering_t, counter_generation, 4),
-    MMI_FIELD(mm_metering_t, counter_counts[0], 4),
-    MMI_FIELD(mm_metering_t, counter_counts[1], 4),
-    MMI_FIELD(mm_metering_t, counter_counts[2], 4),
-    MMI_FIELD(mm_metering_t, counter_counts[3], 4),
-    MMI_FIELD(mm_metering_t, counter_counts[4], 4),
-    MMI_FIELD(mm_metering_t, counter_counts[5], 4),
-    MMI_FIELD(mm_metering_t, counter_counts[6], 4),
-    MMI_FIELD(mm_metering_t, counter_counts[7], 4),
+    MMI_FIELD(mm_metering_t, counter_counts, MMI_FIELD_WORDS),
     MMI_FIELD(mm_metering_t, journal_next.epoch, 4),
     MMI_FIELD(mm_metering_t, journal_next.seq, 4),
     MMI_FIELD(mm_metering_t, watermark.epoch, 4),
@@ -28,7 +21,6 @@ static const mmi_field_t count_fields[] = {
     MMI_FIELD(mm_metering_t, closing_year_month, 2),
     MMI_FIELD(mm_metering_t, closing_channels, 1),
 };
-_Static_assert(MM_CHANNELS == 8, "each counter is a field");
 static const mmi_field_t pending_fields[] = {
     MMI_FIELD(mm_metering_t, hour, 1),
     MMI_FIELD(mm_metering_t, pending_type, 1),
@@ -197,7 +189,7 @@ void mmi_metering_drop_pending(mm_metering_t *self) {
     self->pending_doubtful = false;
 }
 
-static mm_err_t append_pending(mm_metering_t *self) {
+static MM_APART mm_err_t append_pending(mm_metering_t *self) {
     mm_position_t position;
     mm_err_t err = mm_journal_append(self->journal, self->pending_type, self->pending_payload,
                                      self->pending_payload_bytes, &position);

@@ -5,7 +5,7 @@
 #define UTC_S_END INT64_C(7258118400) // 2200-01-01
 #define STEP_US (2 * MM_US_PER_S)
 
-static int64_t utc_us(const mm_metering_t *self, mm_us_t now) {
+static MM_APART int64_t utc_us(const mm_metering_t *self, mm_us_t now) {
     return now + self->utc_offset_us;
 }
 

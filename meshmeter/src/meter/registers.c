@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "wire/fields.h"
+
 mm_err_t mm_meter_config_check(const mm_meter_config_t *config) {
     size_t characters = 0;
     while (characters <= MM_METER_ID_CHARS_MAX && config->id[characters] != '\0') {
@@ -63,17 +65,18 @@ void mm_registers_begin_month(mm_registers_t *self, uint16_t year_month) {
     }
 }
 
+static const mmi_field_t channel_fields[] = {
+    MMI_FIELD(mm_channel_registers_t, life_pulses, 8),
+    MMI_FIELD(mm_channel_registers_t, pending_pulses, 8),
+    MMI_FIELD(mm_channel_registers_t, month_pulses, 4),
+    MMI_FIELD(mm_channel_registers_t, interval_pulses, 4),
+    MMI_FIELD(mm_channel_registers_t, hours_pulses, MMI_FIELD_WORDS),
+};
+
 void mm_registers_encode(const mm_registers_t *self, mm_writer_t *writer) {
     mm_put_u16(writer, self->year_month);
     for (uint8_t channel = 0; channel < MM_CHANNELS; channel++) {
-        const mm_channel_registers_t *registers = &self->channels[channel];
-        mm_put_u64(writer, registers->life_pulses);
-        mm_put_u64(writer, registers->pending_pulses);
-        mm_put_u32(writer, registers->month_pulses);
-        mm_put_u32(writer, registers->interval_pulses);
-        for (uint8_t hour = 0; hour < MM_HOURS_OF_DAY; hour++) {
-            mm_put_u32(writer, registers->hours_pulses[hour]);
-        }
+        mmi_put_fields(writer, MMI_FIELDS(channel_fields), &self->channels[channel]);
     }
 }
 
@@ -83,13 +86,7 @@ mm_err_t mm_registers_decode(mm_registers_t *self, mm_reader_t *reader) {
     self->year_month = mm_get_u16(reader);
     for (uint8_t channel = 0; channel < MM_CHANNELS; channel++) {
         mm_channel_registers_t *registers = &self->channels[channel];
-        registers->life_pulses = mm_get_u64(reader);
-        registers->pending_pulses = mm_get_u64(reader);
-        registers->month_pulses = mm_get_u32(reader);
-        registers->interval_pulses = mm_get_u32(reader);
-        for (uint8_t hour = 0; hour < MM_HOURS_OF_DAY; hour++) {
-            registers->hours_pulses[hour] = mm_get_u32(reader);
-        }
+        mmi_get_fields(reader, MMI_FIELDS(channel_fields), registers);
         sound = sound && registers->pending_pulses <= registers->life_pulses;
     }
     return sound && !reader->failed ? MM_OK : MM_ERR_CORRUPT;

@@ -12,7 +12,7 @@ static bool is_nowhere(mm_position_t position) {
     return position.epoch == 0;
 }
 
-static mm_us_t current_hold_us(const mm_cursor_table_t *self, uint8_t doublings) {
+static MM_APART mm_us_t current_hold_us(const mm_cursor_table_t *self, uint8_t doublings) {
     mm_us_t hold = self->hold_us;
     for (uint8_t i = 0; i < doublings && hold < self->hold_max_us; i++) {
         hold = hold > self->hold_max_us / 2 ? self->hold_max_us : hold * 2;
@@ -20,7 +20,7 @@ static mm_us_t current_hold_us(const mm_cursor_table_t *self, uint8_t doublings)
     return hold < self->hold_max_us ? hold : self->hold_max_us;
 }
 
-static void release_hold(mm_cursor_t *cursor) {
+static MM_APART void release_hold(mm_cursor_t *cursor) {
     cursor->confirmed = nowhere;
     cursor->resend_at = MM_US_NEVER;
 }

@@ -29,7 +29,8 @@ static void explain(mm_console_request_t *request) {
     char digits[MMI_CONSOLE_NUMBER_CHARS + 1];
     uint32_t number;
     mm_console_put(request, "The node forgets site, broker, router and keys, and waits for another network.\n"
-                            "Readings, meters, credit and what HQ has not got yet stay.\n");
+                            "Readings, meters, credit and what HQ has not got yet stay.\n"
+                            "Relays open, and stay so until HQ has confirmed an installation again.\n");
     if (!mm_setup_number(request->console->options.setup, request->now, &number)) {
         mm_console_put(request, "It is not possible now: code says why.\n");
         return;

@@ -93,7 +93,7 @@ mm_err_t mm_node_init(mm_node_t *self, const mm_node_options_t *options, const m
     return err;
 }
 
-static void follow_role(mm_node_t *self, mm_us_t now) {
+static MM_APART void follow_role(mm_node_t *self, mm_us_t now) {
     if (self->has_join) {
         mm_join_set_root(&self->join, is_root(self), now);
         self->root.network_revision = mm_join_revision(&self->join);

@@ -688,7 +688,7 @@ static void poll_round(mm_root_t *self, mm_us_t now) {
     }
 }
 
-static mm_us_t poll_uplink(mm_root_t *self, mm_us_t now) {
+static MM_APART mm_us_t poll_uplink(mm_root_t *self, mm_us_t now) {
     uint32_t session = self->uplink.session;
     mm_us_t until = trial_until(self);
     mm_us_t deadline = mm_uplink_poll(&self->uplink, now);

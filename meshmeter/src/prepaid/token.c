@@ -17,7 +17,7 @@
 #define OLDER_BITS 64
 
 // Codes are below 10^9 or 10^12. What hashes have beyond is folded back, by constants that the rules give.
-static uint32_t folded_short(uint64_t hash) {
+static MM_APART uint32_t folded_short(uint64_t hash) {
     uint32_t folded = ((uint32_t)(hash >> 32) ^ (uint32_t)hash) >> 2;
     return folded > 999999999 ? folded - 73741825 : folded;
 }
@@ -63,7 +63,7 @@ static void move_on(chain_t *chain) {
     chain->code = chain->extended ? next_extended(key, chain->code) : next_short(key, chain->code);
 }
 
-static uint64_t token_here(const chain_t *chain) {
+static MM_APART uint64_t token_here(const chain_t *chain) {
     return chain->code - chain->code % chain->values + chain->base;
 }
 

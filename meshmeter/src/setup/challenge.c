@@ -17,7 +17,7 @@
 
 _Static_assert(MM_AES256_KEY_BYTES == 2 * LEGACY_DIGITS, "the number is written twice");
 
-static void put_digits(uint32_t number, char *digits, size_t digits_count) {
+static MM_APART void put_digits(uint32_t number, char *digits, size_t digits_count) {
     for (size_t place = digits_count; place > 0; place--) {
         digits[place - 1] = (char)('0' + number % 10);
         number /= 10;
@@ -104,7 +104,7 @@ const char *mm_code_verdict_name(mm_code_verdict_t verdict) {
     }
 }
 
-static mm_us_t lock_out_us(uint8_t lock_outs) {
+static MM_APART mm_us_t lock_out_us(uint8_t lock_outs) {
     uint32_t seconds = lock_outs == 0 ? 0 : MM_CHALLENGE_LOCK_OUT_S;
     for (uint8_t i = 1; i < lock_outs && seconds < MM_CHALLENGE_LOCK_OUT_MAX_S; i++) {
         seconds *= 2;

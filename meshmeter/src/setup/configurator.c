@@ -202,7 +202,7 @@ static const route_t *find_route(const mm_http_request_t *request, uint16_t *sta
     return NULL;
 }
 
-static int hex_digit(char character) {
+static MM_APART int hex_digit(char character) {
     if (character >= '0' && character <= '9') {
         return character - '0';
     }

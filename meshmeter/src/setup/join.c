@@ -50,7 +50,7 @@ static bool wants_network(const mm_join_t *self) {
     return !configuration_of(self)->has_network || (!self->is_root && self->root_revision > own_revision(self));
 }
 
-static void forget_parts(mm_join_t *self) {
+static MM_APART void forget_parts(mm_join_t *self) {
     self->parts_seen = 0;
     self->part_count = 0;
     self->last_bytes = 0;

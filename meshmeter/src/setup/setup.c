@@ -95,7 +95,7 @@ mm_err_t mm_setup_take_network(mm_setup_t *self, const mm_network_t *network, mm
 
 // The installer's session.
 
-static void end_session(mm_setup_t *self) {
+static MM_APART void end_session(mm_setup_t *self) {
     self->session = false;
     memset(self->nonce, 0, sizeof self->nonce);
 }

@@ -4,7 +4,7 @@
 #include "setup/configuration_internal.h"
 #include "setup/setup_internal.h"
 
-static const mm_meter_config_t *meter_of(const mm_setup_t *self, uint8_t channel) {
+static MM_APART const mm_meter_config_t *meter_of(const mm_setup_t *self, uint8_t channel) {
     return &self->metering->options.meters[channel];
 }
 

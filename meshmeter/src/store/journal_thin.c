@@ -107,7 +107,7 @@ static void put_sum(pass_t *pass) {
     }
 }
 
-static uint64_t bucket(const mm_interval_record_t *interval, uint32_t bucket_s) {
+static MM_APART uint64_t bucket(const mm_interval_record_t *interval, uint32_t bucket_s) {
     // An interval that ends at the full hour belongs to the hour before.
     return interval->end.seconds == 0 ? 0 : (interval->end.seconds - 1) / bucket_s;
 }

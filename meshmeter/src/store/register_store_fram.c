@@ -24,7 +24,7 @@ typedef struct {
     bool traced;  // has its tag
 } slot_t;
 
-static uint32_t image_address(uint8_t slot) {
+static MM_APART uint32_t image_address(uint8_t slot) {
     return (uint32_t)slot * IMAGE_SLOT_BYTES;
 }
 
@@ -62,7 +62,7 @@ static mm_err_t write_bytes(const mm_register_store_t *self, uint32_t address, c
     return MM_OK;
 }
 
-static mm_err_t clear_header(const mm_register_store_t *self, uint32_t address) {
+static MM_APART mm_err_t clear_header(const mm_register_store_t *self, uint32_t address) {
     static const uint8_t zeros[MM_STORE_HEADER_BYTES] = {0};
     return write_bytes(self, address, zeros, sizeof zeros);
 }

@@ -54,7 +54,7 @@ static MM_APART bool is_bad(const mm_register_store_t *self, uint32_t sector_ind
     return (self->bad_sectors[sector_index / 8] >> (sector_index % 8) & 1) != 0;
 }
 
-static void set_bad(mm_register_store_t *self, uint32_t sector_index, bool bad) {
+static MM_APART void set_bad(mm_register_store_t *self, uint32_t sector_index, bool bad) {
     uint8_t bit = (uint8_t)(1u << (sector_index % 8));
     uint8_t *byte = &self->bad_sectors[sector_index / 8];
     *byte = (uint8_t)(bad ? *byte | bit : *byte & ~bit);

@@ -76,14 +76,14 @@ static void back_off(mm_uplink_t *self, mm_us_t now) {
     enter(self, MM_UPLINK_BACKING_OFF, now + draw_back_off_us(self));
 }
 
-static void note_failure(mm_uplink_t *self, uint8_t steps) {
+static MM_APART void note_failure(mm_uplink_t *self, uint8_t steps) {
     self->failed = true;
     if (steps > self->failure_steps) {
         self->failure_steps = steps;
     }
 }
 
-static void close_session(mm_uplink_t *self, bool graceful, mm_us_t now) {
+static MM_APART void close_session(mm_uplink_t *self, bool graceful, mm_us_t now) {
     enter(self, MM_UPLINK_CLOSING, now + self->timing.close_us);
     self->ended = false;
     self->mqtt->stop(self->mqtt->context, graceful);
@@ -182,7 +182,7 @@ static bool has_inflight(const mm_uplink_t *self) {
     return false;
 }
 
-static mm_uplink_inflight_t *find_free(mm_uplink_t *self) {
+static MM_APART mm_uplink_inflight_t *find_free(mm_uplink_t *self) {
     for (size_t i = 0; i < MM_SESSION_WINDOW; i++) {
         if (self->inflight[i].packet_id == 0) {
             return &self->inflight[i];

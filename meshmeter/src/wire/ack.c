@@ -5,6 +5,7 @@
 
 #include "codec_internal.h"
 #include "meshmeter/crc32.h"
+#include "wire/fields.h"
 
 #define ACK_TYPE 1
 // Envelope, database, revision, time, entry_count (8.1).
@@ -13,6 +14,12 @@
 
 _Static_assert(HEADER_BYTES + MM_NODES_MAX * ENTRY_BYTES + MMI_CRC_BYTES <= MM_DOWNLINK_BYTES_MAX,
                "an acknowledgement of all nodes fits what a root accepts");
+
+static const mmi_field_t entry_fields[] = {
+    MMI_FIELD(mm_ack_entry_t, node.bytes, MMI_FIELD_BYTES),
+    MMI_FIELD(mm_ack_entry_t, watermark.epoch, 4),
+    MMI_FIELD(mm_ack_entry_t, watermark.seq, 4),
+};
 
 size_t mm_ack_write(void *bytes, size_t capacity_bytes, const mm_ack_t *ack) {
     MM_ASSERT(ack->entry_count <= MM_NODES_MAX);
@@ -25,10 +32,7 @@ size_t mm_ack_write(void *bytes, size_t capacity_bytes, const mm_ack_t *ack) {
     mmi_put_time(&writer, ack->time);
     mm_put_u8(&writer, ack->entry_count);
     for (size_t index = 0; index < ack->entry_count; index++) {
-        const mm_ack_entry_t *entry = &ack->entries[index];
-        mm_put_mac(&writer, entry->node);
-        mm_put_u32(&writer, entry->watermark.epoch);
-        mm_put_u32(&writer, entry->watermark.seq);
+        mmi_put_fields(&writer, MMI_FIELDS(entry_fields), &ack->entries[index]);
     }
     if (writer.failed) {
         return 0;
@@ -61,10 +65,7 @@ mm_err_t mm_ack_read(const void *bytes, size_t bytes_count, mm_ack_t *ack) {
         return MM_ERR_CORRUPT;
     }
     for (size_t index = 0; index < ack->entry_count; index++) {
-        mm_ack_entry_t *entry = &ack->entries[index];
-        entry->node = mm_get_mac(&reader);
-        entry->watermark.epoch = mm_get_u32(&reader);
-        entry->watermark.seq = mm_get_u32(&reader);
+        mmi_get_fields(&reader, MMI_FIELDS(entry_fields), &ack->entries[index]);
     }
     mmi_skip_sections(&reader);
     return mmi_is_complete(&reader) ? MM_OK : MM_ERR_CORRUPT;

@@ -5,6 +5,7 @@
 
 #include "codec_internal.h"
 #include "meshmeter/crc32.h"
+#include "wire/fields.h"
 
 // Envelope, fixed fields, missing_count, frame_count (7.1).
 #define HEADER_BYTES_MIN 39
@@ -32,6 +33,18 @@ mm_err_t mm_batch_add_frame(mm_batch_builder_t *self, const void *frame, size_t 
     return MM_OK;
 }
 
+static const mmi_field_t round_fields[] = {
+    MMI_FIELD(mm_batch_header_t, root.bytes, MMI_FIELD_BYTES),
+    MMI_FIELD(mm_batch_header_t, root_boot_no, 4),
+    MMI_FIELD(mm_batch_header_t, session, 4),
+    MMI_FIELD(mm_batch_header_t, round_id, 4),
+};
+static const mmi_field_t count_fields[] = {
+    MMI_FIELD(mm_batch_header_t, batch_index, 1),
+    MMI_FIELD(mm_batch_header_t, batch_count, 1),
+    MMI_FIELD(mm_batch_header_t, missing_count, 1),
+};
+
 const uint8_t *mm_batch_finish(mm_batch_builder_t *self, const mm_batch_header_t *header, size_t *message_bytes) {
     MM_ASSERT(header->kind == MM_BATCH_LIVE || header->kind == MM_BATCH_BACKLOG);
     MM_ASSERT(header->batch_index < header->batch_count);
@@ -45,14 +58,9 @@ const uint8_t *mm_batch_finish(mm_batch_builder_t *self, const mm_batch_header_t
     mm_writer_t writer = mm_writer(message, header_bytes);
     mmi_envelope_put(&writer, MMI_MAGIC_BATCH, header->kind);
     mm_put_u32(&writer, (uint32_t)*message_bytes);
-    mm_put_mac(&writer, header->root);
-    mm_put_u32(&writer, header->root_boot_no);
-    mm_put_u32(&writer, header->session);
-    mm_put_u32(&writer, header->round_id);
+    mmi_put_fields(&writer, MMI_FIELDS(round_fields), header);
     mmi_put_time(&writer, header->time);
-    mm_put_u8(&writer, header->batch_index);
-    mm_put_u8(&writer, header->batch_count);
-    mm_put_u8(&writer, header->missing_count);
+    mmi_put_fields(&writer, MMI_FIELDS(count_fields), header);
     for (size_t index = 0; index < header->missing_count; index++) {
         mm_put_mac(&writer, header->missing[index]);
     }
@@ -76,14 +84,9 @@ static void check_frames(mm_reader_t *reader, uint8_t frame_count) {
 }
 
 static void get_header(mm_reader_t *reader, mm_batch_header_t *header) {
-    header->root = mm_get_mac(reader);
-    header->root_boot_no = mm_get_u32(reader);
-    header->session = mm_get_u32(reader);
-    header->round_id = mm_get_u32(reader);
+    mmi_get_fields(reader, MMI_FIELDS(round_fields), header);
     header->time = mmi_get_time(reader);
-    header->batch_index = mm_get_u8(reader);
-    header->batch_count = mm_get_u8(reader);
-    header->missing_count = mm_get_u8(reader);
+    mmi_get_fields(reader, MMI_FIELDS(count_fields), header);
     if (header->batch_index >= header->batch_count || header->missing_count > MM_NODES_MAX) {
         reader->failed = true;
         return;

@@ -42,7 +42,7 @@ mm_label_t mmi_get_label(mm_reader_t *reader) {
     return label;
 }
 
-static uint8_t width_of(const uint32_t *values, size_t count) {
+static MM_APART uint8_t width_of(const uint32_t *values, size_t count) {
     uint32_t all = 0;
     for (size_t index = 0; index < count; index++) {
         all |= values[index];
@@ -94,7 +94,7 @@ void mmi_get_packed(mm_reader_t *reader, uint32_t *values, size_t count) {
     }
 }
 
-static uint64_t sum_of_hours(const uint32_t hours_pulses[MM_HOURS_OF_DAY]) {
+static MM_APART uint64_t sum_of_hours(const uint32_t hours_pulses[MM_HOURS_OF_DAY]) {
     uint64_t sum = 0;
     for (size_t hour = 0; hour < MM_HOURS_OF_DAY; hour++) {
         sum += hours_pulses[hour];

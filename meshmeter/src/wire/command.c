@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "codec_internal.h"
+#include "wire/fields.h"
 
 // What a tag begins with, so that the device's key signs nothing else by accident (commands.md, 2.3).
 #define LABEL "meshmeter command 1"
@@ -69,6 +70,17 @@ static bool channel_is_possible(uint8_t channel) {
     return channel < MM_CHANNELS || channel == MM_COMMAND_WHOLE_NODE;
 }
 
+static const mmi_field_t header_fields[] = {
+    MMI_FIELD(mm_command_t, node.bytes, MMI_FIELD_BYTES),
+    MMI_FIELD(mm_command_t, era, 4),
+    MMI_FIELD(mm_command_t, counter, 4),
+    MMI_FIELD(mm_command_t, id, 8),
+    MMI_FIELD(mm_command_t, not_after_s, 5),
+    MMI_FIELD(mm_command_t, kind, 1),
+    MMI_FIELD(mm_command_t, channel, 1),
+    MMI_FIELD(mm_command_t, body_bytes, 1),
+};
+
 size_t mm_command_seal(void *bytes, size_t capacity_bytes, const mm_command_t *command, const mm_crypto_t *crypto) {
     MM_ASSERT(command->era >= 1);
     MM_ASSERT(command->id >= 1 && command->id <= MMI_VALUE_MAX);
@@ -76,14 +88,8 @@ size_t mm_command_seal(void *bytes, size_t capacity_bytes, const mm_command_t *c
     MM_ASSERT(channel_is_possible(command->channel));
     MM_ASSERT(command->body_bytes <= MM_COMMAND_BODY_BYTES_MAX);
     mm_writer_t writer = mm_writer(bytes, capacity_bytes);
-    mm_put_mac(&writer, command->node);
-    mm_put_u32(&writer, command->era);
-    mm_put_u32(&writer, command->counter);
-    mm_put_u64(&writer, command->id);
-    mm_put_u40(&writer, command->not_after_s);
-    mm_put_u8(&writer, command->kind);
-    mm_put_u8(&writer, command->channel);
-    mm_put_u8(&writer, command->body_bytes);
+    MM_ASSERT(command->not_after_s >> 40 == 0);
+    mmi_put_fields(&writer, MMI_FIELDS(header_fields), command);
     mm_put_bytes(&writer, command->body, command->body_bytes);
     uint8_t mac[MM_HMAC_BYTES];
     if (writer.failed || make_tag(writer.data, writer.used_bytes, crypto, mac) != MM_OK) {
@@ -96,14 +102,7 @@ size_t mm_command_seal(void *bytes, size_t capacity_bytes, const mm_command_t *c
 mm_err_t mm_command_read(const void *bytes, size_t bytes_count, mm_command_t *command) {
     memset(command, 0, sizeof *command);
     mm_reader_t reader = mm_reader(bytes, bytes_count);
-    command->node = mm_get_mac(&reader);
-    command->era = mm_get_u32(&reader);
-    command->counter = mm_get_u32(&reader);
-    command->id = mm_get_u64(&reader);
-    command->not_after_s = mm_get_u40(&reader);
-    command->kind = mm_get_u8(&reader);
-    command->channel = mm_get_u8(&reader);
-    command->body_bytes = mm_get_u8(&reader);
+    mmi_get_fields(&reader, MMI_FIELDS(header_fields), command);
     command->body = mm_get_view(&reader, command->body_bytes);
     mm_get_view(&reader, MM_COMMAND_TAG_BYTES);
     if (!mmi_is_complete(&reader) || command->era == 0 || command->id == 0 || command->id > MMI_VALUE_MAX ||

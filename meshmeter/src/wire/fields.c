@@ -53,6 +53,11 @@ void mmi_put_fields(mm_writer_t *writer, const mmi_field_t *fields, size_t field
         case MMI_FIELD_BYTES:
             mm_put_bytes(writer, member, fields->member_bytes);
             break;
+        case MMI_FIELD_WORDS:
+            for (size_t index = 0; index < fields->member_bytes / sizeof(uint32_t); index++) {
+                mm_put_u32(writer, ((const uint32_t *)member)[index]);
+            }
+            break;
         case MMI_FIELD_LABEL:
             mmi_put_label(writer, *(const mm_label_t *)member);
             break;
@@ -79,6 +84,11 @@ void mmi_get_fields(mm_reader_t *reader, const mmi_field_t *fields, size_t field
             break;
         case MMI_FIELD_BYTES:
             mm_get_bytes(reader, member, fields->member_bytes);
+            break;
+        case MMI_FIELD_WORDS:
+            for (size_t index = 0; index < fields->member_bytes / sizeof(uint32_t); index++) {
+                ((uint32_t *)member)[index] = mm_get_u32(reader);
+            }
             break;
         case MMI_FIELD_LABEL:
             *(mm_label_t *)member = mmi_get_label(reader);

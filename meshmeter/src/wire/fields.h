@@ -14,6 +14,7 @@ typedef enum {
     MMI_FIELD_BOUNDED,     ///< varint up to MMI_VALUE_MAX, which stands for more (1.8); of 8 bytes
     MMI_FIELD_SIGNED,      ///< signed varint; of 8 bytes
     MMI_FIELD_BYTES,       ///< as they are
+    MMI_FIELD_WORDS,       ///< an array of uint32_t, 4 bytes each
     MMI_FIELD_LABEL,       ///< mm_label_t (1.5)
 } mmi_field_kind_t;
 

@@ -3,6 +3,7 @@
 
 #include "codec_internal.h"
 #include "meshmeter/crc32.h"
+#include "wire/fields.h"
 
 // Flags of ASK (3.5).
 #define ASK_WITH_SNAPSHOT 0x01
@@ -72,17 +73,15 @@ size_t mm_frame_write_welcome(void *bytes, size_t capacity_bytes, mm_mac_t sourc
     return mmi_frame_seal(&writer);
 }
 
-static void put_position(mm_writer_t *writer, mm_position_t position) {
-    mm_put_u32(writer, position.epoch);
-    mm_put_u32(writer, position.seq);
-}
-
-static mm_position_t get_position(mm_reader_t *reader) {
-    mm_position_t position;
-    position.epoch = mm_get_u32(reader);
-    position.seq = mm_get_u32(reader);
-    return position;
-}
+static const mmi_field_t watermark_fields[] = {
+    MMI_FIELD(mm_ask_t, watermark.epoch, 4),
+    MMI_FIELD(mm_ask_t, watermark.seq, 4),
+};
+static const mmi_field_t after_fields[] = {
+    MMI_FIELD(mm_ask_t, after.epoch, 4),
+    MMI_FIELD(mm_ask_t, after.seq, 4),
+    MMI_FIELD(mm_ask_t, report_bytes_max, 2),
+};
 
 void mmi_put_ask(mm_writer_t *writer, const mm_ask_t *ask) {
     MM_ASSERT(ask->report_bytes_max <= MM_MESH_FRAME_BYTES_MAX);
@@ -91,10 +90,9 @@ void mmi_put_ask(mm_writer_t *writer, const mm_ask_t *ask) {
     mm_put_u8(writer,
               (uint8_t)((ask->with_snapshot ? ASK_WITH_SNAPSHOT : 0u) | (ask->has_watermark ? ASK_HAS_WATERMARK : 0u)));
     if (ask->has_watermark) {
-        put_position(writer, ask->watermark);
+        mmi_put_fields(writer, MMI_FIELDS(watermark_fields), ask);
     }
-    put_position(writer, ask->after);
-    mm_put_u16(writer, ask->report_bytes_max);
+    mmi_put_fields(writer, MMI_FIELDS(after_fields), ask);
     if (ask->network_revision != 0) {
         mm_put_u8(writer, MMI_SECTION_NETWORK_REVISION);
         mm_put_u16(writer, sizeof ask->network_revision);
@@ -136,9 +134,11 @@ void mmi_get_ask(mm_reader_t *reader, mm_ask_t *ask) {
     }
     ask->with_snapshot = (flags & ASK_WITH_SNAPSHOT) != 0;
     ask->has_watermark = (flags & ASK_HAS_WATERMARK) != 0;
-    ask->watermark = ask->has_watermark ? get_position(reader) : (mm_position_t){0};
-    ask->after = get_position(reader);
-    ask->report_bytes_max = mm_get_u16(reader);
+    ask->watermark = (mm_position_t){0};
+    if (ask->has_watermark) {
+        mmi_get_fields(reader, MMI_FIELDS(watermark_fields), ask);
+    }
+    mmi_get_fields(reader, MMI_FIELDS(after_fields), ask);
     ask->network_revision = 0;
     if (ask->report_bytes_max > MM_MESH_FRAME_BYTES_MAX) {
         reader->failed = true;

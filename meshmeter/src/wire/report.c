@@ -14,7 +14,7 @@ void mm_report_begin(mm_report_writer_t *self, void *bytes, size_t capacity_byte
     mm_put_u32(&self->writer, round_id);
 }
 
-static void patch_section_length(mm_writer_t *writer, size_t section_offset_bytes) {
+static MM_APART void patch_section_length(mm_writer_t *writer, size_t section_offset_bytes) {
     if (!writer->failed) {
         size_t content_bytes = writer->used_bytes - section_offset_bytes - MMI_SECTION_HEADER_BYTES;
         mm_patch_u16(writer, section_offset_bytes + SECTION_LENGTH_OFFSET, (uint16_t)content_bytes);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "node_setup.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -11,7 +10,7 @@
 #include "linux/linux_entropy.h"
 #include "linux/linux_log.h"
 #include "linux/linux_mqtt.h"
-#include "meshmeter/form.h"
+#include "meshmeter/network_form.h"
 
 // Two would do; more are worn less.
 #define SECTOR_COUNT 4
@@ -249,51 +248,6 @@ static void print_state(node_setup_t *self, mm_us_t now, mm_linux_answer_t *answ
     mm_linux_answer_print(answer, ",\"revision\":%u}\n", (unsigned)self->setup.configuration.installation.revision);
 }
 
-static bool read_key(const char *text, uint8_t key[32]) {
-    for (size_t i = 0; i < 32; i++) {
-        unsigned byte = 0;
-        if (!isxdigit((unsigned char)text[2 * i]) || !isxdigit((unsigned char)text[2 * i + 1]) ||
-            sscanf(text + 2 * i, "%2x", &byte) != 1) {
-            return false;
-        }
-        key[i] = (uint8_t)byte;
-    }
-    return text[64] == '\0';
-}
-
-// The name of the first field that is wrong, or NULL.
-static const char *read_network(const mm_form_t *form, mm_network_t *network) {
-    const struct {
-        const char *name;
-        char *text;
-        size_t bytes;
-        bool may_be_absent;
-    } texts[] = {
-        {"site", network->site, sizeof network->site, false},
-        {"broker_url", network->broker_url, sizeof network->broker_url, false},
-        {"broker_user", network->broker_user, sizeof network->broker_user, true},
-        {"broker_password", network->broker_password, sizeof network->broker_password, true},
-        {"router_name", network->router_name, sizeof network->router_name, true},
-        {"router_password", network->router_password, sizeof network->router_password, true},
-    };
-    memset(network, 0, sizeof *network);
-    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
-        mm_err_t err = mm_form_text(form, texts[i].name, texts[i].text, texts[i].bytes);
-        if (err != MM_OK && !(err == MM_ERR_NOT_FOUND && texts[i].may_be_absent)) {
-            return texts[i].name;
-        }
-    }
-    uint64_t revision = 0;
-    if (mm_form_number(form, "revision", UINT32_MAX, &revision) != MM_OK || revision == 0) {
-        return "revision";
-    }
-    network->revision = (uint32_t)revision;
-    char key[65];
-    bool good = mm_form_text(form, "mesh_key", key, sizeof key) == MM_OK && read_key(key, network->mesh_key);
-    explicit_bzero(key, sizeof key);
-    return good ? NULL : "mesh_key";
-}
-
 static bool is_proved(node_setup_t *self, const mm_form_t *form, mm_linux_answer_t *answer) {
     char text[NODE_POP_CHARS_MAX + 2];
     uint32_t wait_s = 0;
@@ -319,7 +273,7 @@ static bool is_proved(node_setup_t *self, const mm_form_t *form, mm_linux_answer
 
 static void take_network(node_setup_t *self, const mm_form_t *form, mm_us_t now, mm_linux_answer_t *answer) {
     mm_network_t network;
-    const char *wrong = read_network(form, &network);
+    const char *wrong = mm_network_form_read(form, &network);
     if (wrong == NULL && !mm_linux_mqtt_url_is_good(network.broker_url)) {
         wrong = "broker_url";
     }

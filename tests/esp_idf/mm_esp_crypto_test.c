@@ -117,12 +117,45 @@ static void test_entropy_only_while_it_is_fed(void **state) {
     assert_int_equal(entropy.random(entropy.context, &second, sizeof second), MM_ERR_UNAVAILABLE);
 }
 
+// FIPS 180-4, the example of three letters.
+static void test_sha256(void **state) {
+    (void)state;
+    uint8_t expected[MM_ESP_SHA256_BYTES];
+    uint8_t hash[MM_ESP_SHA256_BYTES];
+    from_hex("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad", expected);
+    assert_int_equal(mm_esp_sha256("abc", 3, hash), MM_OK);
+    assert_memory_equal(hash, expected, sizeof expected);
+}
+
+// By Python: x = SHA-512(salt | SHA-512("wifiprov:k7-Quito-42")), pow(5, x, N), N by the formula of RFC 3526 chapter 4
+// with pi from Machin's; and the SHA-256 of the result.
+static void test_srp_verifier(void **state) {
+    (void)state;
+    uint8_t salt[MM_ESP_SRP_SALT_BYTES];
+    uint8_t verifier[MM_ESP_SRP_VERIFIER_BYTES];
+    uint8_t expected[MM_ESP_SHA256_BYTES];
+    uint8_t hash[MM_ESP_SHA256_BYTES];
+    from_hex("808182838485868788898a8b8c8d8e8f", salt);
+    assert_int_equal(mm_esp_srp_verifier("wifiprov", "k7-Quito-42", salt, verifier), MM_OK);
+    from_hex("c5f00b0e50dab3a10a2d494c7e4397ce", expected);
+    assert_memory_equal(verifier, expected, 16);
+    from_hex("dd9467bdaa0cf9a7af481e351546f26386a8e14f38595b2fb845f50e66ed38d3", expected);
+    assert_int_equal(mm_esp_sha256(verifier, sizeof verifier, hash), MM_OK);
+    assert_memory_equal(hash, expected, sizeof expected);
+    char long_label[81];
+    memset(long_label, 'a', sizeof long_label);
+    long_label[71] = '\0';
+    assert_int_equal(mm_esp_srp_verifier("wifiprov", long_label, salt, verifier), MM_OK);
+    long_label[71] = 'a';
+    long_label[72] = '\0';
+    expect_assert_failure((void)mm_esp_srp_verifier("wifiprov", long_label, salt, verifier));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_hmac),
-        cmocka_unit_test(test_aes),
-        cmocka_unit_test(test_gcm),
-        cmocka_unit_test(test_entropy_only_while_it_is_fed),
+        cmocka_unit_test(test_hmac),         cmocka_unit_test(test_aes),
+        cmocka_unit_test(test_gcm),          cmocka_unit_test(test_sha256),
+        cmocka_unit_test(test_srp_verifier), cmocka_unit_test(test_entropy_only_while_it_is_fed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

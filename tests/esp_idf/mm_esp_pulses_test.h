@@ -198,6 +198,15 @@ static void test_calls_fail(void **state) {
             bool works = (pulses.failed >> i & 1) == 0;
             assert_int_equal(counts_of(&pulses).counts[i], works ? 1 : 0);
         }
+        // Asked once more, what failed counts from then on.
+        assert_int_equal(mm_esp_pulses_retry(&pulses), MM_OK);
+        for (unsigned i = 0; i < MM_CHANNELS; i++) {
+            uint32_t before = counts_of(&pulses).counts[i];
+            drive(s_options.pins[i], true);
+            fake_time_advance(50 * MS);
+            drive(s_options.pins[i], false);
+            assert_int_equal(counts_of(&pulses).counts[i], before + 1);
+        }
         mm_esp_pulses_close(&pulses);
         assert_int_equal(fake_pcnt_unit_count(), 0);
         for (unsigned i = 0; i < MM_CHANNELS; i++) {

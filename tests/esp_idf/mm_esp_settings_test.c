@@ -253,6 +253,67 @@ static void test_kept_under_a_network(void **state) {
     }
 }
 
+// Each call that fails on the way to another network, or to the same one again: the next start ends the one, and the
+// other loses nothing. Kept before a network was told, it becomes the one's that is told first.
+static void test_every_call_of_use_network_fails(void **state) {
+    (void)state;
+    static const uint32_t revisions[] = {8, 7};
+    for (size_t i = 0; i < sizeof revisions / sizeof revisions[0]; i++) {
+        for (int is_told = 0; is_told < 2; is_told++) {
+            bool failed = true;
+            unsigned call_no = 0;
+            while (failed) {
+                mm_esp_settings_t settings;
+                const mm_esp_router_t router = {.name = "home", .password = "long-pass"};
+                const mm_esp_broker_t broker = {.url = "mqtts://old.example"};
+                fake_reset();
+                assert_int_equal(mm_esp_settings_open(&settings), MM_OK);
+                if (is_told) {
+                    assert_int_equal(mm_esp_settings_use_network(&settings, 7), MM_OK);
+                }
+                assert_int_equal(mm_esp_settings_try_router(&settings, &router), MM_OK);
+                assert_int_equal(mm_esp_settings_settle_router(&settings, true), MM_OK);
+                assert_int_equal(mm_esp_settings_try_broker(&settings, &broker), MM_OK);
+                assert_int_equal(mm_esp_settings_settle_broker(&settings, true), MM_OK);
+                restart(&settings);
+                fake_fail_at(++call_no);
+                mm_err_t err = mm_esp_settings_use_network(&settings, revisions[i]);
+                failed = fake_has_failed();
+                fake_fail_at(0);
+                assert_int_equal(fake_nvs_open_count(), 0);
+                assert_int_equal(err, failed ? MM_ERR_STORAGE : MM_OK);
+                bool stays = !is_told || revisions[i] == 7;
+                if (!failed || stays) {
+                    assert_true(settings.has_router == stays && settings.has_broker == stays);
+                }
+                restart(&settings);
+                assert_int_equal(mm_esp_settings_use_network(&settings, revisions[i]), MM_OK);
+                assert_true(settings.has_router == stays && settings.has_broker == stays);
+                assert_true(fake_nvs_contains("long-pass", 9) == stays);
+                // What belongs to a network now goes with it.
+                restart(&settings);
+                assert_int_equal(mm_esp_settings_use_network(&settings, 9), MM_OK);
+                assert_false(settings.has_router || settings.has_broker);
+            }
+            assert_true(call_no > 4);
+        }
+    }
+}
+
+static void test_fram_is_remembered(void **state) {
+    (void)state;
+    mm_esp_settings_t settings;
+    assert_int_equal(mm_esp_settings_open(&settings), MM_OK);
+    assert_false(settings.fram_worked);
+    fake_fail_at(1);
+    assert_int_equal(mm_esp_settings_note_fram(&settings), MM_ERR_STORAGE);
+    assert_false(settings.fram_worked);
+    fake_fail_at(0);
+    assert_int_equal(mm_esp_settings_note_fram(&settings), MM_OK);
+    restart(&settings);
+    assert_true(settings.fram_worked);
+}
+
 static void test_router(void **state) {
     (void)state;
     mm_esp_settings_t settings;
@@ -377,6 +438,8 @@ int main(void) {
         cmocka_unit_test_setup(test_text, reset),
         cmocka_unit_test_setup(test_trial, reset),
         cmocka_unit_test_setup(test_kept_under_a_network, reset),
+        cmocka_unit_test_setup(test_every_call_of_use_network_fails, reset),
+        cmocka_unit_test_setup(test_fram_is_remembered, reset),
         cmocka_unit_test_setup(test_router, reset),
         cmocka_unit_test_setup(test_other_actions, reset),
         cmocka_unit_test_setup(test_every_call_fails, reset),

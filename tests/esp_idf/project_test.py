@@ -18,6 +18,7 @@ KCONFIG = "apps/esp32/main/Kconfig.projbuild"
 SDKCONFIG = "tests/esp_idf/sdk/sdkconfig.h"
 GUIDE = "docs/guide/esp32.md"
 OWNER = "ports/esp_idf/mm_esp/mm_esp_owner.h"
+CONSOLE = "ports/esp_idf/mm_esp/mm_esp_node_console.c"
 NODE = "ports/esp_idf/mm_esp/mm_esp_node.c"
 TARGETS = {"esp32": "ESP32", "esp32s3": "ESP32-S3", "esp32c6": "ESP32-C6"}
 SECTOR = 4096
@@ -262,7 +263,7 @@ def wiring_table(all_pins):
     for device in ("FRAM", "DISPLAY"):
         for wire in ("SDA", "SCL"):
             rows.append((f"{'FRAM' if device == 'FRAM' else 'display'}: {wire}", f"MM_{device}_{wire}_PIN"))
-    rows += [("button", "MM_BUTTON_PIN"), ("lamp", "MM_LED_PIN")]
+    rows += [("button", "MM_BUTTON_PIN"), ("lamp", "MM_LED_PIN"), ("early warning of a power cut", "MM_WARNING_PIN")]
     lines = ["| wire | symbol | " + " | ".join(TARGETS.values()) + " |", "|---|---|" + "---|" * len(TARGETS)]
     for text, name in rows:
         values = [str(pins[name]) if pins[name] >= 0 else "–" for pins in all_pins.values()]
@@ -321,6 +322,24 @@ def guide_with_tables(all_pins):
     return text
 
 
+def check_console_lines():
+    """The chip's lines are those of the guide, with what they need."""
+    needs = {"READ": "nothing"}
+    lines = {}
+    for entry in re.findall(r"\{\.name = .*?\.run = \w+\}", read(CONSOLE), re.S):
+        text = dict(re.findall(r'\.(name|arguments|does) = "([^"]*)"', entry))
+        need = re.search(r"\.need = MM_CONSOLE_(\w+)", entry).group(1)
+        usage = " ".join(filter(None, (text["name"], text.get("arguments"))))
+        lines[usage] = (needs.get(need, need.lower()), text["does"])
+    rows = re.findall(r"^\| `([^`]+)` \| (\w+) \| (\w+) \| (.*?) \|$", read("docs/guide/console.md"), re.M)
+    guide = {usage: (need, does) for usage, need, where, does in rows if where == "ESP32" or usage in lines}
+    for usage in sorted(set(lines) | set(guide)):
+        if lines.get(usage) != guide.get(usage):
+            problem(f"line {usage}: {lines.get(usage)}, docs/guide/console.md: {guide.get(usage)}")
+    if len(lines) < 5:
+        problem(f"{CONSOLE}: {len(lines)} lines found")
+
+
 def check_written(path, text, write):
     if write:
         with open(os.path.join(ROOT, path), "w", encoding="utf-8") as file:
@@ -372,6 +391,7 @@ def main():
     for target, pins in all_pins.items():
         check_pins(target, pins)
     check_symbols(configs["esp32"])
+    check_console_lines()
     check_written(SDKCONFIG, header_of(configs["esp32"]), write)
     check_written(GUIDE, guide_with_tables(all_pins), write)
     print(f"project_test: 3 partition tables, {len(configs)} targets, {len(problems)} problems")

@@ -49,6 +49,7 @@ static const mm_esp_board_t s_board = {
 
     .button_pin = CONFIG_MM_BUTTON_PIN,
     .led_pin = CONFIG_MM_LED_PIN,
+    .warning_pin = CONFIG_MM_WARNING_PIN,
 
     .mesh_channel = CONFIG_MM_MESH_CHANNEL,
     .slot_count = CONFIG_MM_SLOT_COUNT,

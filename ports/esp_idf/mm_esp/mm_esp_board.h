@@ -37,6 +37,7 @@ typedef struct {
 
     int8_t button_pin;
     int8_t led_pin;
+    int8_t warning_pin; ///< low: the supply is going
 
     uint8_t mesh_channel; ///< 0 = the router's
     uint32_t slot_count;

@@ -9,7 +9,7 @@
 /// driver's buffer has no room for is sent by the next poll, in a buffer of its own; a line that is too long is
 /// refused.
 
-#define MM_ESP_CONSOLE_LINE_CHARS_MAX 255
+#define MM_ESP_CONSOLE_LINE_CHARS_MAX 511
 #define MM_ESP_CONSOLE_ANSWER_BYTES_MAX 2048
 #define MM_ESP_CONSOLE_POLL_MS 50
 

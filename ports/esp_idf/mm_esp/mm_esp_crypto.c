@@ -2,6 +2,8 @@
 #include "mm_esp_crypto.h"
 
 #include <mbedtls/aes.h>
+#include <mbedtls/bignum.h>
+#include <mbedtls/dhm.h>
 #include <mbedtls/gcm.h>
 #include <mbedtls/md.h>
 #include <string.h>
@@ -13,6 +15,59 @@ void mm_esp_wipe(void *bytes, size_t bytes_count) {
     for (size_t i = 0; i < bytes_count; i++) {
         next[i] = 0;
     }
+}
+
+mm_err_t mm_esp_sha256(const void *bytes, size_t bytes_count, uint8_t hash[MM_ESP_SHA256_BYTES]) {
+    int failed = mbedtls_md(mbedtls_md_info_from_type(MBEDTLS_MD_SHA256), bytes, bytes_count, hash);
+    return failed == 0 ? MM_OK : MM_ERR_UNAVAILABLE;
+}
+
+#define SHA512_BYTES 64
+// User, colon, label.
+#define NAME_BYTES_MAX 80
+
+// x = H(salt | H(user ":" secret))
+static bool srp_exponent(const char *user, const char *secret, const uint8_t *salt, uint8_t x[SHA512_BYTES]) {
+    const mbedtls_md_info_t *sha512 = mbedtls_md_info_from_type(MBEDTLS_MD_SHA512);
+    uint8_t bytes[NAME_BYTES_MAX];
+    size_t user_bytes = strlen(user);
+    size_t secret_bytes = strlen(secret);
+    MM_ASSERT(user_bytes + 1 + secret_bytes <= sizeof bytes);
+    memcpy(bytes, user, user_bytes);
+    bytes[user_bytes] = ':';
+    memcpy(bytes + user_bytes + 1, secret, secret_bytes);
+    bool good = mbedtls_md(sha512, bytes, user_bytes + 1 + secret_bytes, x) == 0;
+    memcpy(bytes, salt, MM_ESP_SRP_SALT_BYTES);
+    memcpy(bytes + MM_ESP_SRP_SALT_BYTES, x, SHA512_BYTES);
+    good = good && mbedtls_md(sha512, bytes, MM_ESP_SRP_SALT_BYTES + SHA512_BYTES, x) == 0;
+    mm_esp_wipe(bytes, sizeof bytes);
+    return good;
+}
+
+// v = 5 ^ x mod N
+mm_err_t mm_esp_srp_verifier(const char *user, const char *secret, const uint8_t salt[MM_ESP_SRP_SALT_BYTES],
+                             uint8_t verifier[MM_ESP_SRP_VERIFIER_BYTES]) {
+    static const uint8_t prime[MM_ESP_SRP_VERIFIER_BYTES] = MBEDTLS_DHM_RFC3526_MODP_3072_P_BIN;
+    uint8_t x[SHA512_BYTES];
+    mbedtls_mpi base;
+    mbedtls_mpi exponent;
+    mbedtls_mpi modulus;
+    mbedtls_mpi result;
+    mbedtls_mpi_init(&base);
+    mbedtls_mpi_init(&exponent);
+    mbedtls_mpi_init(&modulus);
+    mbedtls_mpi_init(&result);
+    bool good = srp_exponent(user, secret, salt, x) && mbedtls_mpi_lset(&base, 5) == 0 &&
+                mbedtls_mpi_read_binary(&exponent, x, sizeof x) == 0 &&
+                mbedtls_mpi_read_binary(&modulus, prime, sizeof prime) == 0 &&
+                mbedtls_mpi_exp_mod(&result, &base, &exponent, &modulus, NULL) == 0 &&
+                mbedtls_mpi_write_binary(&result, verifier, MM_ESP_SRP_VERIFIER_BYTES) == 0;
+    mbedtls_mpi_free(&base);
+    mbedtls_mpi_free(&exponent); // wipes
+    mbedtls_mpi_free(&modulus);
+    mbedtls_mpi_free(&result);
+    mm_esp_wipe(x, sizeof x);
+    return good ? MM_OK : MM_ERR_UNAVAILABLE;
 }
 
 static mm_err_t device_hmac(void *context, const void *bytes, size_t bytes_count, uint8_t mac[MM_HMAC_BYTES]) {

@@ -7,11 +7,11 @@
 /// What keeps a node alive: task watchdog, reason of the last reset, crashes in a row, safe mode, early warning of a
 /// power cut.
 ///
-/// Safe mode. A crash is a panic, an assertion or a watchdog. As many as `crashes_max` in a row, each within
-/// MM_ESP_HEALTH_QUIET_S of its start, and the node starts in the safe mode: it counts pulses, saves registers and
-/// journal, drives relays as they were, and does nothing else. It leaves (by a restart) after MM_ESP_HEALTH_QUIET_S
-/// without a crash, or when somebody presses the button. The count lives in memory that a reset does not clear (a power
-/// cut forgives), so a crash in the very first second counts too, and flash is not worn by it.
+/// Safe mode. A crash is a panic, an assertion or a watchdog. As many as `crashes_max` (MM_SAFE_MODE_CRASHES: 4) in a
+/// row, each within MM_ESP_HEALTH_QUIET_S of its start, and the node starts in the safe mode: it counts pulses, saves
+/// registers and journal, drives relays as they were, and does nothing else. It leaves (by a restart) after
+/// MM_ESP_HEALTH_QUIET_S without a crash, or when somebody presses the button. The count lives in memory that a reset
+/// does not clear (a power cut forgives), so a crash in the very first second counts too, and flash is not worn by it.
 ///
 /// Brown-out. The SDK's detector resets at once, nothing can be saved in it. A board that divides its supply before the
 /// regulator onto a pin (`warning_pin`, low = supply is going) gets some milliseconds: the interrupt wakes the owner,
@@ -23,7 +23,8 @@
 /// If the SDK has not begun its watchdog already (sdkconfig.defaults).
 #define MM_ESP_HEALTH_WATCHDOG_MS 20000
 
-/// Carried in the event of the start (mm_node_options_t.reset_reason); docs/spec/records.md. Numbers are appended.
+/// In the event of the start (mm_node_options_t.reset_reason), with 256 times the crashes in a row.
+/// Numbers are appended.
 typedef enum {
     MM_ESP_RESET_UNKNOWN = 0,
     MM_ESP_RESET_POWER_ON = 1,

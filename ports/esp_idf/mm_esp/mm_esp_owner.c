@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "mm_esp_owner.h"
 
+#include <esp_attr.h>
 #include <esp_timer.h>
 #include <freertos/FreeRTOS.h>
 #include <freertos/queue.h>
@@ -107,10 +108,12 @@ bool mm_esp_owner_post_wake(void) {
     return post(&item, false);
 }
 
-bool mm_esp_owner_post_wake_from_isr(void) {
-    const item_t item = {.kind = MM_ESP_POST_WAKE, .slot = -1};
+// While flash is busy, too: code and item are in RAM (and an item that is in RAM must not be constant).
+static DRAM_ATTR item_t s_wake = {.kind = MM_ESP_POST_WAKE, .slot = -1};
+
+IRAM_ATTR bool mm_esp_owner_post_wake_from_isr(void) {
     BaseType_t woken = pdFALSE;
-    bool good = s_owner.queue != NULL && xQueueSendFromISR(s_owner.queue, &item, &woken) == pdTRUE;
+    bool good = s_owner.queue != NULL && xQueueSendFromISR(s_owner.queue, &s_wake, &woken) == pdTRUE;
     if (!good) {
         portENTER_CRITICAL_ISR(&s_owner.lock);
         s_owner.counts.queue_full += s_owner.counts.queue_full < UINT32_MAX ? 1 : 0;
@@ -170,6 +173,17 @@ static int8_t take_packet_slot(void) {
     }
     portEXIT_CRITICAL(&s_owner.lock);
     return found;
+}
+
+bool mm_esp_owner_has_frame_room(void) {
+    bool has_slot = false;
+    portENTER_CRITICAL(&s_owner.lock);
+    for (size_t i = 0; i < MM_ESP_OWNER_FRAMES; i++) {
+        has_slot = has_slot || !s_owner.frames[i].used;
+    }
+    portEXIT_CRITICAL(&s_owner.lock);
+    return has_slot && s_owner.queue != NULL &&
+           uxQueueSpacesAvailable(s_owner.queue) > (UBaseType_t)MM_ESP_OWNER_RESERVED;
 }
 
 bool mm_esp_owner_post_frame(mm_mac_t from, const void *bytes, size_t bytes_count) {

@@ -73,13 +73,17 @@ static IRAM_ATTR void on_edge(unsigned channel) {
     portEXIT_CRITICAL_ISR(&s_mux);
 }
 
+static bool has_failed(const mm_esp_pulses_t *self, unsigned channel) {
+    return ((unsigned)self->failed >> channel & 1U) != 0;
+}
+
 static mm_err_t read_counts(void *context, mm_us_t now, mm_pulse_counts_t *counts) {
     mm_esp_pulses_t *self = context;
     (void)now; // the interrupts' clock says how long a level has lasted
     counts->generation = s_kept.generation;
     for (unsigned i = 0; i < MM_CHANNELS; i++) {
         portENTER_CRITICAL(&s_mux);
-        if (self->options.pins[i] >= 0) {
+        if (self->options.pins[i] >= 0 && !has_failed(self, i)) {
             settle(self, i, esp_timer_get_time());
         }
         counts->counts[i] = s_kept.counts[i];
@@ -227,11 +231,17 @@ mm_err_t mm_esp_pulses_open(mm_esp_pulses_t *self, const mm_esp_pulses_options_t
         begin_generation(fresh_generation);
     }
     s_self = self;
-    bool service = open_service();
     for (unsigned i = 0; i < MM_CHANNELS; i++) {
-        if (options->pins[i] >= 0 && (!service || !open_input(self, i))) {
-            self->options.pins[i] = -1;
-            self->failed = (uint8_t)(self->failed | 1U << i);
+        self->failed = (uint8_t)(self->failed | (options->pins[i] >= 0 ? 1U << i : 0));
+    }
+    return mm_esp_pulses_retry(self);
+}
+
+mm_err_t mm_esp_pulses_retry(mm_esp_pulses_t *self) {
+    self->has_service = self->has_service || open_service();
+    for (unsigned i = 0; i < MM_CHANNELS && self->has_service; i++) {
+        if (has_failed(self, i) && open_input(self, i)) {
+            self->failed = (uint8_t)(self->failed & ~(1U << i));
         }
     }
     return self->failed == 0 ? MM_OK : MM_ERR_UNAVAILABLE;
@@ -242,7 +252,7 @@ void mm_esp_pulses_close(mm_esp_pulses_t *self) {
         return;
     }
     for (unsigned i = 0; i < MM_CHANNELS; i++) {
-        if (self->options.pins[i] >= 0) {
+        if (self->options.pins[i] >= 0 && !has_failed(self, i)) {
             close_detector(self, i);
         }
     }

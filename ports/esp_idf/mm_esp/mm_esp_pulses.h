@@ -40,11 +40,14 @@ typedef struct {
     uint32_t rejected; ///< times that a level changed and went back before it counted: bounce and noise
     bool survived;     ///< the counts went on through this start
     uint8_t failed;    ///< bit per channel whose input could not be set up; its counter stays
+    bool has_service;  ///< of the SDK's interrupts
 } mm_esp_pulses_t;
 
 /// Begin to count. One at a time. fresh_generation: random, used unless the counts survived. MM_ERR_UNAVAILABLE: some
 /// channel does not work (`failed`); the others count.
 mm_err_t mm_esp_pulses_open(mm_esp_pulses_t *self, const mm_esp_pulses_options_t *options, uint32_t fresh_generation);
+/// Set up again what failed. MM_ERR_UNAVAILABLE: some channel still does not work.
+mm_err_t mm_esp_pulses_retry(mm_esp_pulses_t *self);
 /// Also after a failed open.
 void mm_esp_pulses_close(mm_esp_pulses_t *self);
 

@@ -311,6 +311,16 @@ mm_err_t mm_esp_settings_forget_kept(mm_esp_settings_t *self) {
     return err;
 }
 
+mm_err_t mm_esp_settings_note_fram(mm_esp_settings_t *self) {
+    if (self->fram_worked) {
+        return MM_OK;
+    }
+    const uint8_t yes = 1;
+    mm_err_t err = self->is_open ? write_blob("fram", &yes, sizeof yes) : MM_ERR_STORAGE;
+    self->fram_worked = err == MM_OK;
+    return err;
+}
+
 // --- update --------------------------------------------------------------------------------------------------------
 
 mm_err_t mm_esp_settings_set_ota_url(mm_esp_settings_t *self, const char *url, size_t url_chars) {
@@ -347,6 +357,20 @@ static bool pop_is_good(const char *pop) {
     return chars >= MM_ESP_POP_CHARS_MIN && chars <= MM_ESP_POP_CHARS_MAX;
 }
 
+// The characters that count. False: NVS refused.
+static bool read_legacy_secret(mm_esp_settings_t *self, nvs_handle_t handle) {
+    char text[MM_ESP_LEGACY_SECRET_CHARS_MAX + 1] = "";
+    size_t text_bytes = sizeof text;
+    esp_err_t err = nvs_get_str(handle, "legacy", text, &text_bytes);
+    size_t chars = strnlen(text, sizeof self->legacy_secret);
+    self->has_legacy_secret = err == ESP_OK && chars > 0;
+    if (self->has_legacy_secret) {
+        memcpy(self->legacy_secret, text, chars);
+    }
+    mm_esp_wipe(text, sizeof text);
+    return err == ESP_OK || err == ESP_ERR_NVS_NOT_FOUND;
+}
+
 static mm_err_t read_device(mm_esp_settings_t *self) {
     nvs_handle_t handle;
     esp_err_t err = nvs_open_from_partition(DEVICE_PARTITION, DEVICE_SPACE, NVS_READONLY, &handle);
@@ -361,6 +385,7 @@ static mm_err_t read_device(mm_esp_settings_t *self) {
     self->has_key = key_err == ESP_OK && key_bytes == sizeof self->key;
     size_t pop_bytes = sizeof self->pop;
     esp_err_t pop_err = nvs_get_str(handle, "pop", self->pop, &pop_bytes);
+    bool legacy_good = read_legacy_secret(self, handle);
     nvs_close(handle);
     if (!self->has_key) {
         mm_esp_wipe(self->key, sizeof self->key);
@@ -368,7 +393,7 @@ static mm_err_t read_device(mm_esp_settings_t *self) {
     if (pop_err != ESP_OK || !pop_is_good(self->pop)) {
         mm_esp_wipe(self->pop, sizeof self->pop);
     }
-    bool refused = (key_err != ESP_OK && key_err != ESP_ERR_NVS_NOT_FOUND) ||
+    bool refused = !legacy_good || (key_err != ESP_OK && key_err != ESP_ERR_NVS_NOT_FOUND) ||
                    (pop_err != ESP_OK && pop_err != ESP_ERR_NVS_NOT_FOUND);
     return refused ? MM_ERR_STORAGE : MM_OK;
 }
@@ -445,6 +470,14 @@ static mm_err_t worse(mm_err_t first, mm_err_t second) {
     return first != MM_OK ? first : second;
 }
 
+// Unknown if NVS does not answer: the caller then sees that it is not open.
+static mm_err_t read_fram_worked(mm_esp_settings_t *self) {
+    uint8_t yes = 0;
+    mm_err_t err = read_blob("fram", &yes, sizeof yes);
+    self->fram_worked = err == MM_OK || err == MM_ERR_VERSION;
+    return err == MM_ERR_STORAGE ? err : MM_OK;
+}
+
 mm_err_t mm_esp_settings_open(mm_esp_settings_t *self) {
     *self = (mm_esp_settings_t){0};
     mm_err_t err = MM_ERR_STORAGE;
@@ -459,6 +492,7 @@ mm_err_t mm_esp_settings_open(mm_esp_settings_t *self) {
     err = worse(err, end_trials(self));
     err = worse(err, use_kept_router(self));
     err = worse(err, use_kept_broker(self));
+    err = worse(err, read_fram_worked(self));
     return worse(err, count_start(self));
 }
 

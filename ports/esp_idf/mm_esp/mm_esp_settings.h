@@ -4,6 +4,7 @@
 
 #include "meshmeter/base.h"
 #include "meshmeter/configuration.h"
+#include "meshmeter/legacy_command.h"
 #include "mm_esp_crypto.h"
 
 /// What a device keeps beside the core's own memory, in two NVS partitions: "device" is written once, by the factory,
@@ -11,17 +12,21 @@
 ///
 ///   device  mm_device  key   blob 32   the device's key; HQ has the same one
 ///   device  mm_device  pop   string    proof of possession on the label, MM_ESP_POP_CHARS_MIN … MAX printable
+///   device  mm_device  legacy  string  optional: the deployment's secret, for the original's commands
+///                                      (legacy_command.h)
 ///   nvs     mm_node    router, broker  kept by a command; stand above the network under whose revision they were kept,
 ///                                      and above no other
 ///   nvs     mm_node    router_try, broker_try  on trial. Being there at a start is the mark that the trial was cut
 ///                                      short: open removes it, so a restart brings the one before back
 ///   nvs     mm_node    ota_url, starts
+///   nvs     mm_node    fram    this board's FRAM has worked once: without it, registers are missing, not new
 ///
 /// Values are replaced whole or not at all (the SDK's promise), and are durable when a call returned MM_OK. Nothing of
-/// them is ever logged. Only the owner calls this. 416 bytes on 32 bit.
+/// them is ever logged. Only the owner calls this. 428 bytes on 32 bit.
 
 #define MM_ESP_POP_CHARS_MIN 8
 #define MM_ESP_POP_CHARS_MAX 32
+#define MM_ESP_LEGACY_SECRET_CHARS_MAX 127
 #define MM_ESP_OTA_URL_CHARS_MAX 200
 
 typedef struct {
@@ -40,9 +45,12 @@ typedef struct {
     bool has_key;
     uint8_t key[MM_ESP_DEVICE_KEY_BYTES];
     char pop[MM_ESP_POP_CHARS_MAX + 1]; ///< "" = no label: nobody provisions this device by radio
-    uint32_t start_count;               ///< this start included; 0 = NVS does not work
-    bool trial_was_cut_short;           ///< at this start
-    bool has_router;                    ///< `router` is what is to be used, above the configuration
+    bool has_legacy_secret;
+    uint8_t legacy_secret[MM_LEGACY_SECRET_BYTES];
+    uint32_t start_count;     ///< this start included; 0 = NVS does not work
+    bool fram_worked;         ///< at an earlier start, or this one
+    bool trial_was_cut_short; ///< at this start
+    bool has_router;          ///< `router` is what is to be used, above the configuration
     bool router_on_trial;
     mm_esp_router_t router;
     bool has_broker;
@@ -77,6 +85,8 @@ mm_err_t mm_esp_settings_settle_broker(mm_esp_settings_t *self, bool keep);
 mm_err_t mm_esp_settings_use_network(mm_esp_settings_t *self, uint32_t revision);
 /// What commands kept is removed, whatever it was kept under.
 mm_err_t mm_esp_settings_forget_kept(mm_esp_settings_t *self);
+/// The FRAM works: a board that has none later has lost its registers. Writes once in a board's life.
+mm_err_t mm_esp_settings_note_fram(mm_esp_settings_t *self);
 
 /// url: printable, without blanks. MM_ERR_ARG: not one.
 mm_err_t mm_esp_settings_set_ota_url(mm_esp_settings_t *self, const char *url, size_t url_chars);

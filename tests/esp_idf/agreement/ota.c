@@ -9,6 +9,8 @@
 MM_MEMBER(esp_app_desc_t, version, char[32]);
 MM_MEMBER(esp_app_desc_t, project_name, char[32]);
 MM_MEMBER(esp_app_desc_t, secure_version, uint32_t);
+MM_MEMBER(esp_app_desc_t, time, char[16]);
+MM_MEMBER(esp_app_desc_t, date, char[16]);
 MM_TYPE(esp_https_ota_handle_t, void *);
 MM_MEMBER(esp_https_ota_config_t, http_config, const esp_http_client_config_t *);
 MM_MEMBER(esp_https_ota_config_t, bulk_flash_erase, bool);

@@ -5,25 +5,37 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define RESETS_MAX 32
+#define RESETS_MAX 40
 
 static void (*s_resets[RESETS_MAX])(void);
+static void (*s_restarts[RESETS_MAX])(void);
 static size_t s_reset_count;
 static unsigned s_call_count;
 static unsigned s_fail_at;
 static bool s_fail_all_after;
 
-void fake_on_reset(void (*reset)(void)) {
+void fake_on_reset(void (*reset)(void), void (*restart)(void)) {
     if (s_reset_count == RESETS_MAX) {
         fake_abort("too many fakes");
     }
-    s_resets[s_reset_count++] = reset;
+    s_resets[s_reset_count] = reset;
+    s_restarts[s_reset_count] = restart;
+    s_reset_count++;
 }
 
 void fake_reset(void) {
     fake_fail_at(0);
     for (size_t i = 0; i < s_reset_count; i++) {
         s_resets[i]();
+    }
+}
+
+void fake_restart(void) {
+    fake_fail_at(0);
+    for (size_t i = 0; i < s_reset_count; i++) {
+        if (s_restarts[i] != NULL) {
+            s_restarts[i]();
+        }
     }
 }
 

@@ -19,6 +19,9 @@
 
 /// Everything as after a power-up with empty memories: each fake's own state, time 0, no call fails.
 void fake_reset(void);
+/// The device restarts: what is in NVS, flash, FRAM and memory that a reset keeps is still there, all else is as after
+/// fake_reset. Time begins at 0 again.
+void fake_restart(void);
 /// The call_no-th call from now on that can fail does (1 = the next one); 0: none does.
 void fake_fail_at(unsigned call_no);
 /// From the call_no-th call on all fail.
@@ -30,11 +33,13 @@ unsigned fake_call_count(void);
 
 /// For fakes: count a call; true if it has to fail.
 bool fake_call_fails(void);
-/// For fakes: let fake_reset call this, too. Call it in a constructor (FAKE_ON_RESET).
-void fake_on_reset(void (*reset)(void));
-#define FAKE_ON_RESET(function)                                                                                        \
+/// For fakes: let fake_reset call this, and fake_restart that (or NULL). In a constructor: FAKE_ON_RESET for what
+/// forgets everything at both, FAKE_ON_RESET_AND_RESTART for what keeps something.
+void fake_on_reset(void (*reset)(void), void (*restart)(void));
+#define FAKE_ON_RESET(function) FAKE_ON_RESET_AND_RESTART(function, function)
+#define FAKE_ON_RESET_AND_RESTART(function, restart_function)                                                          \
     __attribute__((constructor)) static void function##_at_start(void) {                                               \
-        fake_on_reset(function);                                                                                       \
+        fake_on_reset(function, restart_function);                                                                     \
     }
 
 /// Stop the test program with a message: it did what would hang or break on a board.

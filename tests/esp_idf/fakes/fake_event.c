@@ -16,16 +16,25 @@ typedef struct {
 
 static handler_t s_handlers[HANDLERS_MAX];
 static unsigned s_handler_count;
+static bool s_loop_is_there;
 
 static void reset(void) {
     memset(s_handlers, 0, sizeof s_handlers);
     s_handler_count = 0;
+    s_loop_is_there = false;
 }
 
 FAKE_ON_RESET(reset)
 
 esp_err_t esp_event_loop_create_default(void) {
-    return fake_call_fails() ? ESP_ERR_NO_MEM : ESP_OK;
+    if (s_loop_is_there) {
+        return ESP_ERR_INVALID_STATE;
+    }
+    if (fake_call_fails()) {
+        return ESP_ERR_NO_MEM;
+    }
+    s_loop_is_there = true;
+    return ESP_OK;
 }
 
 esp_err_t esp_event_handler_register(esp_event_base_t event_base, int32_t event_id, esp_event_handler_t event_handler,

@@ -31,6 +31,9 @@ const fake_task_t *fake_task_find(const char *name);
 /// later must not be on its stack.
 void fake_task_run(const char *name, unsigned waits);
 
+/// For fakes: leave the task that runs, if one does; it cannot go on.
+void fake_task_leave(void);
+
 /// Called each time somebody is about to wait in vain, before time passes; may post to the queue. NULL: nothing.
 void fake_while_waiting(void (*callback)(void *context), void *context);
 

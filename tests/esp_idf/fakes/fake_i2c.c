@@ -21,17 +21,34 @@ static struct i2c_master_bus_t s_buses[BUSES];
 static struct i2c_master_dev_t s_devices[DEVICES];
 static fake_fram_t s_fram;
 static fake_oled_t s_oled;
+static uint32_t s_hz;
 
-static void reset(void) {
+static void restart(void) {
     memset(s_buses, 0, sizeof s_buses);
     memset(s_devices, 0, sizeof s_devices);
+}
+
+static void reset(void) {
+    restart();
     memset(&s_fram, 0, sizeof s_fram);
     memset(&s_oled, 0, sizeof s_oled);
+    s_hz = 0;
     s_fram.address = 0x50;
     s_oled.address = 0x3C;
 }
 
-FAKE_ON_RESET(reset)
+FAKE_ON_RESET_AND_RESTART(reset, restart)
+
+void fake_i2c_set_speed(uint32_t hz) {
+    s_hz = hz;
+}
+
+// 9 bits for each byte and the address, and start and stop.
+static void pass(size_t bytes) {
+    if (s_hz != 0) {
+        fake_time_advance((int64_t)(bytes + 2) * 9 * 1000000 / s_hz + 1);
+    }
+}
 
 fake_fram_t *fake_fram(void) {
     return &s_fram;
@@ -170,6 +187,7 @@ esp_err_t i2c_master_transmit(i2c_master_dev_handle_t i2c_dev, const uint8_t *wr
     if (xfer_timeout_ms < 0) {
         fake_abort("a transfer without a deadline");
     }
+    pass(write_size);
     bool fails = fake_call_fails();
     if (is_fram(i2c_dev->address)) {
         return write_fram(i2c_dev->address, write_buffer, write_size, fails);
@@ -187,6 +205,7 @@ esp_err_t i2c_master_transmit_receive(i2c_master_dev_handle_t i2c_dev, const uin
     if (xfer_timeout_ms < 0) {
         fake_abort("a transfer without a deadline");
     }
+    pass(write_size + read_size);
     bool fails = fake_call_fails();
     if (!is_fram(i2c_dev->address) || !fram_place(i2c_dev->address, write_buffer, write_size, &place, &head_bytes)) {
         return ESP_ERR_INVALID_STATE;

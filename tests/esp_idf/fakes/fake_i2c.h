@@ -29,6 +29,8 @@ typedef struct {
     uint8_t dots[8][128];
 } fake_oled_t;
 
+/// Time passes in each transfer, as on a bus of this speed; 0: none does.
+void fake_i2c_set_speed(uint32_t hz);
 fake_fram_t *fake_fram(void);
 fake_oled_t *fake_oled(void);
 /// Buses and devices that exist; 0 when nothing leaks.

@@ -53,7 +53,7 @@ static void reset(void) {
     s_broken[0] = '\0';
 }
 
-FAKE_ON_RESET(reset)
+FAKE_ON_RESET_AND_RESTART(reset, fake_nvs_restart)
 
 void fake_nvs_restart(void) {
     for (size_t i = 0; i < s_value_count; i++) {

@@ -12,15 +12,16 @@ static unsigned s_pieces_done;
 static const esp_partition_t s_running = {.label = "ota_0"};
 
 static void reset(void) {
-    s_ota = (fake_ota_t){.running = {.version = "1.2.3", .project_name = "meshmeter"},
-                         .running_state = ESP_OTA_IMG_VALID,
-                         .offered = {.version = "1.3.0", .project_name = "meshmeter"},
-                         .pieces = 4,
-                         .pieces_sent = 4};
+    s_ota = (fake_ota_t){
+        .running = {.version = "1.2.3", .project_name = "meshmeter", .date = "Nov 29 2026", .time = "10:33:40"},
+        .running_state = ESP_OTA_IMG_VALID,
+        .offered = {.version = "1.3.0", .project_name = "meshmeter"},
+        .pieces = 4,
+        .pieces_sent = 4};
     s_pieces_done = 0;
 }
 
-FAKE_ON_RESET(reset)
+FAKE_ON_RESET_AND_RESTART(reset, NULL)
 
 fake_ota_t *fake_ota(void) {
     return &s_ota;

@@ -10,6 +10,8 @@ typedef struct {
     uint32_t secure_version;
     char version[32];
     char project_name[32];
+    char time[16];
+    char date[16];
 } esp_app_desc_t;
 #endif
 

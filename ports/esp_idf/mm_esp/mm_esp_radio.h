@@ -11,7 +11,7 @@
 ///   ACCESS_POINT  the node's own page (mm_esp_configurator): WPA2, DHCP server, this device is 192.168.4.1
 ///
 /// The page and the mesh exclude each other: the soft-AP of the mesh has one password for all nodes, is hidden, gives
-/// no addresses, and is there for nodes (docs/adr/0016-esp32-mesh.md). Credentials are in RAM only. Power save
+/// no addresses, and is there for nodes (docs/adr/0015-esp32-mesh.md). Credentials are in RAM only. Power save
 /// is off but for STATION, which alone may run beside Bluetooth: the SDK stops a program that does otherwise.
 ///
 /// Open and close wait for the SDK: before the owner runs, or by the worker.

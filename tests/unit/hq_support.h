@@ -29,8 +29,8 @@ typedef struct {
     char database[96];
 } hq_world_t;
 
-// In memory where there is such a folder: what the disk does comes from the failing VFS, and a test that makes a hundred
-// databases would wait for a real one most of its time.
+// In memory where there is such a folder: what the disk does comes from the failing VFS, and a test that makes a
+// hundred databases would wait for a real one most of its time.
 static inline int hq_world_setup(void **state) {
     hq_world_t *self = calloc(1, sizeof *self);
     const char *folder = access("/dev/shm", W_OK | X_OK) == 0 ? "/dev/shm" : "/tmp";

@@ -76,8 +76,8 @@ typedef enum {
     /// same.
     MM_EVENT_NODE_RESET = 19,
     MM_EVENT_INSTALLER_LOCK_OUT = 20, ///< begins. values: wrong codes for this number, lock-outs in a row, seconds, 0
-    MM_EVENT_CONSOLE = 21,         ///< somebody at the device. values: mm_console_act_t, 1 if refused, such acts before
-                                   ///< without an event, 0
+    MM_EVENT_CONSOLE = 21, ///< somebody at the device. values: mm_console_act_t, 1 if refused, such acts before
+                           ///< without an event, 0
 } mm_event_code_t;
 
 #define MM_EVENT_VALUES 4

@@ -26,7 +26,7 @@ typedef struct {
 
 #define MMI_FIELD(type, member, kind)                                                                                  \
     { offsetof(type, member), sizeof(((type *)0)->member), kind }
-#define MMI_FIELDS(fields) fields, sizeof fields / sizeof fields[0]
+#define MMI_FIELDS(fields) (fields), sizeof(fields) / sizeof((fields)[0])
 
 /// Of a number with more bytes than on the wire, the low ones are written.
 void mmi_put_fields(mm_writer_t *writer, const mmi_field_t *fields, size_t field_count, const void *object);

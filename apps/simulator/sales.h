@@ -16,13 +16,17 @@
 /// (customers.c): operators order, customers type tokens, right, wrong, twice, and take emergency credit. What must
 /// hold (sales_check.c), looked at with each record that a node makes, with each interval, and at the end:
 ///
-///   I5  every order has at most one answer in its node's journal, of that node, and exactly one at HQ in the end
+///   I5  every order has at most one answer in its node's journal, of that node, and exactly one at HQ in the end; one
+///       that the platform or FORMAT has carried out may be answered again, with the same status
 ///   I6  every purchase moves a meter's credit at most once, by its amount, whichever way it came; of each meter
 ///       issued = applied + pending + void, and consumed + balance = applied, where `consumed` is counted from the
 ///       pulses that the meter has made since prepayment began; supply follows the reasons
 
 /// Purchases of a meter that are neither applied nor void at a time (hq/vending.h).
 #define SALES_OPEN_MAX 8
+
+/// Answers to one order once more: MM_CONTROL_REPEATS_MAX in each boot, and there are some.
+#define SALES_REPEATS_MAX 16
 
 typedef enum {
     ORDER_QUEUED = 0, ///< no counter yet
@@ -45,6 +49,9 @@ typedef struct {
     uint32_t hq_checksum;   ///< of the answer that HQ has
     uint32_t made_checksum; ///< of the answer in the node's journal; 0 = none
     uint8_t made_status;
+    /// Of the same answer, given again because the command came again (control.h, MM_CONTROL_REPEAT_S).
+    uint32_t again_checksums[SALES_REPEATS_MAX];
+    size_t again_count;
 } order_t;
 
 typedef enum {
@@ -166,6 +173,8 @@ uint64_t sales_order(sales_t *self, int node, uint8_t channel, uint8_t kind, con
 purchase_t *sales_add_purchase(sales_t *self);
 /// The newest of this count; NULL: none.
 purchase_t *sales_find_purchase(sales_t *self, int node, uint8_t channel, uint32_t count);
+/// True for the answer that the node has made, or has given once more.
+bool sales_is_answer(const order_t *order, uint32_t checksum);
 
 // sales_check.c
 /// A record stands in the journal of this node.

@@ -223,11 +223,7 @@ static bool open_mesh(node_process_t *self) {
 }
 
 static mm_timing_t slots_of(const node_config_t *config) {
-    // The slot belongs to the site, so that every node that becomes root keeps it.
-    mm_mac_t site = {{0}};
-    for (size_t i = 0; config->site[i] != '\0'; i++) {
-        site.bytes[i % 6] = (uint8_t)(site.bytes[i % 6] * 31 + (uint8_t)config->site[i]);
-    }
+    const mm_mac_t site = mm_timing_site(config->site);
     if (config->cycle_ms != 0) {
         return mm_timing_for_speed(site, config->speed, (mm_us_t)config->cycle_ms * 1000);
     }

@@ -25,6 +25,9 @@ typedef struct {
 
 /// Values for the field: 250 slots of 2 s (design D9), the slot guessed from the MAC.
 mm_timing_t mm_timing_default(mm_mac_t mac);
+/// What stands for a site where the functions here want an address: so the slot belongs to the site, and every node
+/// that becomes its root keeps it.
+mm_mac_t mm_timing_site(const char *site);
 /// MM_ERR_ARG if a duration is not positive, the slot or its cycle is impossible, or the round does not fit between two
 /// slots of the same gateway.
 mm_err_t mm_timing_check(const mm_timing_t *timing);

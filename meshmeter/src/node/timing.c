@@ -35,6 +35,15 @@ mm_timing_t mm_timing_default(mm_mac_t mac) {
     return timing;
 }
 
+mm_mac_t mm_timing_site(const char *site) {
+    mm_mac_t mac = {{0}};
+    for (size_t i = 0; site[i] != '\0'; i++) {
+        uint8_t *byte = &mac.bytes[i % MM_MAC_BYTES];
+        *byte = (uint8_t)(*byte * 31 + (uint8_t)site[i]);
+    }
+    return mac;
+}
+
 mm_err_t mm_timing_check(const mm_timing_t *timing) {
 #define AT(member) offsetof(mm_timing_t, member)
     static const uint8_t durations[] = {

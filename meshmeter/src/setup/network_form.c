@@ -4,16 +4,9 @@
 #include <string.h>
 
 #include "meshmeter/bytes.h"
+#include "setup/join_internal.h"
 
 #define KEY_DIGITS 64
-
-// Half a text of the key does not stay in memory that the caller knows nothing of.
-static void wipe(void *bytes, size_t bytes_count) {
-    volatile uint8_t *byte = bytes;
-    for (size_t i = 0; i < bytes_count; i++) {
-        byte[i] = 0;
-    }
-}
 
 static bool read_key(const mm_form_t *form, uint8_t key[32]) {
     char digits[KEY_DIGITS + 1];
@@ -24,7 +17,8 @@ static bool read_key(const mm_form_t *form, uint8_t key[32]) {
         good = high >= 0 && low >= 0;
         key[i / 2] = good ? (uint8_t)(high * 16 + low) : 0;
     }
-    wipe(digits, sizeof digits);
+    // Half a text of the key does not stay in memory that the caller knows nothing of.
+    mmi_join_wipe(digits, sizeof digits);
     return good;
 }
 
@@ -66,7 +60,7 @@ const char *mm_network_form_read(const mm_form_t *form, mm_network_t *network) {
     }
     network->revision = (uint32_t)revision;
     if (wrong != NULL) {
-        wipe(network, sizeof *network);
+        mmi_join_wipe(network, sizeof *network);
     }
     return wrong;
 }

@@ -165,11 +165,7 @@ static void read_settings(mm_esp_node_t *self) {
 }
 
 static mm_timing_t timing_of(const mm_esp_board_t *board, const char *site) {
-    // The slot belongs to the site, so that every node that becomes root keeps it.
-    mm_mac_t mac = {{0}};
-    for (size_t i = 0; site[i] != '\0'; i++) {
-        mac.bytes[i % 6] = (uint8_t)(mac.bytes[i % 6] * 31 + (uint8_t)site[i]);
-    }
+    const mm_mac_t mac = mm_timing_site(site);
     mm_timing_t timing = mm_timing_default(mac);
     timing.slots.slot_us = (mm_us_t)board->slot_ms * US_PER_MS;
     timing.slots.slot_count = board->slot_count;

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "meshmeter/bytes.h"
 #include "meshmeter/network_form.h"
 #include "mm_esp_node_internal.h"
 
@@ -73,16 +74,10 @@ static void run_chip(mm_console_request_t *request) {
 
 // --- what the factory writes ----------------------------------------------------------------------------------------
 
-static int digit_of(char character) {
-    static const char digits[] = "0123456789abcdef";
-    const char *found = character != '\0' ? strchr(digits, character | ('A' ^ 'a')) : NULL;
-    return found != NULL ? (int)(found - digits) : -1;
-}
-
 static bool read_key(const char *text, uint8_t key[MM_ESP_DEVICE_KEY_BYTES]) {
     for (size_t i = 0; i < MM_ESP_DEVICE_KEY_BYTES; i++) {
-        int high = digit_of(text[2 * i]);
-        int low = high >= 0 ? digit_of(text[2 * i + 1]) : -1;
+        int high = mm_hex_digit(text[2 * i]);
+        int low = high >= 0 ? mm_hex_digit(text[2 * i + 1]) : -1;
         if (low < 0) {
             return false;
         }
@@ -118,15 +113,12 @@ static void run_key(mm_console_request_t *request) {
 // In the same time, however much of it is right.
 static bool is_label(const mm_esp_node_t *self, const mm_form_t *form) {
     char text[MM_ESP_POP_CHARS_MAX + 1] = {0};
-    uint8_t difference = 0;
     (void)mm_form_text(form, "pop", text, sizeof text); // "" if it is not there: that is wrong as well
     size_t chars = strlen(text);
     memset(text + chars, 0, sizeof text - chars);
-    for (size_t i = 0; i < sizeof text; i++) {
-        difference |= (uint8_t)(text[i] ^ self->settings.pop[i]);
-    }
+    bool is_same = mm_bytes_equal_constant_time(text, self->settings.pop, sizeof text);
     mm_esp_wipe(text, sizeof text);
-    return difference == 0 && self->settings.pop[0] != '\0';
+    return is_same && self->settings.pop[0] != '\0';
 }
 
 static bool is_proved(mm_esp_node_t *self, const mm_form_t *form, mm_console_request_t *request) {
@@ -168,9 +160,10 @@ static void take_network(mm_esp_node_t *self, const mm_form_t *form, mm_console_
         mm_console_put(request, wrong);
         mm_console_put(request, " is missing or wrong\n");
     } else {
-        put_error(request, err == MM_ERR_STATE ? "the device has a network of this or a later revision"
-                           : err == MM_ERR_ARG ? "this cannot be a network: check site, broker and router"
-                                               : "the memory refused; nothing was changed");
+        put_error(request, err == MM_ERR_STATE  ? "the device has a network of this or a later revision"
+                           : err == MM_ERR_BUSY ? "the device was reset and starts again; hand it over then"
+                           : err == MM_ERR_ARG  ? "this cannot be a network: check site, broker and router"
+                                                : "the memory refused; nothing was changed");
     }
     mm_esp_wipe(&network, sizeof network);
 }

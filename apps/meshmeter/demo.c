@@ -65,6 +65,13 @@ static bool set_number(const char *text, int64_t min, int64_t max, const char *n
     return false;
 }
 
+// Places of the parts among the supervisor's children.
+enum {
+    PART_BROKER,
+    PART_HQ,
+    PART_FIRST_NODE
+};
+
 enum {
     OPTION_NODES = 256,
     OPTION_DATA,
@@ -350,14 +357,14 @@ static int start_server(supervisor_child_t *child, const char *address, uint16_t
 
 static int start_children(const demo_t *demo, supervisor_t *parts, bool *ended) {
     const demo_options_t *o = &demo->options;
-    int code = start_server(&parts->children[0], "127.0.0.1", o->mqtt_port, ended);
+    int code = start_server(&parts->children[PART_BROKER], "127.0.0.1", o->mqtt_port, ended);
     if (code == APP_OK && !*ended) {
-        code = start_server(&parts->children[1], o->http_address, o->http_port, ended);
+        code = start_server(&parts->children[PART_HQ], o->http_address, o->http_port, ended);
         if (code == APP_OK && !*ended && !demo_write_url(demo)) {
             code = app_error(APP_ENVIRONMENT, "demo", "cannot write into %s: %s", o->state_directory, strerror(errno));
         }
     }
-    for (unsigned i = 2; i < parts->child_count && code == APP_OK && !*ended; i++) {
+    for (unsigned i = PART_FIRST_NODE; i < parts->child_count && code == APP_OK && !*ended; i++) {
         if (!supervisor_start(&parts->children[i])) {
             code = app_error(APP_ENVIRONMENT, "demo", "cannot start %s: %s", parts->children[i].name, strerror(errno));
         }
@@ -468,7 +475,10 @@ static int run(demo_t *demo) {
     if (code == APP_OK && !ended && demo->options.for_s > 0) {
         code = finish(demo, parts);
     }
-    supervisor_stop(parts, STOP_GRACE_US);
+    // The nodes together: while one takes its time, days may pass on the clocks of the others. HQ and the broker last.
+    supervisor_stop_from(parts, PART_FIRST_NODE, STOP_GRACE_US);
+    supervisor_stop_from(parts, PART_HQ, STOP_GRACE_US);
+    supervisor_stop_from(parts, PART_BROKER, STOP_GRACE_US);
     // Only now: a part that took its time to end has lived on, and the next run's clocks must not begin before that.
     demo_state_remember_clock(demo);
     free(parts);

@@ -153,16 +153,20 @@ static bool await_end(supervisor_child_t *child, int64_t until_us) {
     return true;
 }
 
-void supervisor_stop(supervisor_t *self, int64_t grace_us) {
-    for (unsigned i = self->child_count; i-- > 0;) {
+void supervisor_stop_from(supervisor_t *self, unsigned first, int64_t grace_us) {
+    for (unsigned i = first; i < self->child_count; i++) {
+        if (self->children[i].pid != 0) {
+            (void)kill(self->children[i].pid, SIGTERM);
+            (void)kill(self->children[i].pid, SIGCONT);
+        }
+    }
+    int64_t until_us = supervisor_now_us() + grace_us;
+    for (unsigned i = first; i < self->child_count; i++) {
         supervisor_child_t *child = &self->children[i];
-        if (child->pid != 0) {
-            (void)kill(child->pid, SIGTERM);
-            (void)kill(child->pid, SIGCONT);
-            if (!await_end(child, supervisor_now_us() + grace_us)) {
-                (void)kill(child->pid, SIGKILL);
-                (void)await_end(child, supervisor_now_us() + grace_us);
-            }
+        if (!await_end(child, until_us)) {
+            fprintf(stderr, "demo: %s did not end in time, killing it\n", child->name);
+            (void)kill(child->pid, SIGKILL);
+            (void)await_end(child, supervisor_now_us() + grace_us);
         }
         for (int a = 0; a < child->argument_count; a++) {
             free(child->arguments[a]);
@@ -171,6 +175,7 @@ void supervisor_stop(supervisor_t *self, int64_t grace_us) {
         child->argument_count = 0;
         child->started_at_us = 0;
     }
+    self->child_count = first < self->child_count ? first : self->child_count;
 }
 
 void supervisor_print_log_tail(const supervisor_child_t *child) {

@@ -7,7 +7,7 @@
 #include <sys/types.h>
 
 /// Child processes of the demo: started with their output in a log file, started again when they die (with a growing
-/// pause), and stopped in reverse order. If the demo itself is killed, the kernel ends the children (PR_SET_PDEATHSIG).
+/// pause), and stopped. If the demo itself is killed, the kernel ends the children (PR_SET_PDEATHSIG).
 
 /// Set in the environment of the children: who ends with APP_RESTART is started again at once.
 #define SUPERVISED_VARIABLE "MM_SUPERVISED"
@@ -47,8 +47,9 @@ bool supervisor_start(supervisor_child_t *child);
 bool supervisor_has_ended(supervisor_child_t *child);
 /// Collect the dead and start again what is due. Call when SIGCHLD came and at least every 100 ms.
 void supervisor_poll(supervisor_t *self);
-/// SIGTERM in reverse order of starting, SIGKILL for what is still there after grace_us; returns when all are gone.
-void supervisor_stop(supervisor_t *self, int64_t grace_us);
+/// SIGTERM to the children from the first-th on, to all at once, and SIGKILL to what is still there after grace_us;
+/// returns when they are gone. They are not started again; call it for those that others need last.
+void supervisor_stop_from(supervisor_t *self, unsigned first, int64_t grace_us);
 /// Last lines of a child's log to standard error, for a failure that must be explained.
 void supervisor_print_log_tail(const supervisor_child_t *child);
 

@@ -474,6 +474,43 @@ static void test_metering_hold_ends_records_but_not_counting(void **state) {
     assert_consistent();
 }
 
+static void test_metering_month_that_ends_while_held_is_closed_at_the_boot(void **state) {
+    (void)state;
+    world_init(utc(2024, 6, 30, 21, 50, 0), true); // ten minutes before July in Berlin
+    open_and_sync();
+    mm_metering_hold(&world.metering);
+    run_s(60);
+    assert_true(mm_metering_is_held(&world.metering));
+    uint32_t held_count = world.hq_count;
+    run_s(3600);
+    assert_int_equal(world.metering.registers.year_month, tag(2024, 7));
+    assert_int_equal(world.hq_count, held_count); // what HQ has been told is final
+    world_reboot(US, true);
+    run_s(60);
+    for (uint8_t channel = 0; channel < MM_CHANNELS; channel++) {
+        uint32_t count;
+        const mm_month_closing_record_t *closing = hq_closing(tag(2024, 6), channel, &count);
+        assert_int_equal(count, 1);
+        assert_int_equal(closing->month_pulses, truth_at(channel, utc(2024, 6, 30, 22, 0, 0) * US));
+    }
+    assert_consistent();
+    assert_life_is_truth();
+    // Its records come while held only if the next month ends, too: there is room for one.
+    mm_metering_hold(&world.metering);
+    run_s(60);
+    assert_int_equal(world_set_time(utc(2024, 8, 10, 0, 0, 0) * US, MM_TRUST_SYNCED), MM_OK);
+    run_s(60);
+    assert_int_equal(world_set_time(utc(2024, 9, 10, 0, 0, 0) * US, MM_TRUST_SYNCED), MM_OK);
+    run_s(60);
+    uint32_t count;
+    assert_non_null(hq_closing(tag(2024, 7), 0, &count));
+    assert_null(hq_closing(tag(2024, 8), 0, &count));
+    world_reboot(US, true);
+    run_s(60);
+    assert_non_null(hq_closing(tag(2024, 8), 0, &count));
+    assert_consistent();
+}
+
 static void test_metering_cells_are_of_one_hour(void **state) {
     (void)state;
     open_and_sync(); // 11:50 in Berlin
@@ -769,6 +806,7 @@ int main(void) {
         cmocka_unit_test_setup(test_metering_counter_that_runs_backwards_is_rejected, setup),
         cmocka_unit_test_setup(test_metering_source_that_fails_loses_nothing, setup),
         cmocka_unit_test_setup(test_metering_hold_ends_records_but_not_counting, setup),
+        cmocka_unit_test_setup(test_metering_month_that_ends_while_held_is_closed_at_the_boot, setup),
         cmocka_unit_test_setup(test_metering_cells_are_of_one_hour, setup),
         cmocka_unit_test_setup(test_metering_configuration_changes_are_told, setup),
         cmocka_unit_test_setup(test_metering_trust_and_limits_of_time, setup),

@@ -210,7 +210,8 @@ void mm_metering_replayed(mm_metering_t *self);
 mm_err_t mm_metering_set_watermark(mm_metering_t *self, mm_position_t watermark);
 
 /// End of metering records, until the next boot: the next poll closes the interval in progress (with its true duration)
-/// and makes the event HOLD. Registers still count.
+/// and makes the event HOLD. Registers still count. A month that ends meanwhile gets its closing records at that boot,
+/// or when the month after it ends, too.
 void mm_metering_hold(mm_metering_t *self);
 /// True once it is in effect.
 bool mm_metering_is_held(const mm_metering_t *self);

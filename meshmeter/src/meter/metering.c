@@ -118,7 +118,7 @@ void mmi_metering_close_interval(mm_metering_t *self, mm_label_t end, mm_us_t at
 
 static mm_us_t next_deadline(const mm_metering_t *self, mm_us_t now) {
     mm_us_t deadline = mmi_metering_boundary_at(self);
-    bool records_due = self->pending_type != MM_RECORD_NONE || self->closing_channels != 0;
+    bool records_due = self->pending_type != MM_RECORD_NONE || (self->closing_channels != 0 && !self->held);
     if (records_due && self->journal_retry_at < deadline) {
         deadline = self->journal_retry_at;
     }
@@ -157,7 +157,9 @@ mm_us_t mm_metering_poll(mm_metering_t *self, mm_us_t now) {
         }
     }
     mmi_metering_retry_month(self, now);
-    for (int closings = 0; closings < CLOSINGS_PER_POLL && mmi_metering_close_channel(self, now); closings++) {
+    // What is left to close is in the image: the next boot makes its records.
+    for (int closings = 0; closings < CLOSINGS_PER_POLL && !self->held && mmi_metering_close_channel(self, now);
+         closings++) {
     }
     if (self->unsaved && now >= self->save_due_at) {
         (void)mmi_metering_save_image(self, now); // what fails is tried again

@@ -6,6 +6,7 @@
 
 #include "app.h"
 #include "linux/linux_clock.h"
+#include "linux/linux_mqtt.h"
 #include "node_credit.h"
 #include "node_status.h"
 
@@ -64,9 +65,12 @@ static void run_panel(mm_console_request_t *request) {
 
 static void run_setup(mm_console_request_t *request) {
     node_console_t *self = of(request);
-    if (!node_setup_handle(self->options.setup, request->line, request->now, self->answer)) {
-        say_not_so(request);
-    }
+    node_setup_print(self->options.setup, request->now, self->answer);
+}
+
+static void run_provision(mm_console_request_t *request) {
+    mm_console_provision(request, &of(request)->options.setup->possession, mm_linux_real_us(),
+                         mm_linux_mqtt_url_is_good);
 }
 
 static void run_credit(mm_console_request_t *request) {
@@ -81,6 +85,7 @@ static const mm_console_line_t s_lines[] = {
     {.name = "setup",
      .does = "state, number and page of a node from the box",
      .need = MM_CONSOLE_READ,
+     .needs_setup = true,
      .run = run_setup},
     {.name = "credit",
      .does = "balances, relays, reasons and lock-outs of prepaid meters",
@@ -115,7 +120,8 @@ static const mm_console_line_t s_lines[] = {
      .need = MM_CONSOLE_PROOF,
      .words_min = 1,
      .words_max = 1,
-     .run = run_setup},
+     .needs_setup = true,
+     .run = run_provision},
     {.name = "router",
      .arguments = "on|off",
      .does = "switch the simulated router",
@@ -175,7 +181,7 @@ static void learn_facts(node_console_t *self) {
 void node_console_answer(node_console_t *self, char *line, mm_us_t now, mm_linux_answer_t *answer) {
     learn_facts(self);
     self->answer = answer;
-    // A handler of this file prints into *answer and leaves the core nothing to say.
+    // A handler prints into *answer, or says what it has to say through the core.
     size_t bytes_count = mm_console_answer(&self->console, line, now, answer->text + answer->used_bytes,
                                            answer->capacity_bytes - answer->used_bytes);
     answer->used_bytes += bytes_count;

@@ -10,7 +10,6 @@
 #include "linux/linux_entropy.h"
 #include "linux/linux_log.h"
 #include "linux/linux_mqtt.h"
-#include "meshmeter/network_form.h"
 
 // Two would do; more are worn less.
 #define SECTOR_COUNT 4
@@ -64,7 +63,8 @@ mm_err_t node_setup_prepare(node_setup_t *self, node_config_t *config, mm_linux_
         mm_linux_message_set(message, "%s: the path is too long", config->state_directory);
         return MM_ERR_ARG;
     }
-    if (!node_pop_read(&self->pop, config->pop_file, message) ||
+    self->possession = (mm_possession_t){.code = self->label_code};
+    if (!node_label_read(config->pop_file, self->label_code, message) ||
         (config->challenge_legacy &&
          mm_linux_secret_read(config->legacy_secret_file, self->secret, sizeof self->secret, message) != MM_OK)) {
         return MM_ERR_ARG;
@@ -175,6 +175,7 @@ void node_setup_close(node_setup_t *self) {
         mm_linux_flash_close(&self->flash);
     }
     explicit_bzero(self->secret, sizeof self->secret);
+    explicit_bzero(self->label_code, sizeof self->label_code);
     self->is_open = false;
 }
 
@@ -204,7 +205,7 @@ node_panel_life_t node_setup_life(node_setup_t *self, mm_us_t now) {
     mm_challenge_t *challenge = &self->setup.challenge;
     mm_life_state_t state = self->setup.configuration.phase.state;
     node_panel_life_t life = {.state = state,
-                              .wait_s = mm_us_seconds_until(challenge->locked_until, now),
+                              .wait_s = mm_lock_out_wait_s(&challenge->lock_out, now),
                               .address = self->page_url[0] != '\0' ? self->page_url : NULL,
                               .fault = find_fault(&self->setup),
                               .configure = show_number,
@@ -222,7 +223,7 @@ node_panel_life_t node_setup_life(node_setup_t *self, mm_us_t now) {
 
 // --- control socket ------------------------------------------------------------------------------------------------
 
-static void print_state(node_setup_t *self, mm_us_t now, mm_linux_answer_t *answer) {
+void node_setup_print(node_setup_t *self, mm_us_t now, mm_linux_answer_t *answer) {
     uint32_t number = 0;
     mm_life_state_t state = self->setup.configuration.phase.state;
     mm_linux_answer_print(answer, "{\"phase\":\"%s\"", mm_life_state_name(state));
@@ -246,73 +247,4 @@ static void print_state(node_setup_t *self, mm_us_t now, mm_linux_answer_t *answ
         mm_linux_answer_print(answer, ",\"asking\":true,\"heard\":\"%s\"", self->node->join.heard_site);
     }
     mm_linux_answer_print(answer, ",\"revision\":%u}\n", (unsigned)self->setup.configuration.installation.revision);
-}
-
-static bool is_proved(node_setup_t *self, const mm_form_t *form, mm_linux_answer_t *answer) {
-    char text[NODE_POP_CHARS_MAX + 2];
-    uint32_t wait_s = 0;
-    (void)mm_form_text(form, "pop", text, sizeof text); // "" if it is not there: that is wrong as well
-    node_pop_verdict_t verdict = node_pop_judge(&self->pop, text, mm_linux_real_us(), &wait_s);
-    explicit_bzero(text, sizeof text);
-    switch (verdict) {
-    case NODE_POP_GOOD:
-        return true;
-    case NODE_POP_NONE:
-        mm_linux_answer_print(answer, "error: this node has no label (pop_file): no network can be handed over here\n");
-        return false;
-    case NODE_POP_LOCKED_OUT:
-        mm_linux_answer_print(answer, "error: too many wrong codes; the next try is in %u s\n", (unsigned)wait_s);
-        return false;
-    case NODE_POP_WRONG:
-    default:
-        mm_linux_answer_print(answer, "error: this is not the code on the label");
-        mm_linux_answer_print(answer, wait_s > 0 ? "; the next try is in %u s\n" : "\n", (unsigned)wait_s);
-        return false;
-    }
-}
-
-static void take_network(node_setup_t *self, const mm_form_t *form, mm_us_t now, mm_linux_answer_t *answer) {
-    mm_network_t network;
-    const char *wrong = mm_network_form_read(form, &network);
-    if (wrong == NULL && !mm_linux_mqtt_url_is_good(network.broker_url)) {
-        wrong = "broker_url";
-    }
-    mm_err_t err = wrong == NULL ? mm_setup_take_network(&self->setup, &network, now) : MM_ERR_ARG;
-    if (err == MM_OK) {
-        mm_linux_answer_print(answer, "ok the node has the network of site %s and starts again\n", network.site);
-    } else if (wrong != NULL) {
-        mm_linux_answer_print(answer, "error: %s is missing or wrong\n", wrong);
-    } else {
-        mm_linux_answer_print(answer, "error: %s\n",
-                              err == MM_ERR_STATE  ? "the node has a network of this or a later revision"
-                              : err == MM_ERR_BUSY ? "the node was reset and starts again; hand it over then"
-                              : err == MM_ERR_ARG  ? "this cannot be a network: check site, broker and router"
-                                                   : "the node's memory refused; nothing was changed");
-    }
-    explicit_bzero(&network, sizeof network);
-}
-
-bool node_setup_handle(node_setup_t *self, char *line, mm_us_t now, mm_linux_answer_t *answer) {
-    static const char provision[] = "provision ";
-    bool is_provision = strncmp(line, provision, sizeof provision - 1) == 0;
-    if (!is_provision && strcmp(line, "setup") != 0) {
-        return false;
-    }
-    if (!self->is_open) {
-        mm_linux_answer_print(answer, "error: this node is not commissioned (commissioning = yes is not set)\n");
-        return true;
-    }
-    if (!is_provision) {
-        print_state(self, now, answer);
-        return true;
-    }
-    mm_form_t form;
-    char *bytes = line + sizeof provision - 1;
-    if (mm_form_open(&form, bytes, strlen(bytes)) != MM_OK) {
-        mm_linux_answer_print(answer, "error: this is not a form\n");
-    } else if (is_proved(self, &form, answer)) {
-        take_network(self, &form, now, answer);
-    }
-    explicit_bzero(line, strlen(line));
-    return true;
 }

@@ -10,8 +10,8 @@
 #include "meshmeter/node.h"
 #include "meshmeter/setup.h"
 #include "node_config.h"
+#include "node_label.h"
 #include "node_panel.h"
-#include "node_pop.h"
 
 /// Commissioning of a node process (commissioning = yes): its configuration in flash, the network that is handed over
 /// to it, its own page. A node without a network runs all the same, so that it counts, in a mesh of its own that nobody
@@ -29,7 +29,8 @@ typedef struct {
     char door_group[NODE_TEXT_BYTES];
     mm_linux_door_t door;
     bool has_door;
-    node_pop_t pop;
+    char label_code[MM_POSSESSION_CHARS_MAX + 1];
+    mm_possession_t possession; ///< in real time
     mm_node_t *node;
     const mm_us_t *now; ///< of the node's last call
     bool is_open;
@@ -58,8 +59,8 @@ mm_us_t node_setup_poll(node_setup_t *self, mm_us_t now);
 int64_t node_setup_serve(node_setup_t *self, int64_t real_us);
 /// What the display needs. A node of a configuration file has been installed by whoever wrote it.
 node_panel_life_t node_setup_life(node_setup_t *self, mm_us_t now);
-/// Lines of the control socket: `setup`, `provision FORM`. False: not one of them.
-bool node_setup_handle(node_setup_t *self, char *line, mm_us_t now, mm_linux_answer_t *answer);
+/// One line of JSON: state, number and page. Only while is_open.
+void node_setup_print(node_setup_t *self, mm_us_t now, mm_linux_answer_t *answer);
 /// Also after a failed open.
 void node_setup_close(node_setup_t *self);
 

@@ -397,14 +397,14 @@ void commission_check_verdict(commission_t *self, int node, mm_code_verdict_t ve
         truth_fail(self->truth, "node %d calls the code of its number wrong", node);
     }
     its->wrong++;
-    if (its->wrong > MM_CHALLENGE_TRIES) {
+    if (its->wrong > MM_LOCK_OUT_TRIES) {
         truth_fail(self->truth, "node %d judges a code after %u wrong ones", node, its->wrong - 1);
     }
-    if (its->wrong == MM_CHALLENGE_TRIES) {
+    if (its->wrong == MM_LOCK_OUT_TRIES) {
         its->wrong = 0;
         its->number_at = -1;
-        uint32_t wait_s = MM_CHALLENGE_LOCK_OUT_S;
-        for (uint32_t i = 0; i < its->lock_outs && wait_s < MM_CHALLENGE_LOCK_OUT_MAX_S; i++) {
+        uint32_t wait_s = MM_LOCK_OUT_FIRST_S;
+        for (uint32_t i = 0; i < its->lock_outs && wait_s < MM_LOCK_OUT_MAX_S; i++) {
             wait_s *= 2;
         }
         its->lock_outs++;

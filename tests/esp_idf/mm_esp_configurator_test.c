@@ -429,7 +429,7 @@ static void test_every_call_of_a_request_fails(void **state) {
         fake_fail_at(0);
         assert_int_equal(fake_http()->sockets, 0);
         assert_int_equal(s_page_server.state, MM_ESP_EXCHANGE_FREE);
-        fake_time_advance((int64_t)MM_CHALLENGE_LOCK_OUT_MAX_S * 1000000); // of the codes
+        fake_time_advance((int64_t)MM_LOCK_OUT_MAX_S * 1000000); // of the codes
         assert_int_equal(get("/"), 200);
     }
     // 2 functions of the socket, status, type, 7 headers, answer, close; and the run without a failure.

@@ -209,7 +209,7 @@ static void test_challenge_no_form_costs_no_try(void **state) {
         assert_int_equal(mm_challenge_judge(&world.challenge, bad[i], 1, &wait_s), MM_CODE_NO_FORM);
         assert_int_equal(wait_s, 0);
     }
-    assert_int_equal(world.challenge.wrong, 0);
+    assert_int_equal(world.challenge.lock_out.wrong, 0);
     char code[9];
     good_code(&world, code);
     assert_int_equal(mm_challenge_judge(&world.challenge, code, 1, &wait_s), MM_CODE_GOOD);
@@ -227,7 +227,7 @@ static void test_challenge_locks_out_longer_and_longer(void **state) {
         char code[9];
         assert_true(mm_challenge_number(&world.challenge, now, &number));
         wrong_code(&world, code);
-        for (int tries = 1; tries < MM_CHALLENGE_TRIES; tries++) {
+        for (int tries = 1; tries < MM_LOCK_OUT_TRIES; tries++) {
             assert_int_equal(mm_challenge_judge(&world.challenge, code, now, &wait_s), MM_CODE_WRONG);
             assert_int_equal(wait_s, 0);
         }
@@ -244,7 +244,7 @@ static void test_challenge_locks_out_longer_and_longer(void **state) {
         now += lock_outs_s[round] * S;
         assert_int_equal(mm_challenge_judge(&world.challenge, code, now - 1, &wait_s), MM_CODE_LOCKED_OUT);
         assert_int_equal(wait_s, 1);
-        assert_int_equal(world.challenge.lock_outs, round + 1);
+        assert_int_equal(world.challenge.lock_out.in_a_row, round + 1);
     }
     uint32_t number;
     uint32_t wait_s;
@@ -253,7 +253,7 @@ static void test_challenge_locks_out_longer_and_longer(void **state) {
     assert_true(mm_challenge_number(&world.challenge, now, &number));
     good_code(&world, code);
     assert_int_equal(mm_challenge_judge(&world.challenge, code, now, &wait_s), MM_CODE_GOOD);
-    assert_int_equal(world.challenge.lock_outs, 0);
+    assert_int_equal(world.challenge.lock_out.in_a_row, 0);
 }
 
 static void test_challenge_restart_begins_the_lock_out_anew(void **state) {
@@ -286,10 +286,10 @@ static void test_challenge_restart_begins_the_lock_out_anew(void **state) {
     mm_us_t now = 2000 * S;
     assert_true(mm_challenge_number(&world.challenge, now, &number));
     wrong_code(&world, code);
-    for (int tries = 0; tries < MM_CHALLENGE_TRIES; tries++) {
+    for (int tries = 0; tries < MM_LOCK_OUT_TRIES; tries++) {
         assert_int_equal(mm_challenge_judge(&world.challenge, code, now, &wait_s), MM_CODE_WRONG);
     }
-    assert_int_equal(world.challenge.lock_outs, UINT8_MAX);
+    assert_int_equal(world.challenge.lock_out.in_a_row, UINT8_MAX);
 }
 
 // Every state of a challenge and every kind of text: only one of them lets somebody in.

@@ -508,7 +508,7 @@ static void test_console_has_no_secret_in_any_answer(void **state) {
     }
     // Nor the code that would be good.
     node.setup.session = false;
-    node.setup.challenge.locked_until = 0;
+    node.setup.challenge.lock_out.until = 0;
     node.setup.configuration.phase = (mm_life_cycle_t){MM_LIFE_RUNNING, MM_LIFE_RUNNING};
     char code[CODE_BYTES];
     node_code(code);
@@ -624,7 +624,7 @@ static void test_console_reset_needs_code_and_word(void **state) {
     }
     assert_true(begins(ask("reset" RESET), "error: nothing was done"));
     assert_true(begins(ask("reset forget-the-network 12345678"), "error: nothing was done"));
-    assert_int_equal(node.setup.challenge.wrong, 0); // none of it was judged
+    assert_int_equal(node.setup.challenge.lock_out.wrong, 0); // none of it was judged
     assert_false(is_reset());
     // As it is read aloud, in upper case.
     char aloud[] = "ABCD EF01";
@@ -661,7 +661,7 @@ static void test_console_reset_guessing_locks_out(void **state) {
         assert_true(begins(try_reset(no_form[i], RESET), "error: no_form"));
     }
     assert_true(begins(try_reset(no_form[4], RESET), "error: not with these words"));
-    for (int i = 0; i < MM_CHALLENGE_TRIES - 1; i++) {
+    for (int i = 0; i < MM_LOCK_OUT_TRIES - 1; i++) {
         assert_string_equal(try_reset("00000000", RESET), "error: wrong\n");
     }
     assert_string_equal(try_reset("00000000", RESET), "error: wrong; wait 10 s\n");

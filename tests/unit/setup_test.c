@@ -193,7 +193,7 @@ static void test_setup_lock_outs_survive(void **state) {
     (void)state;
     give_network(1);
     uint32_t wait_s = 0;
-    for (int i = 0; i < 2 * MM_CHALLENGE_TRIES; i++) {
+    for (int i = 0; i < 2 * MM_LOCK_OUT_TRIES; i++) {
         char code[CODE_BYTES];
         make_code(code);
         code[0] = code[0] == '0' ? '1' : '0';
@@ -369,15 +369,15 @@ static void test_setup_lock_out_is_told(void **state) {
     (void)state;
     uint32_t wait_s;
     for (uint32_t times = 1; times <= 3; times++) {
-        for (int i = 0; i < MM_CHALLENGE_TRIES; i++) {
+        for (int i = 0; i < MM_LOCK_OUT_TRIES; i++) {
             hq_collect();
             assert_int_equal(hq_count_events(MM_EVENT_INSTALLER_LOCK_OUT), times - 1);
-            if (times == 2 && i == MM_CHALLENGE_TRIES - 1) {
+            if (times == 2 && i == MM_LOCK_OUT_TRIES - 1) {
                 world.fail_from_call = world.call_count; // memory refuses just then
             }
             type_wrong(&wait_s);
         }
-        assert_int_equal(world.counters.values[MM_COUNTER_CODE_WRONG], times * MM_CHALLENGE_TRIES);
+        assert_int_equal(world.counters.values[MM_COUNTER_CODE_WRONG], times * MM_LOCK_OUT_TRIES);
         assert_true(wait_s > 0);
         uint32_t lock_out_s = wait_s;
         char code[CODE_BYTES] = "00000000";
@@ -390,11 +390,11 @@ static void test_setup_lock_out_is_told(void **state) {
         hq_collect();
         assert_int_equal(hq_count_events(MM_EVENT_INSTALLER_LOCK_OUT), times);
         const mm_event_record_t *event = hq_event(MM_EVENT_INSTALLER_LOCK_OUT, times - 1);
-        assert_int_equal(event->values[0], MM_CHALLENGE_TRIES);
+        assert_int_equal(event->values[0], MM_LOCK_OUT_TRIES);
         assert_int_equal(event->values[1], times);
         assert_int_equal(event->values[2], lock_out_s);
     }
-    assert_int_equal(world.counters.values[MM_COUNTER_CODE_WRONG], 3 * MM_CHALLENGE_TRIES);
+    assert_int_equal(world.counters.values[MM_COUNTER_CODE_WRONG], 3 * MM_LOCK_OUT_TRIES);
 }
 
 // A reset that cannot be told is none.

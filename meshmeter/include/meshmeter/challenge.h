@@ -3,6 +3,7 @@
 #define MM_CHALLENGE_H
 
 #include "meshmeter/base.h"
+#include "meshmeter/lock_out.h"
 #include "meshmeter/port/crypto.h"
 #include "meshmeter/port/entropy.h"
 
@@ -14,15 +15,11 @@
 /// zero-padded) encrypted with it; first 4 bytes. Number 5546600 gives 462b1e82 for "mi mama me mima mucho". The secret
 /// is configuration of the site, never a constant of the product.
 ///
-/// At most MM_CHALLENGE_TRIES wrong codes for one number, then another number and a lock-out that doubles from
-/// MM_CHALLENGE_LOCK_OUT_S to MM_CHALLENGE_LOCK_OUT_MAX_S; a number lives MM_CHALLENGE_LIFE_S. Nothing is learned from
-/// the time that a comparison takes.
+/// At most MM_LOCK_OUT_TRIES wrong codes for one number, then another number and a lock-out (lock_out.h); a number
+/// lives MM_CHALLENGE_LIFE_S. Nothing is learned from the time that a comparison takes.
 
 #define MM_CHALLENGE_NUMBER_MAX 99999999
 #define MM_CHALLENGE_CODE_CHARS 8
-#define MM_CHALLENGE_TRIES 5
-#define MM_CHALLENGE_LOCK_OUT_S 10
-#define MM_CHALLENGE_LOCK_OUT_MAX_S 1280
 #define MM_CHALLENGE_LIFE_S 600
 #define MM_CHALLENGE_SECRET_CHARS_MAX 63
 
@@ -63,12 +60,9 @@ typedef struct {
     const mm_entropy_t *entropy;
     uint32_t number;
     bool has_number;
-    uint8_t wrong;     ///< for this number
-    uint8_t lock_outs; ///< in a row, since the last good code
+    mm_lock_out_t lock_out; ///< its count of wrong codes is of this number
     // wait: the installer types the code | until MM_CHALLENGE_LIFE_S | then there is another number
     mm_us_t expires_at;
-    // wait: an installer who guessed may try again | until MM_CHALLENGE_LOCK_OUT_MAX_S at most | then a code is judged
-    mm_us_t locked_until;
 } mm_challenge_t;
 
 /// lock_outs: of before a restart (the owner keeps it durably); the last one begins anew.

@@ -4,6 +4,7 @@
 
 #include "meshmeter/base.h"
 #include "meshmeter/node.h"
+#include "meshmeter/possession.h"
 #include "meshmeter/setup.h"
 
 /// Lines that somebody at the device types (a UART, a socket), and their answers. Deny by default: one table says of
@@ -127,5 +128,10 @@ size_t mm_console_answer(mm_console_t *self, char *line, mm_us_t now, char *text
 
 /// For handlers. What does not fit is left out.
 void mm_console_put(mm_console_request_t *request, const char *text);
+/// For the handler of `provision FORM`, on a line that needs_setup: takes the network of the form (network_form.h), if
+/// its field `pop` is the code on the label. possession_now: of the label's clock. is_broker: whether the platform
+/// takes an address. Everything is borrowed.
+void mm_console_provision(mm_console_request_t *request, mm_possession_t *possession, mm_us_t possession_now,
+                          bool (*is_broker)(const char *url));
 
 #endif

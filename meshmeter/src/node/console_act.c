@@ -41,20 +41,24 @@ static void explain(mm_console_request_t *request) {
     mm_console_put(request, " and type their CODE: reset CODE " MM_CONSOLE_RESET_WORD "\n");
 }
 
-static void say_verdict(mm_console_request_t *request, mm_code_verdict_t verdict, bool is_busy, uint32_t wait_s) {
+void mmi_console_put_wait(mm_console_request_t *request, uint32_t wait_s) {
     char digits[MMI_CONSOLE_NUMBER_CHARS + 1];
-    if (verdict == MM_CODE_GOOD) {
-        mm_console_put(request, "ok the network is forgotten\n");
-        return;
-    }
-    mm_console_put(request, "error: ");
-    mm_console_put(request, is_busy ? "busy" : mm_code_verdict_name(verdict));
     if (wait_s > 0) {
         mmi_console_digits(wait_s, digits);
         mm_console_put(request, "; wait ");
         mm_console_put(request, digits + strspn(digits, "0"));
         mm_console_put(request, " s");
     }
+}
+
+static void say_verdict(mm_console_request_t *request, mm_code_verdict_t verdict, bool is_busy, uint32_t wait_s) {
+    if (verdict == MM_CODE_GOOD) {
+        mm_console_put(request, "ok the network is forgotten\n");
+        return;
+    }
+    mm_console_put(request, "error: ");
+    mm_console_put(request, is_busy ? "busy" : mm_code_verdict_name(verdict));
+    mmi_console_put_wait(request, wait_s);
     mm_console_put(request, "\n");
 }
 

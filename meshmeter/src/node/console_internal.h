@@ -5,7 +5,7 @@
 #include "meshmeter/console.h"
 
 /// The parts of the console: console.c (table, rights, dispatch), console_read.c (what reads), console_act.c (what
-/// acts).
+/// acts), console_provision.c (a network by cable).
 
 void mmi_console_status(mm_console_request_t *request);
 void mmi_console_counters(mm_console_request_t *request);
@@ -29,5 +29,7 @@ void mmi_console_digits(uint32_t number, char digits[MMI_CONSOLE_NUMBER_CHARS + 
 char *mmi_console_word(char **rest);
 /// Whether text is a decimal number from 1 to max.
 bool mmi_console_number(const char *text, uint32_t max, uint32_t *number);
+/// "; wait N s"; nothing for 0.
+void mmi_console_put_wait(mm_console_request_t *request, uint32_t wait_s);
 
 #endif

@@ -323,10 +323,10 @@ void mmi_console_code(mm_console_request_t *request) {
     if (has_number) {
         mmi_json_string(&json, "number", digits);
         mmi_json_number(&json, "number_left_s", mm_us_seconds_until(challenge->expires_at, request->now));
-        mmi_json_number(&json, "tries_left", (uint64_t)(MM_CHALLENGE_TRIES - challenge->wrong));
+        mmi_json_number(&json, "tries_left", (uint64_t)(MM_LOCK_OUT_TRIES - challenge->lock_out.wrong));
     }
-    mmi_json_number(&json, "wait_s", mm_us_seconds_until(challenge->locked_until, request->now));
-    mmi_json_number(&json, "lock_outs", challenge->lock_outs);
+    mmi_json_number(&json, "wait_s", mm_lock_out_wait_s(&challenge->lock_out, request->now));
+    mmi_json_number(&json, "lock_outs", challenge->lock_out.in_a_row);
     mmi_json_bool(&json, "session", setup->session);
     if (setup->session) {
         mmi_json_number(&json, "session_left_s", mm_us_seconds_until(setup->session_until, request->now));

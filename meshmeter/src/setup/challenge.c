@@ -104,22 +104,13 @@ const char *mm_code_verdict_name(mm_code_verdict_t verdict) {
     }
 }
 
-static MM_APART mm_us_t lock_out_us(uint8_t lock_outs) {
-    uint32_t seconds = lock_outs == 0 ? 0 : MM_CHALLENGE_LOCK_OUT_S;
-    for (uint8_t i = 1; i < lock_outs && seconds < MM_CHALLENGE_LOCK_OUT_MAX_S; i++) {
-        seconds *= 2;
-    }
-    return seconds * MM_US_PER_S;
-}
-
 void mm_challenge_init(mm_challenge_t *self, const mm_challenge_options_t *options, const mm_crypto_t *crypto,
                        const mm_entropy_t *entropy, uint8_t lock_outs, mm_us_t now) {
     memset(self, 0, sizeof *self);
     self->options = *options;
     self->crypto = crypto;
     self->entropy = entropy;
-    self->lock_outs = lock_outs;
-    self->locked_until = now + lock_out_us(lock_outs);
+    mm_lock_out_init(&self->lock_out, lock_outs, now);
     self->expires_at = now;
 }
 
@@ -143,7 +134,7 @@ bool mm_challenge_number(mm_challenge_t *self, mm_us_t now, uint32_t *number) {
     if (!self->has_number || now >= self->expires_at) {
         self->has_number = draw(self->entropy, &self->number);
         self->expires_at = mm_us_after_s(now, MM_CHALLENGE_LIFE_S);
-        self->wrong = 0;
+        self->lock_out.wrong = 0;
     }
     *number = self->has_number ? self->number : 0;
     return self->has_number;
@@ -171,17 +162,8 @@ static bool read_code(const char *text, char code[MM_CHALLENGE_CODE_CHARS]) {
     return *text == '\0';
 }
 
-static void count_wrong(mm_challenge_t *self, mm_us_t now) {
-    self->wrong++;
-    if (self->wrong == MM_CHALLENGE_TRIES) {
-        self->lock_outs = (uint8_t)(self->lock_outs + (self->lock_outs < UINT8_MAX ? 1 : 0));
-        self->locked_until = now + lock_out_us(self->lock_outs);
-        self->has_number = false;
-    }
-}
-
 mm_code_verdict_t mm_challenge_judge(mm_challenge_t *self, const char *text, mm_us_t now, uint32_t *wait_s) {
-    *wait_s = mm_us_seconds_until(self->locked_until, now);
+    *wait_s = mm_lock_out_wait_s(&self->lock_out, now);
     if (*wait_s > 0) {
         return MM_CODE_LOCKED_OUT;
     }
@@ -200,11 +182,13 @@ mm_code_verdict_t mm_challenge_judge(mm_challenge_t *self, const char *text, mm_
         return MM_CODE_EXPIRED;
     }
     if (!mm_bytes_equal_constant_time(typed, code, sizeof typed)) {
-        count_wrong(self, now);
-        *wait_s = mm_us_seconds_until(self->locked_until, now);
+        if (mm_lock_out_wrong(&self->lock_out, now)) {
+            self->has_number = false;
+            *wait_s = mm_lock_out_wait_s(&self->lock_out, now);
+        }
         return MM_CODE_WRONG;
     }
     self->has_number = false;
-    self->lock_outs = 0;
+    mm_lock_out_good(&self->lock_out);
     return MM_CODE_GOOD;
 }

@@ -52,7 +52,7 @@ static void get_state(mmi_exchange_t *exchange) {
         mmi_json_number(json, "number", number);
         mmi_json_number(json, "number_left_s", mm_us_seconds_until(setup->challenge.expires_at, exchange->now));
     }
-    mmi_json_number(json, "wait_s", mm_us_seconds_until(setup->challenge.locked_until, exchange->now));
+    mmi_json_number(json, "wait_s", mm_lock_out_wait_s(&setup->challenge.lock_out, exchange->now));
     mmi_json_bool(json, "session", setup->session);
     if (setup->session) {
         mmi_json_number(json, "session_left_s", mm_us_seconds_until(setup->session_until, exchange->now));

@@ -151,8 +151,8 @@ static void note_wrong(mm_setup_t *self, mm_code_verdict_t verdict, uint32_t wai
     }
     mm_counters_add(self->counters, MM_COUNTER_CODE_WRONG, 1);
     if (wait_s > 0) { // it was one too many
-        self->lock_out[0] = MM_CHALLENGE_TRIES;
-        self->lock_out[1] = self->challenge.lock_outs;
+        self->lock_out[0] = MM_LOCK_OUT_TRIES;
+        self->lock_out[1] = self->challenge.lock_out.in_a_row;
         self->lock_out[2] = wait_s;
         tell_lock_out(self, now);
     }
@@ -173,11 +173,11 @@ static mm_code_verdict_t judge(mm_setup_t *self, const char *code, mm_life_event
     }
     mm_code_verdict_t verdict = mm_challenge_judge(&self->challenge, code, now, wait_s);
     note_wrong(self, verdict, *wait_s, now);
-    if (self->challenge.lock_outs != self->configuration.challenge_lock_outs) {
+    if (self->challenge.lock_out.in_a_row != self->configuration.challenge_lock_outs) {
         mm_configuration_t counted = self->configuration;
-        counted.challenge_lock_outs = self->challenge.lock_outs;
+        counted.challenge_lock_outs = self->challenge.lock_out.in_a_row;
         (void)mmi_setup_save(self, &counted); // in RAM it counts all the same
-        draft->challenge_lock_outs = self->challenge.lock_outs;
+        draft->challenge_lock_outs = self->challenge.lock_out.in_a_row;
     }
     return verdict;
 }

@@ -3,8 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "meshmeter/bytes.h"
-#include "meshmeter/network_form.h"
 #include "mm_esp_node_internal.h"
 
 #define KEY_CHARS ((size_t)2 * MM_ESP_DEVICE_KEY_BYTES)
@@ -110,72 +108,8 @@ static void run_key(mm_console_request_t *request) {
 
 // --- a network by cable ---------------------------------------------------------------------------------------------
 
-// In the same time, however much of it is right.
-static bool is_label(const mm_esp_node_t *self, const mm_form_t *form) {
-    char text[MM_ESP_POP_CHARS_MAX + 1] = {0};
-    (void)mm_form_text(form, "pop", text, sizeof text); // "" if it is not there: that is wrong as well
-    size_t chars = strlen(text);
-    memset(text + chars, 0, sizeof text - chars);
-    bool is_same = mm_bytes_equal_constant_time(text, self->settings.pop, sizeof text);
-    mm_esp_wipe(text, sizeof text);
-    return is_same && self->settings.pop[0] != '\0';
-}
-
-static bool is_proved(mm_esp_node_t *self, const mm_form_t *form, mm_console_request_t *request) {
-    if (self->settings.pop[0] == '\0') {
-        put_error(request, "this device has no label: no network can be handed over here");
-        return false;
-    }
-    if (request->now < self->label_locked_until) {
-        put_error(request, "too many wrong codes; wait some minutes");
-        return false;
-    }
-    if (is_label(self, form)) {
-        self->label_wrong = 0;
-        return true;
-    }
-    if (++self->label_wrong >= MM_CHALLENGE_TRIES) {
-        self->label_wrong = 0;
-        self->label_locked_until = request->now + MM_CHALLENGE_LOCK_OUT_S * MM_US_PER_S;
-        mm_esp_log(MM_LOG_WARNING, "console: wrong codes of the label; none is judged for %d s",
-                   MM_CHALLENGE_LOCK_OUT_S);
-    }
-    put_error(request, "this is not the code on the label");
-    return false;
-}
-
-static void take_network(mm_esp_node_t *self, const mm_form_t *form, mm_console_request_t *request) {
-    mm_network_t network;
-    const char *wrong = mm_network_form_read(form, &network);
-    if (wrong == NULL && !mm_esp_mqtt_url_is_good(network.broker_url)) {
-        wrong = "broker_url";
-    }
-    mm_err_t err = wrong == NULL ? mm_setup_take_network(&self->node.setup, &network, request->now) : MM_ERR_ARG;
-    if (err == MM_OK) {
-        mm_console_put(request, "ok the device has the network of site ");
-        mm_console_put(request, network.site);
-        mm_console_put(request, " and starts again\n");
-    } else if (wrong != NULL) {
-        mm_console_put(request, "error: ");
-        mm_console_put(request, wrong);
-        mm_console_put(request, " is missing or wrong\n");
-    } else {
-        put_error(request, err == MM_ERR_STATE  ? "the device has a network of this or a later revision"
-                           : err == MM_ERR_BUSY ? "the device was reset and starts again; hand it over then"
-                           : err == MM_ERR_ARG  ? "this cannot be a network: check site, broker and router"
-                                                : "the memory refused; nothing was changed");
-    }
-    mm_esp_wipe(&network, sizeof network);
-}
-
 static void run_provision(mm_console_request_t *request) {
-    mm_esp_node_t *self = node_of(request);
-    mm_form_t form;
-    if (mm_form_open(&form, request->arguments, strlen(request->arguments)) != MM_OK) {
-        put_error(request, "this is not a form");
-    } else if (is_proved(self, &form, request)) {
-        take_network(self, &form, request);
-    }
+    mm_console_provision(request, &node_of(request)->possession, request->now, mm_esp_mqtt_url_is_good);
 }
 
 // --- image and restart ----------------------------------------------------------------------------------------------
@@ -242,6 +176,7 @@ void mm_esp_node_open_lines(mm_esp_node_t *self, mm_us_t now) {
                                           .lines = s_lines,
                                           .line_count = sizeof s_lines / sizeof s_lines[0],
                                           .context = self};
+    self->possession = (mm_possession_t){.code = self->settings.pop};
     mm_console_open(&self->lines, &options, now);
 }
 

@@ -148,9 +148,7 @@ typedef struct {
     mm_esp_panel_t panel;
     mm_esp_console_t console;
     mm_console_t lines;
-    uint8_t label_wrong; ///< codes of the label at the console, since the last good one or lock-out
-    // wait: the label's code is judged again at the console | until MM_CHALLENGE_LOCK_OUT_S | then it is
-    mm_us_t label_locked_until;
+    mm_possession_t possession; ///< for networks by the console
     mm_esp_life_t life;
     mm_node_t node;
     bool has_ip; ///< as told to the clock

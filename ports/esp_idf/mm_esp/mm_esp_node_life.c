@@ -392,7 +392,7 @@ void mm_esp_life_fill(mm_esp_node_t *self, mm_us_t now, mm_esp_panel_life_t *pan
     mm_setup_t *setup = &self->node.setup;
     bool page = self->life.use == MM_ESP_USE_PAGE;
     panel->state = setup->configuration.phase.state;
-    panel->wait_s = mm_us_seconds_until(setup->challenge.locked_until, now);
+    panel->wait_s = mm_lock_out_wait_s(&setup->challenge.lock_out, now);
     panel->address = page ? self->life.address : NULL;
     panel->is_asking = self->life.use == MM_ESP_USE_PARKED && self->life.has_door && self->node.has_join &&
                        self->node.join.state == MM_JOIN_ASKING;

@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "meshmeter/challenge.h"
 #include "meshmeter/network_form.h"
 #include "mm_esp_entropy.h"
 #include "mm_esp_log.h"
@@ -46,17 +45,10 @@ static void unlock(mm_esp_provisioning_t *self) {
 // --- the session, in the SDK's task --------------------------------------------------------------------------------
 
 static void count_wrong(mm_esp_provisioning_t *self, mm_us_t now) {
-    self->wrong++;
-    if (self->wrong < MM_CHALLENGE_TRIES) {
-        return;
+    if (mm_lock_out_wrong(&self->lock_out, now)) {
+        mm_esp_log(MM_LOG_WARNING, "provisioning: wrong codes; none is judged for %lu s",
+                   (unsigned long)mm_lock_out_wait_s(&self->lock_out, now));
     }
-    int64_t lock_out_s = (int64_t)MM_CHALLENGE_LOCK_OUT_S << self->lock_outs;
-    if (lock_out_s < MM_CHALLENGE_LOCK_OUT_MAX_S) {
-        self->lock_outs++;
-    }
-    self->wrong = 0;
-    self->locked_until = now + lock_out_s * MM_US_PER_S;
-    mm_esp_log(MM_LOG_WARNING, "provisioning: wrong codes; none is judged for %ld s", (long)lock_out_s);
 }
 
 // Two requests make a session; who does not know the code is refused at the second one.
@@ -65,7 +57,7 @@ static esp_err_t judge_session(protocomm_security_handle_t handle, const void *p
                                void *context) {
     mm_esp_provisioning_t *self = s_open;
     mm_us_t now = esp_timer_get_time();
-    if (self == NULL || now < self->locked_until) {
+    if (self == NULL || mm_lock_out_wait_s(&self->lock_out, now) > 0) {
         return ESP_ERR_INVALID_STATE;
     }
     esp_err_t err = protocomm_security2.security_req_handler(handle, parameters, session_id, bytes, bytes_count, answer,
@@ -99,8 +91,7 @@ static bool lock_for_phone(mm_esp_provisioning_t *self) {
     if (!lock(self)) {
         return false;
     }
-    self->wrong = 0;
-    self->lock_outs = 0;
+    mm_lock_out_good(&self->lock_out);
     if (is_late(self, esp_timer_get_time())) {
         self->state = MM_ESP_PROVISIONING_REFUSED;
     }

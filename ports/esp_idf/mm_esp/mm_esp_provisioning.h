@@ -7,11 +7,12 @@
 
 #include "meshmeter/configuration.h"
 #include "meshmeter/form.h"
+#include "meshmeter/lock_out.h"
 #include "mm_esp_crypto.h"
 
 /// A parked node takes its network over Bluetooth, in the protocol of the SDK's unified provisioning, security 2
 /// (SRP6a). The secret is the proof of possession on the label: without one nothing is opened. Salt and verifier are
-/// made of it at each opening and are never stored. Wrong ones lock out as those of the challenge do (challenge.h).
+/// made of it at each opening and are never stored. Wrong ones lock out (lock_out.h).
 ///
 /// Endpoints: "prov-session" and "proto-ver" are the SDK's; "meshmeter" takes the form of a network (network_form.h)
 /// and "custom-data" is the same under the name that Espressif's command line knows; "prov-config" takes router and
@@ -71,10 +72,7 @@ typedef struct {
     protocomm_security_t security;
     wifi_prov_config_handlers_t handlers;
     // The SDK's task alone.
-    uint8_t wrong;
-    uint8_t lock_outs;
-    // wait: who guessed a label's code may try again | until MM_CHALLENGE_LOCK_OUT_MAX_S at most | then it is judged
-    mm_us_t locked_until;
+    mm_lock_out_t lock_out;
     void *mutex;
     uint64_t mutex_memory[16];
     // Guarded by mutex.

@@ -50,6 +50,7 @@ int command_installations(int argc, char **argv);
 int command_confirm(int argc, char **argv);
 int command_refuse(int argc, char **argv);
 int command_joins(int argc, char **argv);
+int command_events(int argc, char **argv);
 int command_reinstall(int argc, char **argv);
 
 /// "meshmeter <command>: <text>" to standard error. Returns `code`, so that a caller can `return app_error(…)`.

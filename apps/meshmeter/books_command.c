@@ -170,6 +170,7 @@ static int list_swaps(api_client_t *client, const options_t *options) {
         api_print_json(answer);
     } else if (code == APP_OK) {
         print_swaps(answer);
+        api_note_none(cJSON_GetObjectItem(answer, "swaps"));
     }
     cJSON_Delete(answer);
     return code;

@@ -22,6 +22,7 @@ static const app_command_t s_commands[] = {
     {"refuse", "refuse an installation", command_refuse},
     {"joins", "devices that want to join a site; admit or refuse them", command_joins},
     {"reinstall", "ask a node for its installation again", command_reinstall},
+    {"events", "what nodes and HQ have noted: starts, roots, relays, lock-outs", command_events},
     {"readings", "print the load profile from HQ's database", command_readings},
     {"sim", "run whole sites in virtual time, break them on purpose, compare the books", command_sim},
     {"vend", "sell credit to a prepaid meter, or take a sale back", command_vend},

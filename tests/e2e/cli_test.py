@@ -29,7 +29,7 @@ from harness import expect, fail, run_program, wait_until
 OK, CHECK_FAILED, USAGE, ENVIRONMENT, NO_ANSWER = 0, 1, 2, 3, 4
 COMMANDS = ["demo", "node", "hq", "status", "ctl", "send", "commands", "keys", "operator", "readings", "decode"]
 COMMANDS += ["vend", "purchases", "books", "tariff", "oled", "code", "installations", "confirm", "refuse", "provision"]
-COMMANDS += ["joins"]
+COMMANDS += ["joins", "events"]
 BEGIN_S = truth.parse_utc("2016-05-30T00:00:00Z")
 
 

@@ -210,4 +210,46 @@ def joins():
     run(NO_ANSWER, "joins", "--hq", "http://127.0.0.1:1", *hq.options[2:])
 
 
-harness.main(keys_for_a_series, legacy_codes, codes_and_installations, joins)
+def events():
+    hq = Hq()
+    expect(run(OK, "events", *hq.options, says="none") == "", "something was noted")
+    expect(run(OK, "books", "swaps", *hq.options, says="none") == "", "there is a swap")
+    first, second = list(hq.keys)[:2]
+    database = sqlite3.connect(hq.database, timeout=10)
+    with database:
+        database.execute("INSERT INTO site (id, name) VALUES (1, 'house4')")
+        for number, mac in enumerate([first, second], start=1):
+            database.execute("INSERT INTO node (id, site, mac) VALUES (?, 1, ?)", [number, address(mac)])
+        for row in [
+            # node, seq, code, trust, time, values
+            [1, 1, 1, 0, 1700000000, 3, 1, 0, 0],
+            [1, 2, 11, 2, 1700000060, 4, 2, 123456, -5000],
+            [2, 1, 20, 1, 1700000120, 5, 2, 20, 0],
+            [2, 2, 999, 2, 1700000180, 0, 7, 0, 0],
+        ]:
+            database.execute(
+                "INSERT INTO event (node, epoch, seq, code, trust, seconds, boot_no, utc_s, placed, value0, value1,"
+                " value2, value3) VALUES (?1, 1, ?2, ?3, ?4, ?5, 1, ?5, 1, ?6, ?7, ?8, ?9)",
+                row,
+            )
+    database.close()
+    lines = run(OK, "events", *hq.options).splitlines()
+    expect(
+        lines
+        == [
+            f"?2023-11-14T22:13:20Z  {first}  boot  start 3, reset reason 1",
+            f" 2023-11-14T22:14:20Z  {first}  supply_cut  channel 5, reasons 2, life pulses 123456, balance Wh -5000",
+            f"~2023-11-14T22:15:20Z  {second}  installer_lock_out  wrong codes 5, in a row 2, seconds 20",
+            f" 2023-11-14T22:16:20Z  {second}  unknown  value 0, value 7, value 0, value 0",
+        ],
+        f"{lines}",
+    )
+    lines = run(OK, "events", "--node", first.upper().replace(":", "-"), "--limit", "1", *hq.options).splitlines()
+    expect(len(lines) == 1 and "supply_cut" in lines[0], f"{lines}")
+    expect(len(json.loads(run(OK, "events", "--json", *hq.options))["events"]) == 4, "json")
+    run(USAGE, "events", "--limit", "0", *hq.options, says="1 to 1000")
+    run(USAGE, "events", "--node", "x&limit=9", *hq.options, says="--node must be")
+    run(NO_ANSWER, "events", "--hq", "http://127.0.0.1:1", *hq.options[2:])
+
+
+harness.main(keys_for_a_series, legacy_codes, codes_and_installations, joins, events)

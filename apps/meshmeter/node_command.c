@@ -21,7 +21,7 @@
 #include "meshmeter/node.h"
 #include "node_config.h"
 #include "node_console.h"
-#include "node_panel.h"
+#include "node_display.h"
 #include "node_platform.h"
 #include "node_pulses.h"
 #include "node_setup.h"
@@ -53,7 +53,7 @@ typedef struct {
     node_platform_t platform;
     node_setup_t setup;
     mm_node_t node;
-    node_panel_t panel;
+    node_display_t display;
     node_console_t console;
     uint8_t *batch_memory;
     mm_us_t now;      ///< of the last event handed to the node
@@ -132,7 +132,7 @@ static void handle_control(void *context, char *line, mm_linux_answer_t *answer)
 static bool open_console(node_process_t *self) {
     const node_console_options_t options = {.node = &self->node,
                                             .setup = &self->setup,
-                                            .panel = &self->panel,
+                                            .display = &self->display,
                                             .platform = &self->platform,
                                             .mesh = &self->mesh,
                                             .config = &self->config,
@@ -293,8 +293,8 @@ static bool open_node(node_process_t *self) {
                              config->path);
         return false;
     }
-    node_panel_open(&self->panel, &self->node, &self->platform.actions, config->display_path, APP_VERSION,
-                    mm_linux_real_us());
+    node_display_open(&self->display, &self->node, &self->platform.actions, config->display_path, APP_VERSION,
+                      mm_linux_real_us());
     if (self->clock_given) {
         tell_time(self, self->now); // of the very instant of the start: no interval begins without a time
     }
@@ -413,8 +413,8 @@ static void run(node_process_t *self) {
         take_events(self);
         node_platform_follow_broker(&self->platform, &self->mqtt);
         mm_us_t deadline = poll_node(self);
-        const node_panel_life_t life = node_setup_life(&self->setup, present(self));
-        wake_us = mm_us_earlier(wake_us, node_panel_poll(&self->panel, &life, self->router_up, self->now, real_us));
+        const mm_node_panel_facts_t facts = node_setup_facts(&self->setup, self->router_up, present(self));
+        wake_us = mm_us_earlier(wake_us, node_display_poll(&self->display, &facts, self->now, real_us));
         wake_us = mm_us_earlier(wake_us, mm_linux_clock_real_deadline(&self->clock, deadline));
         mm_linux_loop_wait(&self->loop, wake_us);
     }

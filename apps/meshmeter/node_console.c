@@ -54,11 +54,11 @@ static void run_hold(mm_console_request_t *request) {
     mm_linux_answer_print(self->answer, "ok hold\n");
 }
 
-static void run_panel(mm_console_request_t *request) {
+static void run_display(mm_console_request_t *request) {
     node_console_t *self = of(request);
-    const node_panel_life_t life = node_setup_life(self->options.setup, request->now);
-    if (!node_panel_handle(self->options.panel, request->line, &life, self->router_up, request->now, mm_linux_real_us(),
-                           self->answer)) {
+    const mm_node_panel_facts_t facts = node_setup_facts(self->options.setup, self->router_up, request->now);
+    if (!node_display_handle(self->options.display, request->line, &facts, request->now, mm_linux_real_us(),
+                             self->answer)) {
         say_not_so(request);
     }
 }
@@ -92,14 +92,14 @@ static const mm_console_line_t s_lines[] = {
      .need = MM_CONSOLE_READ,
      .run = run_credit},
     {.name = "relays", .does = "which relays are closed (supply is on)", .need = MM_CONSOLE_READ, .run = run_credit},
-    {.name = "oled", .does = "the picture of the display", .need = MM_CONSOLE_READ, .run = run_panel},
+    {.name = "oled", .does = "the picture of the display", .need = MM_CONSOLE_READ, .run = run_display},
     {.name = "button",
      .arguments = "short|long|down|up",
      .does = "press the button",
      .need = MM_CONSOLE_PRESENCE,
      .words_min = 1,
      .words_max = 1,
-     .run = run_panel},
+     .run = run_display},
     {.name = "emergency",
      .arguments = "METER",
      .does = "take the emergency credit, as at the button",

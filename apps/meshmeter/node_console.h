@@ -5,7 +5,7 @@
 #include "linux/linux_control.h"
 #include "linux/linux_mesh.h"
 #include "meshmeter/console.h"
-#include "node_panel.h"
+#include "node_display.h"
 #include "node_platform.h"
 #include "node_setup.h"
 
@@ -15,7 +15,7 @@
 typedef struct {
     mm_node_t *node;
     node_setup_t *setup;
-    node_panel_t *panel;
+    node_display_t *display;
     const node_platform_t *platform;
     const mm_linux_mesh_t *mesh;
     const node_config_t *config;

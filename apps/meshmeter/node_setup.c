@@ -198,27 +198,28 @@ static const char *find_fault(const mm_setup_t *setup) {
     return is_lost ? "Configuration is lost\nHand over the network\nand install again" : NULL;
 }
 
-node_panel_life_t node_setup_life(node_setup_t *self, mm_us_t now) {
+mm_node_panel_facts_t node_setup_facts(node_setup_t *self, bool router_up, mm_us_t now) {
     if (!self->is_open) {
-        return (node_panel_life_t){.state = MM_LIFE_RUNNING};
+        return (mm_node_panel_facts_t){.state = MM_LIFE_RUNNING, .router_up = router_up};
     }
     mm_challenge_t *challenge = &self->setup.challenge;
     mm_life_state_t state = self->setup.configuration.phase.state;
-    node_panel_life_t life = {.state = state,
-                              .wait_s = mm_lock_out_wait_s(&challenge->lock_out, now),
-                              .address = self->page_url[0] != '\0' ? self->page_url : NULL,
-                              .fault = find_fault(&self->setup),
-                              .configure = show_number,
-                              .context = self};
+    mm_node_panel_facts_t facts = {.state = state,
+                                   .router_up = router_up,
+                                   .wait_s = mm_lock_out_wait_s(&challenge->lock_out, now),
+                                   .address = self->page_url[0] != '\0' ? self->page_url : NULL,
+                                   .fault = find_fault(&self->setup),
+                                   .configure = show_number,
+                                   .context = self};
     const mm_join_t *join = &self->node->join;
-    life.is_asking = self->has_door && state == MM_LIFE_PARKED && join->state == MM_JOIN_ASKING;
-    life.heard = life.is_asking && join->heard_site[0] != '\0' ? join->heard_site : NULL;
+    facts.is_asking = self->has_door && state == MM_LIFE_PARKED && join->state == MM_JOIN_ASKING;
+    facts.heard = facts.is_asking && join->heard_site[0] != '\0' ? join->heard_site : NULL;
     // Somebody who was installed long ago does not want to see it, unless it is asked for.
     bool wanted = state == MM_LIFE_PROVISIONED ||
                   ((state == MM_LIFE_AWAITING || state == MM_LIFE_RUNNING) && now < self->number_until);
-    life.has_number = wanted && mm_setup_number(&self->setup, now, &life.number);
-    life.number_left_s = life.has_number ? mm_us_seconds_until(challenge->expires_at, now) : 0;
-    return life;
+    facts.has_number = wanted && mm_setup_number(&self->setup, now, &facts.number);
+    facts.number_left_s = facts.has_number ? mm_us_seconds_until(challenge->expires_at, now) : 0;
+    return facts;
 }
 
 // --- control socket ------------------------------------------------------------------------------------------------

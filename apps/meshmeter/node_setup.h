@@ -7,11 +7,10 @@
 #include "linux/linux_door.h"
 #include "linux/linux_flash.h"
 #include "linux/linux_mesh.h"
-#include "meshmeter/node.h"
+#include "meshmeter/node_panel.h"
 #include "meshmeter/setup.h"
 #include "node_config.h"
 #include "node_label.h"
-#include "node_panel.h"
 
 /// Commissioning of a node process (commissioning = yes): its configuration in flash, the network that is handed over
 /// to it, its own page. A node without a network runs all the same, so that it counts, in a mesh of its own that nobody
@@ -58,7 +57,7 @@ mm_us_t node_setup_poll(node_setup_t *self, mm_us_t now);
 /// Serve the page. Returns the next deadline in real time.
 int64_t node_setup_serve(node_setup_t *self, int64_t real_us);
 /// What the display needs. A node of a configuration file has been installed by whoever wrote it.
-node_panel_life_t node_setup_life(node_setup_t *self, mm_us_t now);
+mm_node_panel_facts_t node_setup_facts(node_setup_t *self, bool router_up, mm_us_t now);
 /// One line of JSON: state, number and page. Only while is_open.
 void node_setup_print(node_setup_t *self, mm_us_t now, mm_linux_answer_t *answer);
 /// Also after a failed open.

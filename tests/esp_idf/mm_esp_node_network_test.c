@@ -374,16 +374,16 @@ static unsigned request(const char *text) {
 
 static void a_provisioned_node_shows_a_number_and_its_page(void **state) {
     (void)state;
-    mm_esp_panel_life_t life;
+    mm_node_panel_facts_t facts;
     start(ESP_RST_POWERON);
     assert_true(run_ms(1000));
     assert_int_equal(s_node.life.use, MM_ESP_USE_PAGE);
     assert_int_equal(fake_wifi()->mode, WIFI_MODE_AP);
     assert_int_equal(fake_wifi()->ap.ap.authmode, WIFI_AUTH_WPA2_PSK);
     assert_int_equal(strlen((const char *)fake_wifi()->ap.ap.password), MM_ESP_CONFIGURATOR_PASSWORD_CHARS);
-    mm_esp_life_fill(&s_node, mm_esp_owner_now(), &life);
-    assert_true(life.has_number);
-    assert_non_null(strstr(life.address, (const char *)fake_wifi()->ap.ap.password));
+    mm_esp_life_fill(&s_node, mm_esp_owner_now(), &facts);
+    assert_true(facts.has_number);
+    assert_non_null(strstr(facts.address, (const char *)fake_wifi()->ap.ap.password));
     assert_int_equal(request("GET / HTTP/1.1\r\nHost: 192.168.4.1\r\n\r\n"), 200);
     assert_int_equal(request("GET /api/state HTTP/1.1\r\nHost: 192.168.4.1\r\n\r\n"), 200);
     assert_non_null(strstr(fake_http_body(), "provisioned"));
@@ -392,8 +392,8 @@ static void a_provisioned_node_shows_a_number_and_its_page(void **state) {
     assert_true(run_ms(2000));
     assert_int_equal(s_node.life.use, MM_ESP_USE_MESH);
     assert_int_equal(s_node.life.password[0], 0);
-    mm_esp_life_fill(&s_node, mm_esp_owner_now(), &life);
-    assert_false(life.has_number);
+    mm_esp_life_fill(&s_node, mm_esp_owner_now(), &facts);
+    assert_false(facts.has_number);
 }
 
 static void the_button_opens_the_page_and_the_mesh_comes_back(void **state) {

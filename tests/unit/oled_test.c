@@ -1,32 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
 // The picture on its way to the terminal, and what the node says on it.
-#include "node_panel.h"
+#include "node_display.h"
 #include "oled_draw.h"
 
 #include "panel_support.h"
 
 static void test_hex_there_and_back(void **state) {
     (void)state;
-    static char s_text[NODE_PANEL_HEX_CHARS + 2];
+    static char s_text[NODE_DISPLAY_HEX_CHARS + 2];
     mm_canvas_t canvas;
     uint8_t bytes[OLED_BYTES];
     for (size_t i = 0; i < MM_CANVAS_BYTES; i++) {
         canvas.bytes[i] = (uint8_t)(i * 7);
     }
-    node_panel_hex(&canvas, s_text);
+    node_display_hex(&canvas, s_text);
     assert_memory_equal(s_text, "00070e151c", 10);
     assert_true(oled_parse(s_text, bytes));
     assert_memory_equal(bytes, canvas.bytes, sizeof bytes);
     static const char wrong[] = "gG/: \x80@`";
     for (size_t i = 0; i < sizeof wrong - 1; i++) {
-        node_panel_hex(&canvas, s_text);
+        node_display_hex(&canvas, s_text);
         s_text[2000 + i] = wrong[i];
         assert_false(oled_parse(s_text, bytes));
     }
-    node_panel_hex(&canvas, s_text);
+    node_display_hex(&canvas, s_text);
     strcat(s_text, "0");
     assert_false(oled_parse(s_text, bytes));
-    s_text[NODE_PANEL_HEX_CHARS - 1] = '\0';
+    s_text[NODE_DISPLAY_HEX_CHARS - 1] = '\0';
     assert_false(oled_parse(s_text, bytes));
     assert_false(oled_parse("", bytes));
 }
@@ -81,34 +81,7 @@ static void test_drawings(void **state) {
     }
 }
 
-// Every answer fits three lines of 21, with the longest numbers.
-static void test_answers_to_typed_digits_fit(void **state) {
-    (void)state;
-    for (unsigned verdict = 0; verdict <= MM_TYPED_STORAGE; verdict++) {
-        for (unsigned wait = 0; wait < 2; wait++) {
-            char text[MM_PANEL_NOTICE_CHARS_MAX + 1];
-            const mm_typed_answer_t typed = {.verdict = (mm_typed_verdict_t)verdict,
-                                             .wait_s = wait != 0 ? MM_CREDIT_LOCK_OUT_MAX_S : 0,
-                                             .credit_wh = MM_CREDIT_WH_MAX,
-                                             .balance_wh = -MM_CREDIT_WH_MAX};
-            node_panel_say_typed(&typed, text);
-            unsigned lines = 1;
-            unsigned column = 0;
-            for (const char *at = text; *at != '\0'; at++) {
-                column = *at == '\n' ? 0 : column + 1;
-                lines += *at == '\n' ? 1 : 0;
-                assert_true(column <= 21 && lines <= 3);
-            }
-        }
-    }
-    char text[MM_PANEL_NOTICE_CHARS_MAX + 1];
-    const mm_typed_answer_t typed = {.verdict = MM_TYPED_ACCEPTED, .credit_wh = 5000, .balance_wh = 4488};
-    node_panel_say_typed(&typed, text);
-    assert_string_equal(text, "Accepted, kWh:\n+5.000\nleft 4.488");
-}
-
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_hex_there_and_back), cmocka_unit_test(test_drawings),
-                                       cmocka_unit_test(test_answers_to_typed_digits_fit)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_hex_there_and_back), cmocka_unit_test(test_drawings)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,22 +14,23 @@
 ///
 /// Screens, and what a press does there ("-" asks, "!" is a wish):
 ///
-///   screen          | possible while            | short press       | long press
-///   HOME            | always                    | first METER, if any | MENU
-///   METER           | there is a meter          | next METER, HOME after the last | MENU
-///   MENU            | always                    | next line         | take the line: one of the screens below, HOME, !
-///   send NETWORK         | always                    | MESH              | HOME MESH            | always | INFO | HOME
-///   INFO            | always                    | NETWORK           | HOME
-///   TOKEN_METER     | a meter is prepaid        | next such meter   | TOKEN
-///   TOKEN           | the meter is prepaid      | next symbol       | digit: type it; "<": delete, or leave; OK: !,
-///   METER EMERGENCY_METER | some emergency credit     | next such meter   | - EMERGENCY_SURE EMERGENCY_SURE  | this
-///   meter has it         | No, Yes           | No: HOME; Yes: !, METER CONFIGURE_SURE  | a number can be made      |
-///   No, Yes           | No: HOME; Yes: !, HOME
+///   screen           possible while         short press            long press
+///   - HOME             always                 first METER, if any    MENU
+///   - METER            there is a meter       next METER, then HOME  MENU
+///   - MENU             always                 next line              take the line: a screen, HOME, or ! (send now)
+///   - NETWORK          always                 MESH                   HOME
+///   - MESH             always                 INFO                   HOME
+///   - INFO             always                 NETWORK                HOME
+///   - TOKEN_METER      a meter is prepaid     next such meter        TOKEN
+///   - TOKEN            the meter is prepaid   next symbol            type it; "<": delete, leave; OK: !, METER
+///   - EMERGENCY_METER  some emergency credit  next such meter        - EMERGENCY_SURE
+///   - EMERGENCY_SURE   this meter has it      No, Yes                No: HOME; Yes: !, METER
+///   - CONFIGURE_SURE   a number can be made   No, Yes                No: HOME; Yes: !, HOME
 ///
 /// A screen that is no longer possible (the model changed) is HOME; a line of the menu that would lead to an impossible
 /// screen is not there; OK is not among the symbols unless so many digits are a token and no lock-out runs. So no press
-/// leads anywhere illegal. HOME shows the most urgent of: fault, update, lock-out, challenge number, life state.
-/// A press while dark only lights the display, one while a notice is shown only ends the notice. After MM_PANEL_DARK_S
+/// leads anywhere illegal. HOME shows the most urgent of: fault, update, lock-out, challenge number, life state. A
+/// press while dark only lights the display, one while a notice is shown only ends the notice. After MM_PANEL_DARK_S
 /// without a press every screen becomes HOME.
 
 #define MM_PANEL_LONG_PRESS_MS 800

@@ -463,10 +463,10 @@ static mm_us_t poll_person(mm_esp_node_t *self, mm_us_t now) {
     if (self->health.safe_mode) {
         return deadline;
     }
-    mm_esp_panel_life_t life;
-    mm_esp_life_fill(self, now, &life);
-    deadline = mm_us_earlier(deadline, mm_esp_panel_poll(&self->panel, &life, now));
-    mm_esp_wipe(&life, sizeof life);
+    mm_node_panel_facts_t facts;
+    mm_esp_life_fill(self, now, &facts);
+    deadline = mm_us_earlier(deadline, mm_esp_panel_poll(&self->panel, &facts, now));
+    mm_esp_wipe(&facts, sizeof facts);
     return mm_us_earlier(deadline, mm_esp_console_poll(&self->console, now));
 }
 

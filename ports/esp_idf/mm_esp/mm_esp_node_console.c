@@ -196,7 +196,7 @@ size_t mm_esp_node_line(void *context, char *line, char *answer, size_t capacity
         {"door_sends_refused", self->door.counts.sends_refused},
     };
     bool is_in_mesh = self->life.use == MM_ESP_USE_MESH && self->mesh.is_connected;
-    self->lines.facts = (mm_console_facts_t){.version = self->panel.version,
+    self->lines.facts = (mm_console_facts_t){.version = self->panel.panel.version,
                                              .broker = self->mqtt.broker.url[0] != '\0' ? self->mqtt.broker.url : NULL,
                                              .page = self->life.use == MM_ESP_USE_PAGE ? MM_ESP_CONFIGURATOR_URL : NULL,
                                              .role = !is_in_mesh          ? "alone"

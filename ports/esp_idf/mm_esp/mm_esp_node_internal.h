@@ -184,7 +184,7 @@ mm_err_t mm_esp_node_begin_update(mm_esp_node_t *self, const char *url, bool for
 void mm_esp_life_open(mm_esp_node_t *self, mm_us_t now);
 /// In every turn. Returns the next deadline.
 mm_us_t mm_esp_life_poll(mm_esp_node_t *self, mm_us_t now);
-void mm_esp_life_fill(mm_esp_node_t *self, mm_us_t now, mm_esp_panel_life_t *panel);
+void mm_esp_life_fill(mm_esp_node_t *self, mm_us_t now, mm_node_panel_facts_t *facts);
 /// Posts.
 void mm_esp_life_end_job(mm_esp_node_t *self, uint32_t number, mm_us_t now);
 void mm_esp_life_serve(mm_esp_node_t *self, uint32_t number, mm_us_t now);

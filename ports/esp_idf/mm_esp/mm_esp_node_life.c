@@ -378,27 +378,29 @@ void mm_esp_life_serve(mm_esp_node_t *self, uint32_t number, mm_us_t now) {
     }
 }
 
-void mm_esp_life_fill(mm_esp_node_t *self, mm_us_t now, mm_esp_panel_life_t *panel) {
-    *panel = (mm_esp_panel_life_t){.state = MM_LIFE_FAULT,
-                                   .fault = mm_esp_storage_fault(self),
-                                   .is_updating = self->ota.state != MM_ESP_OTA_IDLE,
-                                   .router_up = self->node.ip_up,
-                                   .configure = configure,
-                                   .context = self};
+void mm_esp_life_fill(mm_esp_node_t *self, mm_us_t now, mm_node_panel_facts_t *facts) {
+    *facts = (mm_node_panel_facts_t){.state = MM_LIFE_FAULT,
+                                     .fault = mm_esp_storage_fault(self),
+                                     // The SDK does not say how long an image is: under way, no more.
+                                     .ota_percent = self->ota.state != MM_ESP_OTA_IDLE ? 0 : MM_PANEL_OTA_NONE,
+                                     .uptime_s = (uint32_t)(now / MM_US_PER_S),
+                                     .router_up = self->node.ip_up,
+                                     .configure = configure,
+                                     .context = self};
     if (!self->node.has_setup) {
-        panel->fault = panel->fault != NULL ? panel->fault : "No configuration can\nbe read";
+        facts->fault = facts->fault != NULL ? facts->fault : "No configuration can\nbe read";
         return;
     }
     mm_setup_t *setup = &self->node.setup;
     bool page = self->life.use == MM_ESP_USE_PAGE;
-    panel->state = setup->configuration.phase.state;
-    panel->wait_s = mm_lock_out_wait_s(&setup->challenge.lock_out, now);
-    panel->address = page ? self->life.address : NULL;
-    panel->is_asking = self->life.use == MM_ESP_USE_PARKED && self->life.has_door && self->node.has_join &&
+    facts->state = setup->configuration.phase.state;
+    facts->wait_s = mm_lock_out_wait_s(&setup->challenge.lock_out, now);
+    facts->address = page ? self->life.address : NULL;
+    facts->is_asking = self->life.use == MM_ESP_USE_PARKED && self->life.has_door && self->node.has_join &&
                        self->node.join.state == MM_JOIN_ASKING;
-    panel->heard = panel->is_asking && self->node.join.heard_site[0] != '\0' ? self->node.join.heard_site : NULL;
+    facts->heard = facts->is_asking && self->node.join.heard_site[0] != '\0' ? self->node.join.heard_site : NULL;
     // Somebody who was installed long ago does not want to see it, unless it is asked for.
     bool wanted = page && !setup->session;
-    panel->has_number = wanted && mm_setup_number(setup, now, &panel->number);
-    panel->number_left_s = panel->has_number ? mm_us_seconds_until(setup->challenge.expires_at, now) : 0;
+    facts->has_number = wanted && mm_setup_number(setup, now, &facts->number);
+    facts->number_left_s = facts->has_number ? mm_us_seconds_until(setup->challenge.expires_at, now) : 0;
 }

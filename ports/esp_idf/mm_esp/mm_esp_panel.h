@@ -2,13 +2,11 @@
 #ifndef MM_ESP_PANEL_H
 #define MM_ESP_PANEL_H
 
-#include "meshmeter/node.h"
-#include "meshmeter/panel.h"
+#include "meshmeter/node_panel.h"
 #include "mm_esp_display.h"
 
-/// What a person sees and wants: the node becomes the panel's model, the picture goes to the display, wishes are done,
-/// and the lamp blinks while somebody looks for the device. Works without a display: then nothing is drawn. Only the
-/// owner calls this. 1.2 KB on 32 bit.
+/// The node's panel (node_panel.h) on the display, and the lamp that blinks while somebody looks for the device. Works
+/// without a display: then nothing is drawn. Only the owner calls this. 1.2 KB on 32 bit.
 
 /// A changed picture is shown within this; a button is answered at once.
 #define MM_ESP_PANEL_PERIOD_MS 250
@@ -17,42 +15,12 @@
 /// Longest FIND and DISPLAY_ON.
 #define MM_ESP_PANEL_SHOW_S_MAX 3600
 
-/// What the panel cannot see in the node itself.
 typedef struct {
-    mm_life_state_t state;
-    bool has_number;
-    uint32_t number;
-    uint32_t number_left_s;
-    uint32_t wait_s;
-    const char *address; ///< or NULL
-    bool is_asking;
-    const char *heard; ///< or NULL
-    const char *fault; ///< or NULL
-    bool is_updating;
-    bool router_up;
-    /// The person wants to configure.
-    void (*configure)(void *context);
-    void *context;
-} mm_esp_panel_life_t;
-
-typedef struct {
-    uint32_t interval_no;
-    uint64_t life_pulses[MM_CHANNELS]; ///< when it began
-    mm_us_t at;                        ///< that instant; 0 = none yet
-    uint32_t power_w[MM_CHANNELS];
-} mm_esp_panel_power_t;
-
-typedef struct {
-    mm_node_t *node;
+    mm_node_panel_t panel;
     mm_esp_display_t *display;
     int8_t led_pin; ///< negative: none
-    const char *version;
-    mm_panel_t panel;
-    mm_panel_model_t model;
     // wait: something changed that the display shows | until MM_ESP_PANEL_PERIOD_MS | then it is drawn anew
     mm_us_t draw_at;
-    uint32_t done_count; ///< commands that were shown
-    mm_esp_panel_power_t power;
     bool led_on;
     // wait: somebody finds the device by its lamp | until MM_ESP_PANEL_SHOW_S_MAX at most | then it is dark
     mm_us_t find_until;
@@ -69,6 +37,6 @@ void mm_esp_panel_press(mm_esp_panel_t *self, bool down, mm_us_t now);
 void mm_esp_panel_wake(mm_esp_panel_t *self, uint32_t seconds, mm_us_t now);
 void mm_esp_panel_find(mm_esp_panel_t *self, uint32_t seconds, mm_us_t now);
 /// Draw, blink, do what the person wants. Returns the next deadline.
-mm_us_t mm_esp_panel_poll(mm_esp_panel_t *self, const mm_esp_panel_life_t *life, mm_us_t now);
+mm_us_t mm_esp_panel_poll(mm_esp_panel_t *self, const mm_node_panel_facts_t *facts, mm_us_t now);
 
 #endif

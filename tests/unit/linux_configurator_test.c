@@ -17,7 +17,9 @@
 
 #define ANSWER_BYTES 65536
 #define GIVE_UP_US 10000000
-#define SHORT_MS 300
+// A client has so long for a request; where that is what is tested, less. A busy machine may lose a second anywhere.
+#define LONG_MS 8000
+#define SHORT_MS 1500
 
 typedef struct {
     mm_linux_loop_t loop;
@@ -62,13 +64,21 @@ static mm_err_t open_at(const char *address, uint32_t request_ms, mm_linux_messa
     return mm_linux_configurator_open(&s_world.page, &s_world.loop, &options, message);
 }
 
-static int setup(void **state) {
+static int begin(void **state, uint32_t request_ms) {
     *state = &s_world;
     mm_linux_message_t message;
     memset(&s_world, 0, sizeof s_world);
-    return mm_linux_loop_open(&s_world.loop, &message) == MM_OK && open_at("127.0.0.1:0", SHORT_MS, &message) == MM_OK
+    return mm_linux_loop_open(&s_world.loop, &message) == MM_OK && open_at("127.0.0.1:0", request_ms, &message) == MM_OK
                ? 0
                : 1;
+}
+
+static int setup(void **state) {
+    return begin(state, LONG_MS);
+}
+
+static int setup_short(void **state) {
+    return begin(state, SHORT_MS);
 }
 
 static int teardown(void **state) {
@@ -404,6 +414,7 @@ static void test_addresses(void **state) {
 
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST_SHORT(name) cmocka_unit_test_setup_teardown(name, setup_short, teardown)
     const struct CMUnitTest tests[] = {
         TEST(test_a_request_reaches_the_owner),
         TEST(test_the_page),
@@ -412,11 +423,11 @@ int main(void) {
         TEST(test_other_pages),
         TEST(test_bodies_are_bounded),
         TEST(test_chunked_bodies_are_bounded),
-        TEST(test_heads_are_bounded),
-        TEST(test_a_slow_client_delays_nobody_and_is_thrown_out),
-        TEST(test_a_client_that_does_not_read_is_thrown_out),
-        TEST(test_many_connections),
-        TEST(test_a_client_that_leaves),
+        TEST_SHORT(test_heads_are_bounded),
+        TEST_SHORT(test_a_slow_client_delays_nobody_and_is_thrown_out),
+        TEST_SHORT(test_a_client_that_does_not_read_is_thrown_out),
+        TEST_SHORT(test_many_connections),
+        TEST_SHORT(test_a_client_that_leaves),
         TEST(test_addresses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

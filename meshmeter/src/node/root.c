@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "meshmeter/frame.h"
+#include "meshmeter/legacy_command.h"
 #include "meshmeter/reporter.h"
 #include "node/root_commands.h"
 
@@ -155,19 +156,16 @@ static void take_own_commands(mm_root_t *self, const mm_command_batch_t *command
 
 // The original's form goes to every node: only there is known whose meters they are.
 static void take_own_items(mm_root_t *self, mm_us_t now) {
-    mm_ask_item_t items[MM_LEGACY_ITEMS_MAX];
-    uint8_t count = mmi_root_commands_items(&self->commands, 0, items);
-    mm_err_t err = MM_OK;
-    for (uint8_t i = 0; i < count && err != MM_ERR_BUSY; i++) {
-        err = mm_control_take_legacy(self->control, items[i].text, items[i].text_bytes, now);
+    if (mmi_root_commands_are_legacy(&self->commands)) {
+        const mm_legacy_t *legacy = self->control->options.legacy;
+        legacy->take_message(self->control, self->commands.bytes, self->commands.bytes_count, now);
     }
 }
 
 static size_t write_ask(mm_root_t *self, mm_mac_t mac, const mm_ask_t *ask, const mm_command_batch_t *commands) {
-    mm_ask_item_t items[MM_LEGACY_ITEMS_MAX];
-    uint8_t item_count = mmi_root_commands_items(&self->commands, self->round.round_id, items);
-    if (item_count > 0) {
-        return mm_frame_write_ask_with_items(self->frame, sizeof self->frame, self->mac, ask, items, item_count);
+    if (mmi_root_commands_are_legacy(&self->commands)) {
+        return self->control->options.legacy->write_ask(self->commands.bytes, self->commands.bytes_count, self->frame,
+                                                        sizeof self->frame, self->mac, ask);
     }
     return mm_frame_write_ask_with_commands(self->frame, sizeof self->frame, self->mac, ask, commands, mac);
 }

@@ -256,8 +256,7 @@ static bool open_node(node_process_t *self) {
     const node_config_t *config = &self->config;
     mm_node_options_t options = {.mac = config->mac,
                                  .metering = config->metering,
-                                 .control = {.token_unit_wh = config->token_unit_wh,
-                                             .new_era = new_era()},
+                                 .control = {.token_unit_wh = config->token_unit_wh, .new_era = new_era()},
                                  .setup_elsewhere = config->commissioning,
                                  .timing = timing_of(config),
                                  .journal_sector_count = config->journal_sectors,

@@ -84,7 +84,6 @@ typedef struct {
     mm_root_t root;
     mm_join_t join; ///< valid if has_join
     mm_journal_t journal;
-    uint8_t frame[MM_MESH_FRAME_BYTES_MAX]; ///< being sent
 } mm_node_t;
 
 /// Open storage, recover, begin metering. MM_ERR_ARG: options impossible; *self is unusable. ports and what it points

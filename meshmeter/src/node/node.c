@@ -236,11 +236,11 @@ static void take_ask(mm_node_t *self, const mm_frame_t *frame, mm_us_t now) {
         take_items(self, frame, now);
     }
     size_t size = mm_report_build(&self->metering, self->has_control ? &self->control : NULL, self->options.mac,
-                                  self->layer, &ask, now, self->frame, sizeof self->frame);
+                                  self->layer, &ask, now, self->root.frame, sizeof self->root.frame);
     if (size == 0) {
         return; // the ask leaves no room for any answer
     }
-    if (self->ports.mesh->send(self->ports.mesh->context, frame->source, self->frame, size) != MM_OK) {
+    if (self->ports.mesh->send(self->ports.mesh->context, frame->source, self->root.frame, size) != MM_OK) {
         mm_counters_add(&self->counters, MM_COUNTER_MESH_SEND_FAILED, 1); // the root asks again
     }
 }
@@ -336,9 +336,9 @@ void mm_node_set_tamper(mm_node_t *self, uint8_t channel, bool tampered, mm_us_t
 
 static void say_hello(mm_node_t *self, mm_us_t now) {
     const mm_hello_t hello = {.boot_no = self->metering.boot_no};
-    size_t size = mm_frame_write_hello(self->frame, sizeof self->frame, self->options.mac, &hello);
+    size_t size = mm_frame_write_hello(self->root.frame, sizeof self->root.frame, self->options.mac, &hello);
     MM_ASSERT(size > 0);
-    if (self->ports.mesh->send_to_root(self->ports.mesh->context, self->frame, size) != MM_OK) {
+    if (self->ports.mesh->send_to_root(self->ports.mesh->context, self->root.frame, size) != MM_OK) {
         mm_counters_add(&self->counters, MM_COUNTER_MESH_SEND_FAILED, 1);
     }
     self->hello_at = now + self->options.timing.hello_retry_us;

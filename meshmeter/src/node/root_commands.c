@@ -17,6 +17,22 @@ bool mmi_root_commands_read(const mm_root_commands_t *self, mm_command_batch_t *
     return true;
 }
 
+MM_APART bool mmi_root_commands_of(const mm_root_commands_t *self, mm_mac_t node, uint8_t index, const uint8_t **bytes,
+                                   size_t *bytes_count) {
+    mm_command_batch_t batch;
+    if (!mmi_root_commands_read(self, &batch)) {
+        return false;
+    }
+    for (uint8_t i = 0; i < batch.count; i++) {
+        if (mm_mac_equal(batch.commands[i].node, node) && index-- == 0) {
+            *bytes = batch.commands[i].bytes;
+            *bytes_count = batch.commands[i].bytes_count;
+            return true;
+        }
+    }
+    return false;
+}
+
 void mmi_root_commands_forget(mm_root_commands_t *self) {
     *self = (mm_root_commands_t){0};
 }

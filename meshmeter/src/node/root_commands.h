@@ -14,6 +14,10 @@
 bool mmi_root_commands_take(mm_root_commands_t *self, const mm_mqtt_event_t *event, mm_counters_t *counters);
 /// Decode what is kept: true, and *batch borrows from self; false: there is nothing.
 bool mmi_root_commands_read(const mm_root_commands_t *self, mm_command_batch_t *batch);
+/// The index-th command of this node, as mmi_root_commands_read has them; *bytes borrows from self. Decodes the batch:
+/// for who must not have it on the stack.
+bool mmi_root_commands_of(const mm_root_commands_t *self, mm_mac_t node, uint8_t index, const uint8_t **bytes,
+                          size_t *bytes_count);
 /// A message in the original's form (legacy_control.h). True: it is another one than before. control is the root's own,
 /// or NULL; it says whether the form is taken at this site. What is refused is counted.
 bool mmi_root_commands_take_legacy(mm_root_commands_t *self, const mm_mqtt_event_t *event, const mm_control_t *control,

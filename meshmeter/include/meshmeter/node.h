@@ -76,7 +76,12 @@ typedef struct {
     // Large: behind the others, which cost less code near the beginning.
     mm_node_ports_t ports;
     mm_counters_t counters;
-    mm_node_options_t options;
+    struct {
+        mm_mac_t mac;
+        char site[MM_SITE_CHARS_MAX + 1];
+        mm_timing_t timing;
+        uint64_t random_seed;
+    } options; ///< those that are needed on; its parts have theirs
     mm_register_store_t store;
     mm_setup_t setup;     ///< valid if has_setup
     mm_control_t control; ///< valid if has_control

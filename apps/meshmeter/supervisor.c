@@ -160,6 +160,7 @@ void supervisor_stop_from(supervisor_t *self, unsigned first, int64_t grace_us) 
             (void)kill(self->children[i].pid, SIGCONT);
         }
     }
+    // wait: the children end after SIGTERM | until STOP_GRACE_US, for all of them together | then SIGKILL
     int64_t until_us = supervisor_now_us() + grace_us;
     for (unsigned i = first; i < self->child_count; i++) {
         supervisor_child_t *child = &self->children[i];

@@ -256,9 +256,7 @@ static bool open_node(node_process_t *self) {
     const node_config_t *config = &self->config;
     mm_node_options_t options = {.mac = config->mac,
                                  .metering = config->metering,
-                                 .control = {.token_unit_wh = config->token_unit_wh,
-                                             .new_era = new_era(),
-                                             .legacy_commands = config->legacy_commands},
+                                 .control = {.token_unit_wh = config->token_unit_wh, .new_era = new_era()},
                                  .setup_elsewhere = config->commissioning,
                                  .timing = timing_of(config),
                                  .journal_sector_count = config->journal_sectors,
@@ -267,7 +265,7 @@ static bool open_node(node_process_t *self) {
     // Seconds since 2020 grow from one start to the next, so a node that lost its files never uses HQ's positions
     // again.
     options.metering.first_epoch = (uint32_t)(mm_linux_system_utc_us() / MM_US_PER_S - EPOCH_BEGIN_S);
-    if (!node_platform_read_legacy_secret(config, options.control.legacy_secret, &self->message)) {
+    if (!node_platform_open_legacy(&self->platform, &options.control.legacy, &self->message)) {
         self->failure = APP_USAGE;
         return false;
     }

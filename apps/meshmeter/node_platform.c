@@ -60,10 +60,11 @@ void node_platform_close(node_platform_t *self) {
     mm_linux_crypto_close(&self->crypto);
 }
 
-bool node_platform_read_legacy_secret(const node_config_t *config, uint8_t secret[MM_LEGACY_SECRET_BYTES],
-                                      mm_linux_message_t *message) {
+bool node_platform_open_legacy(node_platform_t *self, const mm_legacy_t **legacy, mm_linux_message_t *message) {
+    const node_config_t *config = self->config;
     char text[128];
-    memset(secret, 0, MM_LEGACY_SECRET_BYTES);
+    uint8_t secret[MM_LEGACY_SECRET_BYTES] = {0};
+    *legacy = NULL;
     if (!config->legacy_commands) {
         return true;
     }
@@ -71,12 +72,16 @@ bool node_platform_read_legacy_secret(const node_config_t *config, uint8_t secre
         return false;
     }
     size_t chars = strlen(text);
-    memcpy(secret, text, chars < MM_LEGACY_SECRET_BYTES ? chars : MM_LEGACY_SECRET_BYTES);
+    memcpy(secret, text, chars < sizeof secret ? chars : sizeof secret);
     explicit_bzero(text, sizeof text);
     if (chars == 0) {
         mm_linux_message_set(message, "%s: is empty; a secret is needed", config->legacy_secret_file);
+        return false;
     }
-    return chars > 0;
+    mm_legacy_control_open(&self->legacy, secret);
+    explicit_bzero(secret, sizeof secret);
+    *legacy = &self->legacy.legacy;
+    return true;
 }
 
 const mm_relay_t *node_platform_relay(const node_platform_t *self) {

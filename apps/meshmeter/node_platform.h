@@ -7,7 +7,7 @@
 #include "linux/linux_crypto.h"
 #include "linux/linux_mqtt.h"
 #include "linux/linux_relay.h"
-#include "meshmeter/legacy_command.h"
+#include "meshmeter/legacy_control.h"
 #include "node_config.h"
 #include "node_pulses.h"
 
@@ -21,6 +21,7 @@ typedef struct {
     mm_linux_crypto_t crypto;
     mm_linux_relay_t relay;
     mm_linux_actions_t actions;
+    mm_legacy_control_t legacy; ///< open if the configuration has legacy_commands
 } node_platform_t;
 
 /// Everything is borrowed; *self must stay where it is. MM_ERR_ARG: the configuration is wrong. Others: this machine.
@@ -29,9 +30,9 @@ mm_err_t node_platform_open(node_platform_t *self, const node_config_t *config, 
                             const mm_linux_clock_t *clock, const mm_us_t *now, mm_linux_message_t *message);
 /// Also after a failed open.
 void node_platform_close(node_platform_t *self);
-/// The secret of the original's commands as the core wants it. True if there is none to read.
-bool node_platform_read_legacy_secret(const node_config_t *config, uint8_t secret[MM_LEGACY_SECRET_BYTES],
-                                      mm_linux_message_t *message);
+/// The original's commands with their secret from its file; *legacy NULL: not wanted. False: no secret, `message` says
+/// why.
+bool node_platform_open_legacy(node_platform_t *self, const mm_legacy_t **legacy, mm_linux_message_t *message);
 /// NULL: this node has no relays.
 const mm_relay_t *node_platform_relay(const node_platform_t *self);
 

@@ -3,6 +3,7 @@
 #include "setup_fixture.h"
 
 #include "meshmeter/console.h"
+#include "meshmeter/legacy_control.h"
 #include "node_setup_fixture.h"
 
 // Text that is a secret of the marked node, and its hexadecimal digits.
@@ -13,6 +14,7 @@
 #define RESET " " MM_CONSOLE_RESET_WORD
 
 static mm_console_t console;
+static mm_legacy_control_t legacy;
 static char text[4097];
 static const char *logged = "one line\nand another";
 
@@ -432,8 +434,8 @@ static void mark_all(void) {
     mark(network->router_password, MM_NETWORK_PASSWORD_CHARS_MAX);
     strcpy(network->broker_url, "mqtt://" MARK ":" MARK "@10.0.0.1");
     console.facts.broker = network->broker_url;
-    mark((char *)node.options.control.legacy_secret, MM_LEGACY_SECRET_BYTES);
-    mark((char *)node.control.options.legacy_secret, MM_LEGACY_SECRET_BYTES);
+    mark((char *)legacy.secret, MM_LEGACY_SECRET_BYTES);
+    node.control.options.legacy = &legacy.legacy;
     mark((char *)node.setup.nonce, sizeof node.setup.nonce);
     node.setup.options.legacy_secret = MARK;
     node.setup.challenge.options.secret = MARK;

@@ -4,6 +4,9 @@
 
 #include "control_fixture.h"
 #include "legacy_support.h"
+#include "meshmeter/legacy_control.h"
+
+static mm_legacy_control_t s_legacy;
 
 static int setup(void **state) {
     (void)state;
@@ -17,10 +20,16 @@ static uint32_t counted(mm_counter_t counter) {
     return world.counters.values[counter];
 }
 
-static void allow(bool allowed) {
-    desk.options.legacy_commands = allowed;
-    memcpy(desk.options.legacy_secret, s_legacy_secret, sizeof s_legacy_secret);
+static void allow(void) {
+    mm_legacy_control_open(&s_legacy, s_legacy_secret);
+    desk.options.legacy = &s_legacy.legacy;
     control_open();
+}
+
+// What was seen lasts as long as the start.
+static void reboot(void) {
+    mm_legacy_control_open(&s_legacy, s_legacy_secret);
+    control_reboot(true);
 }
 
 static mm_err_t take_text(const char *text) {
@@ -59,7 +68,7 @@ static void test_legacy_is_off_by_default(void **state) {
 
 static void test_legacy_lock_and_unlock(void **state) {
     (void)state;
-    allow(true);
+    allow();
     assert_int_equal(take_lock(2, 1), MM_OK);
     assert_false(desk.relay_closed[2]);
     assert_true(desk.relay_closed[1]);
@@ -79,14 +88,14 @@ static void test_legacy_lock_and_unlock(void **state) {
     assert_false(desk.relay_closed[2]);
     assert_int_equal(result_of(2)->kind, MM_COMMAND_LOCK);
     assert_false(desk.control.signed_only);
-    control_reboot(true);
+    reboot();
     assert_true(desk.relay_told[2]);
     assert_false(desk.relay_closed[2]);
 }
 
 static void test_legacy_of_foreign_meters(void **state) {
     (void)state;
-    allow(true);
+    allow();
     assert_int_equal(
         take_text("{\"cmd\":\"lock\",\"disCon\":[{\"mid\":\"elsewhere\",\"state\":1}],\"cha\":\"CHACHACH\"}"),
         MM_ERR_NOT_FOUND);
@@ -105,7 +114,7 @@ static void test_legacy_of_foreign_meters(void **state) {
 
 static void test_legacy_update_erases_and_sets(void **state) {
     (void)state;
-    allow(true);
+    allow();
     char item[300];
     snprintf(
         item, sizeof item,
@@ -129,7 +138,7 @@ static void test_legacy_update_erases_and_sets(void **state) {
 
 static void test_legacy_of_the_node(void **state) {
     (void)state;
-    allow(true);
+    allow();
     char item[300];
     snprintf(item, sizeof item,
              "{\"cmd\":\"display\",\"f\":\"240610\",\"mid\":\"A%u\",\"time\":45,\"cha\":\"CHACHACH\"}", 3u);
@@ -158,7 +167,7 @@ static void test_legacy_of_the_node(void **state) {
 // The first step only; the code that it tells is worth nothing without a signature.
 static void test_legacy_format_asks_for_the_code(void **state) {
     (void)state;
-    allow(true);
+    allow();
     char item[300];
     snprintf(item, sizeof item,
              "{\"cmd\":\"format\",\"f\":\"240610\",\"mid\":\"A%u\",\"erase\":\"Y\",\"cha\":\"CHACHACH\"}", 0u);
@@ -173,13 +182,13 @@ static void test_legacy_format_asks_for_the_code(void **state) {
 
 static void test_legacy_ends_with_the_first_signed_command(void **state) {
     (void)state;
-    allow(true);
+    allow();
     assert_int_equal(take_lock(2, 1), MM_OK);
     (void)command(MM_COMMAND_SEND_NOW, MM_COMMAND_WHOLE_NODE, NULL);
     assert_int_equal(take_lock(2, 0), MM_ERR_STATE);
     assert_int_equal(counted(MM_COUNTER_COMMAND_UNSIGNED), 1);
     assert_false(desk.relay_closed[2]);
-    control_reboot(true);
+    reboot();
     assert_int_equal(take_lock(2, 0), MM_ERR_STATE);
     // Its lock is one like any other.
     (void)command(MM_COMMAND_UNLOCK, 2, NULL);
@@ -194,7 +203,7 @@ static void test_legacy_falls_back(void **state) {
     static const char broker[] =
         "{\"cmd\":\"mqtt\",\"f\":\"240610\",\"server\":\"mqtt://other.example\",\"userm\":\"u\","
         "\"passm\":\"p\",\"cert\":\"\",\"cha\":\"CHACHACH\"}";
-    allow(true);
+    allow();
     (void)take_lock(1, 1);
     assert_int_equal(take_text(broker), MM_OK);
     memcpy(s_images, world.fram, sizeof s_images);
@@ -203,7 +212,7 @@ static void test_legacy_falls_back(void **state) {
     assert_int_equal(take_lock(2, 1), MM_OK);
     assert_non_null(result_of(4));
     memcpy(world.fram, s_images, sizeof s_images);
-    control_reboot(true);
+    reboot();
     control_sync();
     // The trial was ended and answered; that is known again.
     assert_false(mm_control_is_on_trial(&desk.control));
@@ -224,7 +233,7 @@ static void test_legacy_refusals_change_nothing(void **state) {
         "{\"cmd\":\"display\",\"f\":\"240610\",\"mid\":\"A\",\"cha\":\"CHACHACH\"}",
         "",
     };
-    allow(true);
+    allow();
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         assert_int_equal(take_text(texts[i]), i == 0 ? MM_ERR_CORRUPT : MM_ERR_ARG);
     }

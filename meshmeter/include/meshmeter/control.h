@@ -7,7 +7,6 @@
 #include "meshmeter/command_body.h"
 #include "meshmeter/counters.h"
 #include "meshmeter/credit.h"
-#include "meshmeter/legacy_command.h"
 #include "meshmeter/metering.h"
 #include "meshmeter/port/actions.h"
 #include "meshmeter/port/crypto.h"
@@ -103,14 +102,31 @@ typedef struct {
     int64_t balance_wh; ///< afterwards, if prepaid
 } mm_typed_answer_t;
 
+typedef struct mm_control mm_control_t;
+
+/// The original's commands, as the core knows them; what is behind it is legacy_control.h. An image that has nobody who
+/// hands one in is linked without.
+typedef struct {
+    /// Envelope of a message; whoever keeps the message gives it to the next two. MM_ERR_CORRUPT, MM_ERR_FULL as
+    /// mm_legacy_message_begin.
+    mm_err_t (*check)(const void *message, size_t message_bytes);
+    /// As mm_frame_write_ask_with_items. If not all items fit one ask, each round begins with another.
+    size_t (*write_ask)(const void *message, size_t message_bytes, void *bytes, size_t capacity_bytes, mm_mac_t source,
+                        const mm_ask_t *ask);
+    /// All items of a message, up to one that is MM_ERR_BUSY, by mm_control_take_legacy.
+    void (*take_message)(mm_control_t *control, const void *message, size_t message_bytes, mm_us_t now);
+    /// For mm_control_take_legacy, which has looked whether the form is taken.
+    mm_err_t (*take_item)(void *context, mm_control_t *control, const char *item, size_t item_bytes, mm_us_t now);
+    void *context;
+} mm_legacy_t;
+
 typedef struct {
     mm_mac_t mac;
     uint32_t token_unit_wh;        ///< one unit of a token; 1000
     uint32_t new_era;              ///< random, not 0 (asserted): used if there is no state
     uint32_t slot_count_min;       ///< of a slot plan, so that a round fits its cycle; mm_node_init sets it
     bool tamper_open[MM_CHANNELS]; ///< a tamper contact opens the relay (else it is only reported)
-    bool legacy_commands;          ///< the original's form is taken until a signed command was
-    uint8_t legacy_secret[MM_LEGACY_SECRET_BYTES];
+    const mm_legacy_t *legacy;     ///< or NULL: the original's form is not taken; borrowed
 } mm_control_options_t;
 
 /// What commissioning says to its commands (setup.h). Called before the answer is stored: what it stores itself must
@@ -140,7 +156,7 @@ typedef struct {
 /// Attempts at a relay or at a record that storage refused are this far apart.
 #define MM_CONTROL_RETRY_S 10
 
-typedef struct {
+struct mm_control {
     mm_metering_t *metering;
     const mm_crypto_t *crypto;
     const mm_relay_t *relay;
@@ -201,8 +217,7 @@ typedef struct {
     // wait: the customer may type a token again | until MM_CREDIT_LOCK_OUT_MAX_S at most, counted anew after a restart
     // | then it is judged
     mm_us_t locked_until[MM_CHANNELS];
-    mm_legacy_seen_t legacy_seen;
-} mm_control_t;
+};
 
 /// After mm_metering_open: restore the state from the image's extension and from journal records behind it, or begin an
 /// era; set the relays. ports are borrowed; crypto, relay and actions may be NULL (then what needs them is refused, and
@@ -213,10 +228,10 @@ void mm_control_open(mm_control_t *self, const mm_control_options_t *options, mm
 /// One sealed command. MM_OK: taken (its answer is a record), or passed over because it is not new. MM_ERR_BUSY: not
 /// now (clock or storage): bring it again. Others: refused and counted, nothing changed.
 mm_err_t mm_control_take(mm_control_t *self, const void *bytes, size_t bytes_count, mm_us_t now);
-/// One item of a message in the original's form (legacy_command.h), answered by a RESULT for each command in it, with
+/// One item of a message in the original's form (legacy_control.h), answered by a RESULT for each command in it, with
 /// command id 0. MM_OK: carried out for the meters that are here, or it was already. MM_ERR_NOT_FOUND: none of its
 /// meters is here (not counted: the item may be for another node). MM_ERR_BUSY: not now, bring it again. MM_ERR_STATE:
-/// this form is not taken here (any more). MM_ERR_CORRUPT, MM_ERR_ARG: refused. Refusals are counted.
+/// this form is not taken here, or not any more. MM_ERR_CORRUPT, MM_ERR_ARG: refused. Refusals are counted.
 mm_err_t mm_control_take_legacy(mm_control_t *self, const char *item, size_t item_bytes, mm_us_t now);
 /// Digits typed for a meter.
 mm_typed_answer_t mm_control_type_token(mm_control_t *self, uint8_t channel, const char *digits, mm_us_t now);

@@ -115,7 +115,6 @@ typedef struct {
     uint8_t sealed[MM_JOIN_PARTS_MAX * MM_JOIN_PART_BYTES];
     // Of the host:
     mm_join_asker_t askers[MM_JOIN_ASKERS_MAX];
-    uint8_t frame[MM_MESH_FRAME_BYTES_MAX]; ///< being sent
 } mm_join_t;
 
 /// After mm_setup_open. Everything is borrowed. Registers itself as what control calls for ADMIT. random_seed: for

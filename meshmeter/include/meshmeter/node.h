@@ -76,7 +76,12 @@ typedef struct {
     // Large: behind the others, which cost less code near the beginning.
     mm_node_ports_t ports;
     mm_counters_t counters;
-    mm_node_options_t options;
+    struct {
+        mm_mac_t mac;
+        char site[MM_SITE_CHARS_MAX + 1];
+        mm_timing_t timing;
+        uint64_t random_seed;
+    } options; ///< those that are needed on; its parts have theirs
     mm_register_store_t store;
     mm_setup_t setup;     ///< valid if has_setup
     mm_control_t control; ///< valid if has_control
@@ -84,7 +89,6 @@ typedef struct {
     mm_root_t root;
     mm_join_t join; ///< valid if has_join
     mm_journal_t journal;
-    uint8_t frame[MM_MESH_FRAME_BYTES_MAX]; ///< being sent
 } mm_node_t;
 
 /// Open storage, recover, begin metering. MM_ERR_ARG: options impossible; *self is unusable. ports and what it points

@@ -108,7 +108,9 @@ typedef struct {
     mm_cursor_table_t cursors;
     mm_receipt_t receipts[MM_RECEIPTS_MAX];
     mm_root_commands_t commands;
-    uint8_t frame[MM_MESH_FRAME_BYTES_MAX]; ///< the root's own answer, or an ask being sent
+    /// A frame from its writing to its end, within one call: given to the mesh, or to the round, both of which copy it.
+    /// Between calls it is nobody's: the node that this root is part of uses it in the same way for what it sends.
+    uint8_t frame[MM_MESH_FRAME_BYTES_MAX];
 } mm_root_t;
 
 /// batch_memory: batch_capacity buffers of MM_BATCH_BYTES_MAX each, one behind the other; 1 … MM_BATCHES_MAX. Its size

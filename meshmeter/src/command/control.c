@@ -118,6 +118,18 @@ void mm_control_open(mm_control_t *self, const mm_control_options_t *options, mm
     mmi_control_restore(self, now);
 }
 
+mm_err_t mm_control_take_legacy(mm_control_t *self, const char *item, size_t item_bytes, mm_us_t now) {
+    if (!self->usable) {
+        return MM_ERR_BUSY;
+    }
+    const mm_legacy_t *legacy = self->options.legacy;
+    if (legacy == NULL || self->signed_only || self->crypto == NULL) {
+        mm_counters_add(self->counters, MM_COUNTER_COMMAND_UNSIGNED, 1);
+        return MM_ERR_STATE;
+    }
+    return legacy->take_item(legacy->context, self, item, item_bytes, now);
+}
+
 void mm_control_set_tamper(mm_control_t *self, uint8_t channel, bool tampered, mm_us_t now) {
     MM_ASSERT(channel < MM_CHANNELS);
     uint8_t bit = (uint8_t)(1u << channel);

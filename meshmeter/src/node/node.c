@@ -18,12 +18,12 @@ static void advance(mm_node_t *self, mm_us_t now) {
     self->now = now;
 }
 
-static void open_control(mm_node_t *self, mm_us_t now) {
-    mm_control_options_t *options = &self->options.control;
+static void open_control(mm_node_t *self, const mm_node_options_t *wanted, mm_us_t now) {
     const mm_timing_t *timing = &self->options.timing;
-    options->mac = self->options.mac;
-    options->slot_count_min = (uint32_t)(timing->round_us / timing->slots.slot_us) + 1;
-    mm_control_open(&self->control, options, &self->metering, self->ports.crypto, self->ports.relay,
+    mm_control_options_t options = wanted->control;
+    options.mac = self->options.mac;
+    options.slot_count_min = (uint32_t)(timing->round_us / timing->slots.slot_us) + 1;
+    mm_control_open(&self->control, &options, &self->metering, self->ports.crypto, self->ports.relay,
                     self->ports.actions, &self->counters, self->ports.log, now);
     self->has_control = true;
     mm_root_set_control(&self->root, &self->control);
@@ -37,23 +37,36 @@ static bool can_be_set_up(const mm_node_options_t *options, const mm_flash_t *fl
 
 // The meters of the installation, before metering begins. What cannot be read now changes nothing: the meters
 // counted last go on, and setup says so.
-static void take_installed_meters(mm_node_t *self) {
+static MM_APART void take_installed_meters(const mm_node_options_t *wanted, const mm_flash_t *config_flash,
+                                           mm_metering_options_t *options) {
     mm_configuration_store_t store;
     mm_configuration_t configuration;
-    mm_err_t err = mm_configuration_store_open(&store, self->ports.config_flash, self->options.config_sector_count,
-                                               &configuration);
+    mm_err_t err = mm_configuration_store_open(&store, config_flash, wanted->config_sector_count, &configuration);
     if (err != MM_OK || !configuration.has_installation) {
-        self->options.metering.keep_meters = err != MM_OK && err != MM_ERR_NOT_FOUND;
+        options->keep_meters = err != MM_OK && err != MM_ERR_NOT_FOUND;
         return;
     }
     for (uint8_t channel = 0; channel < MM_CHANNELS; channel++) {
-        self->options.metering.meters[channel] = configuration.installation.channels[channel].meter;
+        options->meters[channel] = configuration.installation.channels[channel].meter;
     }
 }
 
-static void open_setup(mm_node_t *self, mm_us_t now) {
-    self->options.setup.mac = self->options.mac;
-    mm_setup_open(&self->setup, &self->options.setup, self->ports.config_flash, self->options.config_sector_count,
+// The meters of the installation stand above those of the options.
+static mm_err_t open_metering(mm_node_t *self, const mm_node_options_t *wanted, mm_us_t now) {
+    const mm_node_ports_t *ports = &self->ports;
+    mm_metering_options_t options = wanted->metering;
+    if (ports->config_flash != NULL) {
+        take_installed_meters(wanted, ports->config_flash, &options);
+    }
+    return mm_metering_open(&self->metering, &options, ports->pulses, &self->store, ports->fram, ports->register_flash,
+                            &self->journal, ports->journal_flash, wanted->journal_sector_count, &self->counters,
+                            wanted->reset_reason, now);
+}
+
+static void open_setup(mm_node_t *self, const mm_node_options_t *wanted, mm_us_t now) {
+    mm_setup_options_t options = wanted->setup;
+    options.mac = self->options.mac;
+    mm_setup_open(&self->setup, &options, self->ports.config_flash, wanted->config_sector_count,
                   &self->metering, &self->control, self->ports.crypto, self->ports.entropy, &self->counters,
                   self->ports.log, now);
     self->has_setup = true;
@@ -66,7 +79,10 @@ mm_err_t mm_node_init(mm_node_t *self, const mm_node_options_t *options, const m
         return MM_ERR_ARG;
     }
     memset(self, 0, sizeof *self);
-    self->options = *options;
+    self->options.mac = options->mac;
+    memcpy(self->options.site, options->site, sizeof self->options.site);
+    self->options.timing = options->timing;
+    self->options.random_seed = options->random_seed;
     self->ports = *ports;
     self->now = now;
     self->hello_at = MM_US_NEVER;
@@ -76,17 +92,12 @@ mm_err_t mm_node_init(mm_node_t *self, const mm_node_options_t *options, const m
     if (err != MM_OK) {
         return err;
     }
-    if (ports->config_flash != NULL) {
-        take_installed_meters(self);
-    }
-    err = mm_metering_open(&self->metering, &self->options.metering, ports->pulses, &self->store, ports->fram,
-                           ports->register_flash, &self->journal, ports->journal_flash, options->journal_sector_count,
-                           &self->counters, options->reset_reason, now);
+    err = open_metering(self, options, now);
     if (err == MM_OK && has_control) {
-        open_control(self, now);
+        open_control(self, options, now);
     }
     if (err == MM_OK && ports->config_flash != NULL) {
-        open_setup(self, now);
+        open_setup(self, options, now);
     } else if (err == MM_OK && has_control && !options->setup_elsewhere) {
         mm_control_set_commissioned(&self->control, true, now);
     }
@@ -236,11 +247,11 @@ static void take_ask(mm_node_t *self, const mm_frame_t *frame, mm_us_t now) {
         take_items(self, frame, now);
     }
     size_t size = mm_report_build(&self->metering, self->has_control ? &self->control : NULL, self->options.mac,
-                                  self->layer, &ask, now, self->frame, sizeof self->frame);
+                                  self->layer, &ask, now, self->root.frame, sizeof self->root.frame);
     if (size == 0) {
         return; // the ask leaves no room for any answer
     }
-    if (self->ports.mesh->send(self->ports.mesh->context, frame->source, self->frame, size) != MM_OK) {
+    if (self->ports.mesh->send(self->ports.mesh->context, frame->source, self->root.frame, size) != MM_OK) {
         mm_counters_add(&self->counters, MM_COUNTER_MESH_SEND_FAILED, 1); // the root asks again
     }
 }
@@ -336,9 +347,9 @@ void mm_node_set_tamper(mm_node_t *self, uint8_t channel, bool tampered, mm_us_t
 
 static void say_hello(mm_node_t *self, mm_us_t now) {
     const mm_hello_t hello = {.boot_no = self->metering.boot_no};
-    size_t size = mm_frame_write_hello(self->frame, sizeof self->frame, self->options.mac, &hello);
+    size_t size = mm_frame_write_hello(self->root.frame, sizeof self->root.frame, self->options.mac, &hello);
     MM_ASSERT(size > 0);
-    if (self->ports.mesh->send_to_root(self->ports.mesh->context, self->frame, size) != MM_OK) {
+    if (self->ports.mesh->send_to_root(self->ports.mesh->context, self->root.frame, size) != MM_OK) {
         mm_counters_add(&self->counters, MM_COUNTER_MESH_SEND_FAILED, 1);
     }
     self->hello_at = now + self->options.timing.hello_retry_us;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "meshmeter/frame.h"
+#include "meshmeter/legacy_command.h"
 #include "meshmeter/reporter.h"
 #include "node/root_commands.h"
 
@@ -141,38 +142,39 @@ static void take_report(mm_root_t *self, const mm_frame_t *frame, const void *by
 
 // In their order: one that is not taken now must not be passed over by a later one. The next round brings them again;
 // what is refused is counted there.
-static void take_own_commands(mm_root_t *self, const mm_command_batch_t *commands, mm_us_t now) {
-    if (commands == NULL || self->control == NULL) {
+static void take_own_commands(mm_root_t *self, mm_us_t now) {
+    if (self->control == NULL) {
         return;
     }
+    const uint8_t *bytes;
+    size_t bytes_count;
     mm_err_t err = MM_OK;
-    for (uint8_t i = 0; i < commands->count && err != MM_ERR_BUSY; i++) {
-        if (mm_mac_equal(commands->commands[i].node, self->mac)) {
-            err = mm_control_take(self->control, commands->commands[i].bytes, commands->commands[i].bytes_count, now);
-        }
+    for (uint8_t i = 0; err != MM_ERR_BUSY && mmi_root_commands_of(&self->commands, self->mac, i, &bytes, &bytes_count);
+         i++) {
+        err = mm_control_take(self->control, bytes, bytes_count, now);
     }
 }
 
 // The original's form goes to every node: only there is known whose meters they are.
 static void take_own_items(mm_root_t *self, mm_us_t now) {
-    mm_ask_item_t items[MM_LEGACY_ITEMS_MAX];
-    uint8_t count = mmi_root_commands_items(&self->commands, 0, items);
-    mm_err_t err = MM_OK;
-    for (uint8_t i = 0; i < count && err != MM_ERR_BUSY; i++) {
-        err = mm_control_take_legacy(self->control, items[i].text, items[i].text_bytes, now);
+    if (mmi_root_commands_are_legacy(&self->commands)) {
+        const mm_legacy_t *legacy = self->control->options.legacy;
+        legacy->take_message(self->control, self->commands.bytes, self->commands.bytes_count, now);
     }
 }
 
-static size_t write_ask(mm_root_t *self, mm_mac_t mac, const mm_ask_t *ask, const mm_command_batch_t *commands) {
-    mm_ask_item_t items[MM_LEGACY_ITEMS_MAX];
-    uint8_t item_count = mmi_root_commands_items(&self->commands, self->round.round_id, items);
-    if (item_count > 0) {
-        return mm_frame_write_ask_with_items(self->frame, sizeof self->frame, self->mac, ask, items, item_count);
+// Apart: the root's own commands are carried out without the batch on the stack.
+static MM_APART size_t write_ask(mm_root_t *self, mm_mac_t mac, const mm_ask_t *ask) {
+    if (mmi_root_commands_are_legacy(&self->commands)) {
+        return self->control->options.legacy->write_ask(self->commands.bytes, self->commands.bytes_count, self->frame,
+                                                        sizeof self->frame, self->mac, ask);
     }
+    mm_command_batch_t batch;
+    const mm_command_batch_t *commands = mmi_root_commands_read(&self->commands, &batch) ? &batch : NULL;
     return mm_frame_write_ask_with_commands(self->frame, sizeof self->frame, self->mac, ask, commands, mac);
 }
 
-static void ask_node(mm_root_t *self, mm_mac_t mac, const mm_command_batch_t *commands, mm_us_t now) {
+static void ask_node(mm_root_t *self, mm_mac_t mac, mm_us_t now) {
     const mm_cursor_t *cursor = mm_cursor_find(&self->cursors, mac);
     if (cursor == NULL) {
         return; // forgotten while the round was open
@@ -189,7 +191,7 @@ static void ask_node(mm_root_t *self, mm_mac_t mac, const mm_command_batch_t *co
         .network_revision = self->network_revision,
     };
     if (mm_mac_equal(mac, self->mac)) {
-        take_own_commands(self, commands, now);
+        take_own_commands(self, now);
         take_own_items(self, now);
         size_t size =
             mm_report_build(self->metering, self->control, self->mac, 1, &ask, now, self->frame, sizeof self->frame);
@@ -198,7 +200,7 @@ static void ask_node(mm_root_t *self, mm_mac_t mac, const mm_command_batch_t *co
         take_report(self, &frame, self->frame, size, now);
         return;
     }
-    size_t size = write_ask(self, mac, &ask, commands);
+    size_t size = write_ask(self, mac, &ask);
     MM_ASSERT(size > 0);
     if (self->mesh->send(self->mesh->context, mac, self->frame, size) != MM_OK) {
         mm_counters_add(self->counters, MM_COUNTER_MESH_SEND_FAILED, 1); // the round asks again
@@ -207,14 +209,9 @@ static void ask_node(mm_root_t *self, mm_mac_t mac, const mm_command_batch_t *co
 
 static void send_due_asks(mm_root_t *self, mm_us_t now) {
     mm_mac_t mac;
-    if (!mm_round_next_ask(&self->round, now, &mac)) {
-        return;
+    while (mm_round_next_ask(&self->round, now, &mac)) {
+        ask_node(self, mac, now);
     }
-    mm_command_batch_t batch;
-    const mm_command_batch_t *commands = mmi_root_commands_read(&self->commands, &batch) ? &batch : NULL;
-    do {
-        ask_node(self, mac, commands, now);
-    } while (mm_round_next_ask(&self->round, now, &mac));
 }
 
 static void begin_round(mm_root_t *self, uint8_t kind, const mm_mac_t *nodes, uint8_t node_count, mm_us_t now) {

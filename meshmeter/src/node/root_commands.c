@@ -17,6 +17,22 @@ bool mmi_root_commands_read(const mm_root_commands_t *self, mm_command_batch_t *
     return true;
 }
 
+MM_APART bool mmi_root_commands_of(const mm_root_commands_t *self, mm_mac_t node, uint8_t index, const uint8_t **bytes,
+                                   size_t *bytes_count) {
+    mm_command_batch_t batch;
+    if (!mmi_root_commands_read(self, &batch)) {
+        return false;
+    }
+    for (uint8_t i = 0; i < batch.count; i++) {
+        if (mm_mac_equal(batch.commands[i].node, node) && index-- == 0) {
+            *bytes = batch.commands[i].bytes;
+            *bytes_count = batch.commands[i].bytes_count;
+            return true;
+        }
+    }
+    return false;
+}
+
 void mmi_root_commands_forget(mm_root_commands_t *self) {
     *self = (mm_root_commands_t){0};
 }
@@ -124,13 +140,13 @@ bool mmi_root_commands_take(mm_root_commands_t *self, const mm_mqtt_event_t *eve
 
 bool mmi_root_commands_take_legacy(mm_root_commands_t *self, const mm_mqtt_event_t *event, const mm_control_t *control,
                                    mm_counters_t *counters) {
-    mm_legacy_message_t message;
+    const mm_legacy_t *legacy = control != NULL && !control->signed_only ? control->options.legacy : NULL;
     self->has_come = true;
-    if (control == NULL || !control->options.legacy_commands || control->signed_only) {
+    if (legacy == NULL) {
         mm_counters_add(counters, MM_COUNTER_COMMAND_UNSIGNED, 1);
         return false;
     }
-    mm_err_t err = mm_legacy_message_begin(&message, event->bytes, event->bytes_count);
+    mm_err_t err = legacy->check(event->bytes, event->bytes_count);
     if (err != MM_OK) {
         bool is_large = err == MM_ERR_FULL; // no longer than our buffer, too
         mm_counters_add(counters, is_large ? MM_COUNTER_DOWNLINK_TOO_LARGE : MM_COUNTER_DOWNLINK_CORRUPT, 1);
@@ -146,30 +162,8 @@ bool mmi_root_commands_take_legacy(mm_root_commands_t *self, const mm_mqtt_event
     return true;
 }
 
-uint8_t mmi_root_commands_items(const mm_root_commands_t *self, uint32_t round_id,
-                                mm_ask_item_t items[MM_LEGACY_ITEMS_MAX]) {
-    mm_legacy_message_t message;
-    mm_ask_item_t all[MM_LEGACY_ITEMS_MAX];
-    const char *item = NULL;
-    size_t item_bytes = 0;
-    size_t total_bytes = 0;
-    uint8_t count = 0;
-    if (!self->is_legacy || self->bytes_count == 0) {
-        return 0;
-    }
-    mm_err_t err = mm_legacy_message_begin(&message, self->bytes, self->bytes_count);
-    MM_ASSERT(err == MM_OK); // it was read before it was kept
-    while (mm_legacy_message_next(&message, &item, &item_bytes)) {
-        if (item_bytes <= MM_ASK_ITEM_BYTES_MAX) { // no item that is good is longer
-            all[count++] = (mm_ask_item_t){item, (uint16_t)item_bytes};
-            total_bytes += 2 + item_bytes;
-        }
-    }
-    uint32_t first = total_bytes > MM_ASK_ITEM_BYTES_MAX ? round_id % count : 0;
-    for (uint8_t i = 0; i < count; i++) {
-        items[i] = all[(first + i) % count];
-    }
-    return count;
+bool mmi_root_commands_are_legacy(const mm_root_commands_t *self) {
+    return self->is_legacy && self->bytes_count > 0;
 }
 
 // --- who is asked --------------------------------------------------------------------------------------------------

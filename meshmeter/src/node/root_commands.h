@@ -4,7 +4,6 @@
 
 #include "meshmeter/command.h"
 #include "meshmeter/cursor.h"
-#include "meshmeter/legacy_command.h"
 #include "meshmeter/port/mqtt.h"
 #include "meshmeter/root.h"
 
@@ -15,13 +14,16 @@
 bool mmi_root_commands_take(mm_root_commands_t *self, const mm_mqtt_event_t *event, mm_counters_t *counters);
 /// Decode what is kept: true, and *batch borrows from self; false: there is nothing.
 bool mmi_root_commands_read(const mm_root_commands_t *self, mm_command_batch_t *batch);
-/// A message in the original's form (legacy_command.h). True: it is another one than before. control is the root's own,
+/// The index-th command of this node, as mmi_root_commands_read has them; *bytes borrows from self. Decodes the batch:
+/// for who must not have it on the stack.
+bool mmi_root_commands_of(const mm_root_commands_t *self, mm_mac_t node, uint8_t index, const uint8_t **bytes,
+                          size_t *bytes_count);
+/// A message in the original's form (legacy_control.h). True: it is another one than before. control is the root's own,
 /// or NULL; it says whether the form is taken at this site. What is refused is counted.
 bool mmi_root_commands_take_legacy(mm_root_commands_t *self, const mm_mqtt_event_t *event, const mm_control_t *control,
                                    mm_counters_t *counters);
-/// The items of what is kept; none if that is a batch. If not all of them fit one ask, each round begins with another.
-uint8_t mmi_root_commands_items(const mm_root_commands_t *self, uint32_t round_id,
-                                mm_ask_item_t items[MM_LEGACY_ITEMS_MAX]);
+/// What is kept is a message in the original's form: control has who reads it.
+bool mmi_root_commands_are_legacy(const mm_root_commands_t *self);
 /// The role or the database is gone: nothing is known any more.
 void mmi_root_commands_forget(mm_root_commands_t *self);
 /// The broker has granted the subscription of this session.

@@ -199,14 +199,14 @@ static void put_problems(mmi_exchange_t *exchange) {
     mmi_json_close(json, ']');
 }
 
-void mmi_configurator_store(mmi_exchange_t *exchange) {
+// Apart: the installation must not lie on the stack while a router is tried.
+static MM_APART void store(mmi_exchange_t *exchange, mm_network_body_t *router) {
     mm_setup_t *setup = exchange->setup;
     mm_setup_outcome_t *outcome = &exchange->outcome;
     reading_t reading = {&exchange->form, {outcome->problems, MM_FIELD_PROBLEMS_MAX, 0}};
     mm_installation_t installation;
-    mm_network_body_t router = {.ssid = ""};
     read_installation(&reading, setup, &installation);
-    outcome->has_router = read_router(&reading, setup, &router);
+    outcome->has_router = read_router(&reading, setup, router);
     mm_err_t err = MM_ERR_ARG;
     if (reading.problems.count > 0) {
         add_checks(&reading.problems, &installation);
@@ -216,6 +216,13 @@ void mmi_configurator_store(mmi_exchange_t *exchange) {
     }
     outcome->problem_count = (uint8_t)reading.problems.count;
     outcome->status = outcome->problem_count > 0 ? 422 : err != MM_OK ? 503 : 200;
+}
+
+void mmi_configurator_store(mmi_exchange_t *exchange) {
+    mm_setup_t *setup = exchange->setup;
+    mm_setup_outcome_t *outcome = &exchange->outcome;
+    mm_network_body_t router = {.ssid = ""};
+    store(exchange, &router);
     if (outcome->status == 200) {
         outcome->revision = setup->configuration.installation.revision;
         outcome->router_tried = outcome->has_router && mm_setup_try_router(setup, &router, exchange->now);

@@ -88,14 +88,14 @@ static void follow(mm_join_t *self, mm_us_t now) {
     }
 }
 
-void mmi_join_send_to_door(mm_join_t *self, mm_mac_t to, size_t size) {
-    if (self->door == NULL || self->door->send(self->door->context, to, self->frame, size) != MM_OK) {
+void mmi_join_send_to_door(mm_join_t *self, mm_mac_t to, const mmi_join_frame_t *frame) {
+    if (self->door == NULL || self->door->send(self->door->context, to, frame->bytes, frame->size) != MM_OK) {
         mm_counters_add(self->counters, MM_COUNTER_MESH_SEND_FAILED, 1); // the asker asks again
     }
 }
 
-static void send_to_root(mm_join_t *self, size_t size) {
-    if (self->mesh->send_to_root(self->mesh->context, self->frame, size) != MM_OK) {
+static void send_to_root(mm_join_t *self, const mmi_join_frame_t *frame) {
+    if (self->mesh->send_to_root(self->mesh->context, frame->bytes, frame->size) != MM_OK) {
         mm_counters_add(self->counters, MM_COUNTER_MESH_SEND_FAILED, 1);
     }
 }
@@ -112,12 +112,13 @@ static void ask(mm_join_t *self, mm_us_t now) {
     if (mmi_join_tag(self->crypto, self->mac, self->nonce, question.revision, question.tag) != MM_OK) {
         return; // without a key nobody lets it in
     }
-    size_t size = mm_frame_write_join_ask(self->frame, sizeof self->frame, self->mac, &question);
-    MM_ASSERT(size > 0);
+    mmi_join_frame_t frame;
+    frame.size = mm_frame_write_join_ask(frame.bytes, sizeof frame.bytes, self->mac, &question);
+    MM_ASSERT(frame.size > 0);
     if (configuration_of(self)->has_network) {
-        send_to_root(self, size);
+        send_to_root(self, &frame);
     } else {
-        mmi_join_send_to_door(self, (mm_mac_t){{0}}, size);
+        mmi_join_send_to_door(self, (mm_mac_t){{0}}, &frame);
     }
 }
 
@@ -220,9 +221,10 @@ static void carry_ask(mm_join_t *self, const mm_join_ask_t *question, mm_us_t no
         mmi_join_host_ask(self, question, self->mac, now);
         return;
     }
-    size_t size = mm_frame_write_join_ask(self->frame, sizeof self->frame, self->mac, question);
-    MM_ASSERT(size > 0);
-    send_to_root(self, size);
+    mmi_join_frame_t frame;
+    frame.size = mm_frame_write_join_ask(frame.bytes, sizeof frame.bytes, self->mac, question);
+    MM_ASSERT(frame.size > 0);
+    send_to_root(self, &frame);
 }
 
 static void on_door_ask(mm_join_t *self, const mm_frame_t *frame, mm_us_t now) {
@@ -260,9 +262,10 @@ static void on_mesh_answer(mm_join_t *self, const mm_frame_t *frame, mm_us_t now
     } else if (mm_mac_equal(answer.asker, self->mac)) {
         take_answer(self, &answer, now);
     } else if (self->door != NULL) {
-        size_t size = mm_frame_write_join_answer(self->frame, sizeof self->frame, self->mac, &answer);
-        MM_ASSERT(size > 0 && size <= MM_DOOR_PACKET_BYTES_MAX);
-        mmi_join_send_to_door(self, answer.asker, size);
+        mmi_join_frame_t passed_on;
+        passed_on.size = mm_frame_write_join_answer(passed_on.bytes, sizeof passed_on.bytes, self->mac, &answer);
+        MM_ASSERT(passed_on.size > 0);
+        mmi_join_send_to_door(self, answer.asker, &passed_on);
     }
 }
 

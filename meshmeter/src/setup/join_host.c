@@ -90,11 +90,12 @@ static void tell_hq(mm_join_t *self, mm_join_asker_t *asker, mm_us_t now) {
 }
 
 static void send_answer(mm_join_t *self, const mm_join_asker_t *asker, const mm_join_answer_t *answer) {
-    size_t size = mm_frame_write_join_answer(self->frame, sizeof self->frame, self->mac, answer);
-    MM_ASSERT(size > 0 && size <= MM_DOOR_PACKET_BYTES_MAX);
+    mmi_join_frame_t frame;
+    frame.size = mm_frame_write_join_answer(frame.bytes, sizeof frame.bytes, self->mac, answer);
+    MM_ASSERT(frame.size > 0);
     if (mm_mac_equal(asker->via, self->mac)) {
-        mmi_join_send_to_door(self, asker->asker, size);
-    } else if (self->mesh->send(self->mesh->context, asker->via, self->frame, size) != MM_OK) {
+        mmi_join_send_to_door(self, asker->asker, &frame);
+    } else if (self->mesh->send(self->mesh->context, asker->via, frame.bytes, frame.size) != MM_OK) {
         mm_counters_add(self->counters, MM_COUNTER_MESH_SEND_FAILED, 1); // the asker asks again
     }
 }

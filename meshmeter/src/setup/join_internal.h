@@ -22,8 +22,13 @@ void mmi_join_more(mm_mac_t asker, const uint8_t nonce[MM_JOIN_NONCE_BYTES], uin
 void mmi_join_wipe(void *bytes, size_t bytes_count);
 
 bool mmi_join_has_network(const mm_join_t *self);
-/// What is in `frame`, `size` bytes of it.
-void mmi_join_send_to_door(mm_join_t *self, mm_mac_t to, size_t size);
+/// Frames of joining fit the door, wherever they go. A lost one is asked for again.
+typedef struct {
+    size_t size;
+    uint8_t bytes[MM_DOOR_PACKET_BYTES_MAX];
+} mmi_join_frame_t;
+
+void mmi_join_send_to_door(mm_join_t *self, mm_mac_t to, const mmi_join_frame_t *frame);
 /// An ask that came to the root, heard by `via`.
 void mmi_join_host_ask(mm_join_t *self, const mm_join_ask_t *question, mm_mac_t via, mm_us_t now);
 void mmi_join_host_forget_all(mm_join_t *self);

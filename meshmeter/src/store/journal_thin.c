@@ -68,7 +68,8 @@ static bool walk_next(pass_t *pass, walk_t *walk) {
     return true;
 }
 
-static bool get_interval(const mm_journal_entry_t *entry, mm_interval_record_t *interval) {
+// Apart, as are the passes below: a record or an entry must not lie on the stack while another one is read.
+static MM_APART bool get_interval(const mm_journal_entry_t *entry, mm_interval_record_t *interval) {
     mm_record_t record;
     if (entry->type != MM_RECORD_INTERVAL ||
         mm_record_decode(entry->type, entry->payload, entry->payload_bytes, &record) != MM_OK) {
@@ -155,7 +156,7 @@ static void join(pass_t *pass, const mm_interval_record_t *next, uint32_t bucket
 }
 
 // Interval records that were thinned before; they name seqs before this sector.
-static void pass_thinned(pass_t *pass) {
+static MM_APART void pass_thinned(pass_t *pass) {
     uint32_t through_seq = pass->journal->thinning.through_seq;
     mm_interval_record_t interval;
     walk_t at = walk(pass);
@@ -178,7 +179,7 @@ static void pass_thinned(pass_t *pass) {
 
 // Original interval records. Each stands for itself and for what lies between it and the one before, so that sums of
 // neighbours join without a hole; only a record that cannot be read leaves one.
-static void pass_originals(pass_t *pass) {
+static MM_APART void pass_originals(pass_t *pass) {
     uint32_t through_seq = pass->journal->thinning.through_seq;
     uint32_t from_seq = through_seq >= pass->first_seq ? through_seq + 1 : pass->first_seq;
     walk_t at = walk(pass);
@@ -204,7 +205,7 @@ static void pass_originals(pass_t *pass) {
     put_sum(pass);
 }
 
-static bool is_carried(const pass_t *pass, const mm_journal_entry_t *entry) {
+static MM_APART bool is_carried(const pass_t *pass, const mm_journal_entry_t *entry) {
     mm_interval_record_t interval;
     mm_record_t record;
     switch (entry->type) {
@@ -240,6 +241,14 @@ static void count_carried(pass_t *pass) {
     }
 }
 
+static MM_APART void put_gap(pass_t *pass, uint32_t first_seq, uint32_t last_seq, mm_gap_reason_t reason) {
+    mm_record_t record = {
+        .type = MM_RECORD_GAP,
+        .gap = {
+            .epoch = pass->journal->epoch, .first_seq = first_seq, .last_seq = last_seq, .reason = (uint8_t)reason}};
+    put_record(pass, &record);
+}
+
 // What cannot be read vanishes with the sector, so this is the last time to say so.
 static void put_damage(pass_t *pass, uint32_t first_seq, uint32_t last_seq, uint32_t *skip_count) {
     mm_journal_t *journal = pass->journal;
@@ -248,10 +257,7 @@ static void put_damage(pass_t *pass, uint32_t first_seq, uint32_t last_seq, uint
         !take_turn(pass, skip_count)) {
         return;
     }
-    mm_record_t record = {
-        .type = MM_RECORD_GAP,
-        .gap = {.epoch = journal->epoch, .first_seq = first_seq, .last_seq = last_seq, .reason = MM_GAP_DAMAGED}};
-    put_record(pass, &record);
+    put_gap(pass, first_seq, last_seq, MM_GAP_DAMAGED);
     count_carried(pass);
 }
 
@@ -275,18 +281,11 @@ static void pass_gap(pass_t *pass) {
     uint32_t watermark_seq = journal->thinning.watermark_seq;
     bool gives_up = pass->mode >= MODE_GIVE_UP_INTERVALS;
     // Nothing up to last_seq will come any more, whatever earlier gap records said.
-    mm_record_t record = {.type = MM_RECORD_GAP,
-                          .gap = {.epoch = journal->epoch,
-                                  .first_seq = watermark_seq + 1,
-                                  .last_seq = pass->last_seq,
-                                  .reason = MM_GAP_THINNED}};
-    if (gives_up || journal->full_through_seq > watermark_seq) {
-        record.gap.reason = MM_GAP_FULL;
-    }
-    put_record(pass, &record);
+    mm_gap_reason_t reason = gives_up || journal->full_through_seq > watermark_seq ? MM_GAP_FULL : MM_GAP_THINNED;
+    put_gap(pass, watermark_seq + 1, pass->last_seq, reason);
     if (!pass->dry && pass->err == MM_OK) {
         journal->thinned_through_seq = pass->last_seq;
-        journal->full_through_seq = record.gap.reason == MM_GAP_FULL ? pass->last_seq : journal->full_through_seq;
+        journal->full_through_seq = reason == MM_GAP_FULL ? pass->last_seq : journal->full_through_seq;
         journal->thinning.active = false;
     }
 }

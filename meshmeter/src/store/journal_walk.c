@@ -153,6 +153,15 @@ uint32_t mm_journal_backlog(const mm_journal_t *self) {
     return backlog;
 }
 
+// Apart: the record must not lie on the stack while the next one is read.
+static MM_APART bool explains(const mm_journal_t *self, const mm_journal_entry_t *entry, uint32_t first_seq,
+                              uint32_t last_seq) {
+    mm_record_t record;
+    return mm_record_decode(entry->type, entry->payload, entry->payload_bytes, &record) == MM_OK &&
+           record.gap.epoch == self->epoch && record.gap.reason == MM_GAP_DAMAGED &&
+           record.gap.first_seq <= first_seq && record.gap.last_seq >= last_seq;
+}
+
 bool mmi_journal_is_explained(const mm_journal_t *self, uint32_t first_seq, uint32_t last_seq, uint32_t limit_seq) {
     uint32_t index = mmi_journal_oldest_index(self);
     do {
@@ -161,11 +170,8 @@ bool mmi_journal_is_explained(const mm_journal_t *self, uint32_t first_seq, uint
         mm_journal_entry_t entry;
         while (mmi_journal_next_in_sector(self, index, seq, &offset_bytes, &entry, NULL)) {
             seq = entry.position.seq + 1;
-            mm_record_t record;
             if (entry.type == MM_RECORD_GAP && entry.position.seq < limit_seq &&
-                mm_record_decode(entry.type, entry.payload, entry.payload_bytes, &record) == MM_OK &&
-                record.gap.epoch == self->epoch && record.gap.reason == MM_GAP_DAMAGED &&
-                record.gap.first_seq <= first_seq && record.gap.last_seq >= last_seq) {
+                explains(self, &entry, first_seq, last_seq)) {
                 return true;
             }
         }

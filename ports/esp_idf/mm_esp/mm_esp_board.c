@@ -3,6 +3,10 @@
 
 #include <sdkconfig.h>
 
+#ifdef CONFIG_MM_LEGACY_COMMANDS
+#include "mm_esp_legacy.h"
+#endif
+
 // A symbol of Kconfig that is off, or that depends on one, is not defined.
 static const mm_esp_board_t s_board = {
     .pulse_pins = {CONFIG_MM_PULSE_PIN_0, CONFIG_MM_PULSE_PIN_1, CONFIG_MM_PULSE_PIN_2, CONFIG_MM_PULSE_PIN_3,
@@ -59,7 +63,7 @@ static const mm_esp_board_t s_board = {
 
     .token_unit_wh = CONFIG_MM_TOKEN_UNIT_WH,
 #ifdef CONFIG_MM_LEGACY_COMMANDS
-    .legacy_commands = true,
+    .open_legacy = mm_esp_legacy_open,
 #endif
     .ota_good_cycles = CONFIG_MM_OTA_GOOD_CYCLES,
     .safe_mode_crashes = CONFIG_MM_SAFE_MODE_CRASHES,

@@ -3,6 +3,8 @@
 #define MM_ESP_BOARD_H
 
 #include "meshmeter/base.h"
+#include "meshmeter/control.h"
+#include "meshmeter/legacy_command.h"
 #include "meshmeter/limits.h"
 
 /// What a board is, as apps/esp32/main/Kconfig.projbuild has it: the one file that reads those symbols. Everything else
@@ -46,7 +48,8 @@ typedef struct {
     const char *time_zone;
 
     uint32_t token_unit_wh;
-    bool legacy_commands;
+    /// The original's commands, if this image has them (mm_esp_legacy.h), or NULL.
+    const mm_legacy_t *(*open_legacy)(const uint8_t secret[MM_LEGACY_SECRET_BYTES]);
     uint32_t ota_good_cycles;
     uint32_t safe_mode_crashes;
 } mm_esp_board_t;

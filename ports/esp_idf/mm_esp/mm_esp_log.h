@@ -8,10 +8,11 @@
 /// interrupts it must not be called. Text from outside cannot forge lines: control characters are written as '?'.
 /// Lines look like "12.345 W message first=1 second=2", time since the start in seconds. The ring is held under a
 /// critical section only while one line, or what READ_LOG asks
-/// for (a record of 240 bytes), is copied. 4.2 KB.
+/// for (a record of 240 bytes), is copied. 2.2 KB.
 
 #define MM_ESP_LOG_LINE_CHARS_MAX 160
-#define MM_ESP_LOG_RING_BYTES 4096
+/// As much as the largest reader can take (mm_esp_console.h).
+#define MM_ESP_LOG_RING_BYTES 2048
 
 /// What is less important is neither printed nor kept; default MM_LOG_INFO.
 void mm_esp_log_set_level(mm_log_level_t level);

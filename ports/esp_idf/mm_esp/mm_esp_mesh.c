@@ -35,7 +35,6 @@ MM_ESP_TASK_LIST(TASK_NUMBERS)
 static portMUX_TYPE s_lock = portMUX_INITIALIZER_UNLOCKED;
 static StaticTask_t s_task_state;
 static StackType_t s_task_stack[mesh_stack_bytes];
-static uint8_t s_received[MESH_MTU];
 static atomic_bool s_may_receive;
 static atomic_bool s_is_receiving;
 
@@ -133,28 +132,28 @@ static void on_ip_event(void *context, esp_event_base_t base, int32_t id, void *
 
 // --- receiving -----------------------------------------------------------------------------------------------------
 
-// What the owner has no room for stays with the SDK, whose queue is longer than the owner's; it stops who sends when
-// that is full, too.
-static void wait_for_room(void) {
-    TickType_t tick_ms = portTICK_PERIOD_MS;
-    for (TickType_t waited_ms = 0; waited_ms < RECEIVE_MS / 2 && !mm_esp_owner_has_frame_room(); waited_ms += tick_ms) {
-        // wait: the owner gives a frame's slot back, in the mesh's task | until RECEIVE_MS / 2 | then the next frame
-        // may be lost, which is counted
-        vTaskDelay(1);
-    }
-}
+_Static_assert(MM_ESP_OWNER_SLOT_BYTES == MESH_MTU, "a slot has room for whatever the SDK gives");
 
+// Into a slot of the owner's. Without a free one the frame stays with the SDK, whose queue is longer; it stops who sends
+// when that is full, too.
 static void receive_one(mm_esp_mesh_t *self) {
     mesh_addr_t from;
-    mesh_data_t data = {.data = s_received, .size = sizeof s_received};
+    mesh_data_t data = {.size = MM_ESP_OWNER_SLOT_BYTES};
     int flag = 0;
-    wait_for_room();
-    // wait: a frame of the mesh, in its task | until RECEIVE_MS / 2 | then it is waited for again
-    esp_err_t err = esp_mesh_recv(&from, &data, RECEIVE_MS / 2, &flag, NULL, 0);
+    int8_t slot = mm_esp_owner_lend_slot(&data.data);
+    if (slot < 0) {
+        // wait: the owner gives a frame's slot back, in the mesh's task | until RECEIVE_MS | then it is asked for again
+        vTaskDelay(1);
+        return;
+    }
+    // wait: a frame of the mesh, in its task | until RECEIVE_MS | then it is waited for again
+    esp_err_t err = esp_mesh_recv(&from, &data, RECEIVE_MS, &flag, NULL, 0);
     if (err == ESP_OK && data.size > 0) {
-        // What the owner has no room for is counted there.
-        (void)mm_esp_owner_post_frame(mac_of(from.addr), data.data, data.size);
-    } else if (err != ESP_ERR_MESH_TIMEOUT) {
+        (void)mm_esp_owner_post_slot(slot, mac_of(from.addr), data.size); // what is refused is counted there
+        return;
+    }
+    mm_esp_owner_return_slot(slot);
+    if (err != ESP_ERR_MESH_TIMEOUT) {
         count(&self->counts.receives_failed);
         // wait: the mesh gives frames again, in its task | until RECEIVE_FAILED_MS | then it is asked again
         vTaskDelay(pdMS_TO_TICKS(RECEIVE_FAILED_MS));

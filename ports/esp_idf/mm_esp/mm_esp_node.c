@@ -211,8 +211,9 @@ static void fill_options(mm_esp_node_t *self, const char *site, mm_node_options_
     options->timing = timing_of(board, options->site);
     options->control.token_unit_wh = board->token_unit_wh;
     // Without the deployment's secret anybody could make the original's commands.
-    options->control.legacy_commands = board->legacy_commands && self->settings.has_legacy_secret;
-    memcpy(options->control.legacy_secret, self->settings.legacy_secret, sizeof options->control.legacy_secret);
+    if (board->open_legacy != NULL && self->settings.has_legacy_secret) {
+        options->control.legacy = board->open_legacy(self->settings.legacy_secret);
+    }
     random_bytes(&options->control.new_era, sizeof options->control.new_era);
     options->control.new_era |= options->control.new_era == 0 ? 1 : 0;
 }

@@ -25,7 +25,7 @@ typedef struct {
     mm_mac_t from;
     uint16_t bytes_count;
     bool used;
-    uint8_t bytes[MM_MESH_FRAME_BYTES_MAX];
+    uint8_t bytes[MM_ESP_OWNER_SLOT_BYTES];
 } frame_slot_t;
 
 typedef struct {
@@ -175,15 +175,34 @@ static int8_t take_packet_slot(void) {
     return found;
 }
 
-bool mm_esp_owner_has_frame_room(void) {
-    bool has_slot = false;
-    portENTER_CRITICAL(&s_owner.lock);
-    for (size_t i = 0; i < MM_ESP_OWNER_FRAMES; i++) {
-        has_slot = has_slot || !s_owner.frames[i].used;
+int8_t mm_esp_owner_lend_slot(uint8_t **bytes) {
+    bool has_room =
+        s_owner.queue != NULL && uxQueueSpacesAvailable(s_owner.queue) > (UBaseType_t)MM_ESP_OWNER_RESERVED;
+    int8_t slot = has_room ? take_frame_slot() : -1;
+    if (slot >= 0) {
+        *bytes = s_owner.frames[slot].bytes;
     }
-    portEXIT_CRITICAL(&s_owner.lock);
-    return has_slot && s_owner.queue != NULL &&
-           uxQueueSpacesAvailable(s_owner.queue) > (UBaseType_t)MM_ESP_OWNER_RESERVED;
+    return slot;
+}
+
+void mm_esp_owner_return_slot(int8_t slot) {
+    free_slot(&s_owner.frames[slot].used);
+}
+
+bool mm_esp_owner_post_slot(int8_t slot, mm_mac_t from, size_t bytes_count) {
+    const item_t item = {.kind = MM_ESP_POST_FRAME, .slot = slot};
+    frame_slot_t *frame = &s_owner.frames[slot];
+    bool fits = bytes_count <= MM_MESH_FRAME_BYTES_MAX;
+    if (!fits) {
+        count(&s_owner.counts.frames_too_long);
+    }
+    frame->from = from;
+    frame->bytes_count = (uint16_t)bytes_count;
+    bool good = fits && post(&item, false);
+    if (!good) {
+        mm_esp_owner_return_slot(slot);
+    }
+    return good;
 }
 
 bool mm_esp_owner_post_frame(mm_mac_t from, const void *bytes, size_t bytes_count) {
@@ -191,20 +210,13 @@ bool mm_esp_owner_post_frame(mm_mac_t from, const void *bytes, size_t bytes_coun
         count(&s_owner.counts.frames_too_long);
         return false;
     }
-    const item_t item = {.kind = MM_ESP_POST_FRAME, .slot = take_frame_slot()};
-    if (item.slot < 0) {
+    int8_t slot = take_frame_slot();
+    if (slot < 0) {
         count(&s_owner.counts.frames_full);
         return false;
     }
-    frame_slot_t *slot = &s_owner.frames[item.slot];
-    slot->from = from;
-    slot->bytes_count = (uint16_t)bytes_count;
-    memcpy(slot->bytes, bytes, bytes_count);
-    bool good = post(&item, false);
-    if (!good) {
-        free_slot(&slot->used);
-    }
-    return good;
+    memcpy(s_owner.frames[slot].bytes, bytes, bytes_count);
+    return mm_esp_owner_post_slot(slot, from, bytes_count);
 }
 
 bool mm_esp_owner_post_door(mm_mac_t from, const void *bytes, size_t bytes_count) {

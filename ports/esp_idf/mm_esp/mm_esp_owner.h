@@ -13,21 +13,24 @@
 /// (mm_esp_owner_counts_t) and is a loss like one on the air, except of events that decide (mesh, MQTT without data,
 /// jobs): for these the queue keeps MM_ESP_OWNER_RESERVED places that frames, packets and wakes cannot take.
 ///
-/// Static memory on 32 bit: pools 4 frames x 1,484 + 8 packets x 252, stacks and queue as in the lists; MQTT messages
-/// belong to mm_esp_mqtt. Four frames: the mesh's task takes the next one from the SDK's queue when there is room.
+/// Static memory on 32 bit: pools 3 frames x 1,510 + 8 packets x 252, stacks and queue as in the lists; MQTT messages
+/// belong to mm_esp_mqtt. Three frames: the mesh's task receives into a slot, and what there is none for stays in the
+/// SDK's queue, which is longer.
 ///
-/// The owner's stack: the core's deepest chain on RV32 (10,048 bytes, tools/budgets), 400 of the port above it, 32 more
-/// for each of its 42 calls on Xtensa, and 3,500 for what the SDK needs below (NVS, flash, esp-mqtt, vsnprintf).
+/// The owner's stack: the core's deepest chain on RV32 (8,656 bytes, tools/budgets), 400 of the port above it, 32 more
+/// for each of its 32 calls on Xtensa, and 3,500 for what the SDK needs below (NVS, flash, esp-mqtt, vsnprintf).
 
 /// name, stack in bytes, priority, what for. tests/esp_idf/project_test.py writes it into docs/guide/esp32.md.
 #define MM_ESP_TASK_LIST(X)                                                                                            \
-    X(owner, 15360, 10, "owns the node: everything that decides")                                                      \
+    X(owner, 13824, 10, "owns the node: everything that decides")                                                      \
     X(worker, 8192, 4, "what blocks: opening and closing the radio, end of an MQTT session, update over the air")      \
     X(mesh, 3072, 11, "takes frames from the mesh and posts them")
 
 #define MM_ESP_OWNER_QUEUE_COUNT 40
 #define MM_ESP_OWNER_RESERVED 16
-#define MM_ESP_OWNER_FRAMES 4
+#define MM_ESP_OWNER_FRAMES 3
+/// What the SDK may give for a frame; more than MM_MESH_FRAME_BYTES_MAX is refused and counted.
+#define MM_ESP_OWNER_SLOT_BYTES 1500
 #define MM_ESP_OWNER_PACKETS 8
 /// The owner looks at everything at least so often.
 #define MM_ESP_OWNER_TURN_MS 1000
@@ -77,8 +80,11 @@ mm_err_t mm_esp_owner_start(void (*run)(void *context), void *context);
 bool mm_esp_owner_post_wake(void);
 bool mm_esp_owner_post_wake_from_isr(void);
 bool mm_esp_owner_post_mesh(const mm_mesh_event_t *event);
-/// For who takes frames elsewhere: true: the next one has room, unless another task posts first.
-bool mm_esp_owner_has_frame_room(void);
+/// For who gets frames elsewhere: a slot of MM_ESP_OWNER_SLOT_BYTES to write one into, and post it or give it back. -1:
+/// there is none, or no room in the queue; not counted.
+int8_t mm_esp_owner_lend_slot(uint8_t **bytes);
+bool mm_esp_owner_post_slot(int8_t slot, mm_mac_t from, size_t bytes_count);
+void mm_esp_owner_return_slot(int8_t slot);
 bool mm_esp_owner_post_frame(mm_mac_t from, const void *bytes, size_t bytes_count);
 bool mm_esp_owner_post_door(mm_mac_t from, const void *bytes, size_t bytes_count);
 bool mm_esp_owner_post_mqtt(const mm_mqtt_event_t *event);

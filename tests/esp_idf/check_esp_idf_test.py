@@ -152,6 +152,7 @@ def components_of(tool, folder, requires, private):
         before = "if(CONFIG_TALL AND EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/include)\n  set(folders include)\nendif()\n" if name == "tall" else ""
         write(os.path.join(sdk, "components", name, "CMakeLists.txt"), f"{before}idf_component_register({text})\n")
         write(os.path.join(sdk, "components", name, "include", f"{name}.h"), "")
+    write(os.path.join(sdk, "components/direct/later/esp32c6/added.h"), "")
     tool.ROOT = folder
     write(os.path.join(folder, "apps/esp32/CMakeLists.txt"), PROJECT)
     write(os.path.join(folder, "apps/esp32/main/CMakeLists.txt"), "idf_component_register(SRCS main.c REQUIRES mm_esp)\n")
@@ -172,6 +173,8 @@ def test_requires(tool, folder):
             return tool.check_requires(components_of(tool, folder, requires, private))
 
     assert problems(["common", "direct", "behind", "tall", "string"]) == 0
+    assert problems(["added"]) == 0
+    assert problems(["added"], private="tall") == 1, "not required"
     assert problems(["hidden"]) == 1, "a private requirement of what is required"
     assert problems(["lonely", "stray"]) == 2, "in the build or not: not required by the port"
     assert problems(["direct", "tall"], private="direct") == 1, "not required"
@@ -186,7 +189,7 @@ def main():
         test_agreement(load_tool(), folder)
         test_symbols(load_tool(), folder)
         tool = load_tool()
-        tool.OWN_FOLDERS = {}
+        tool.OWN_FOLDERS, tool.ADDED_FOLDERS = {}, {"direct": ["later/TARGET"]}
         test_requires(tool, folder)
     print("check_esp_idf_test: all is well")
     return 0

@@ -184,6 +184,9 @@ def check_symbols(config):
                 problem(f"{path}: CONFIG_{name} is not in {KCONFIG}")
     for name in sorted(defined - used):
         problem(f"{KCONFIG}: {name} is used nowhere")
+    for symbol in config.unique_defined_syms:
+        if symbol.name in defined and not re.search(r"_PIN(_\d)?$", symbol.name) and not symbol.nodes[0].help:
+            problem(f"{KCONFIG}: {symbol.name} has no help")
     for path in ["apps/esp32/sdkconfig.defaults"] + [f"apps/esp32/sdkconfig.defaults.{target}" for target in TARGETS]:
         for name in re.findall(r"^CONFIG_(MM_\w+)", read(path), re.MULTILINE):
             problem(f"{path}: {name}: the default of our own symbol belongs into {KCONFIG}")

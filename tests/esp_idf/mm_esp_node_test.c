@@ -269,6 +269,28 @@ static void a_supply_that_is_going_is_the_first_work(void **state) {
     assert_int_equal(life_pulses(), 1);
 }
 
+// The owner may have forty posts before it, each with something to store or to send.
+static void a_supply_that_goes_in_the_middle_of_a_turn_is_the_next_work(void **state) {
+    (void)state;
+    start(ESP_RST_POWERON);
+    assert_true(run_ms(1000));
+    pulse(0);
+    assert_int_equal(life_pulses(), 0);
+    s_node.health.warning = true;
+    for (unsigned i = 0; i < 10; i++) {
+        assert_true(mm_esp_owner_post_wake());
+    }
+    assert_true(mm_esp_owner_take(&s_post, 0));
+    // Behind the first post: there is power for the counters' read and one cell.
+    fake_fail_from(2);
+    take_posts(&s_node, &s_post);
+    fake_fail_at(0);
+    assert_int_equal(life_pulses(), 1);
+    cut_power();
+    start(ESP_RST_POWERON);
+    assert_int_equal(life_pulses(), 1);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(a_factory_new_device_is_parked_and_asks, factory_new),
@@ -284,6 +306,7 @@ int main(void) {
         cmocka_unit_test_setup(crashes_end_in_the_safe_mode, installed),
         cmocka_unit_test_setup(a_quiet_hour_ends_the_safe_mode, installed),
         cmocka_unit_test_setup(a_supply_that_is_going_is_the_first_work, installed),
+        cmocka_unit_test_setup(a_supply_that_goes_in_the_middle_of_a_turn_is_the_next_work, installed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -126,6 +126,40 @@ static void an_fram_that_died_is_a_fault_until_it_answers(void **state) {
     assert_int_equal(life_pulses(), 3);
 }
 
+// Whatever else fails at that start, NVS as well: to go on in flash would be to count from an old image.
+static void an_fram_that_worked_is_never_taken_for_none(void **state) {
+    unsigned call_no = 0;
+    unsigned without_nvs = 0;
+    unsigned without_bus = 0;
+    bool failed = true;
+    while (failed) {
+        (void)installed(state);
+        start(ESP_RST_POWERON);
+        pulse(0);
+        assert_true(run_ms(100));
+        cut_power();
+        fake_fram()->is_there = false;
+        bool is_up = start_failing(ESP_RST_POWERON, ++call_no);
+        failed = fake_has_failed();
+        fake_fail_at(0);
+        if (!is_up) {
+            continue;
+        }
+        assert_int_equal(s_node.fram_verdict, MM_ESP_FRAM_IN_FAULT);
+        without_nvs += s_node.settings.is_open ? 0 : 1;
+        if (s_node.fram_bus.bus == NULL) {
+            without_bus++;
+            fake_fram()->is_there = true;
+            assert_false(run_ms(MM_ESP_NODE_FRAM_RETRY_S * 1000 + 1000)); // it restarts
+            start(ESP_RST_SW);
+            assert_int_equal(s_node.fram_verdict, MM_ESP_FRAM_USE);
+            assert_int_equal(life_pulses(), 1);
+        }
+    }
+    assert_true(without_nvs > 0);
+    assert_int_equal(without_bus, 1);
+}
+
 static void an_fram_that_does_not_acknowledge_later_is_tried_again(void **state) {
     (void)state;
     start(ESP_RST_POWERON);
@@ -187,6 +221,7 @@ static void each_call_that_fails_at_the_start(void **state) {
         pulse(0);
         pulse(0);
         run_through(1000);
+        assert_true(s_node.life.use != MM_ESP_USE_PARKED); // it has a network, whether it can be read or not
         mm_pulse_counts_t counts;
         assert_int_equal(s_node.pulses.pulses.read(s_node.pulses.pulses.context, 0, &counts), MM_OK);
         assert_int_equal(counts.counts[0], 2);
@@ -300,6 +335,7 @@ int main(void) {
         cmocka_unit_test_setup(the_start_says_why_and_how_often, installed),
         cmocka_unit_test_setup(without_an_fram_registers_are_in_flash, installed),
         cmocka_unit_test_setup(an_fram_that_died_is_a_fault_until_it_answers, installed),
+        cmocka_unit_test_setup(an_fram_that_worked_is_never_taken_for_none, installed),
         cmocka_unit_test_setup(an_fram_that_does_not_acknowledge_later_is_tried_again, installed),
         cmocka_unit_test_setup(without_partitions_the_node_counts_in_ram, installed),
         cmocka_unit_test_setup(each_call_that_fails_at_the_start, installed),

@@ -132,8 +132,12 @@ static void test_network_that_is_refused(void **state) {
     hand_over();
     mm_network_t network;
     assert_true(mm_esp_provisioning_take(&s_provisioning, &network, now()));
+    // What was handed on is nowhere else.
+    assert_string_equal(s_provisioning.network.router_password, "");
+    assert_int_equal(s_provisioning.text_bytes, 0);
     assert_true(mm_esp_provisioning_settle(&s_provisioning, false, now()));
     assert_status(WIFI_PROV_STA_DISCONNECTED);
+    assert_false(fake_phone_apply()); // the one that was refused is not offered again
     fake_time_advance((int64_t)MM_ESP_PROVISIONING_TELL_S * MM_US_PER_S);
     assert_false(mm_esp_provisioning_is_over(&s_provisioning, now()));
     // The next try.

@@ -304,6 +304,68 @@ static void a_supply_that_is_going_is_the_first_work(void **state) {
     assert_int_equal(life_pulses(), 1);
 }
 
+// A board that was built for them, and a factory that has not written the deployment's secret.
+static void the_originals_commands_need_a_secret(void **state) {
+    (void)state;
+    start(ESP_RST_POWERON);
+    mm_esp_board_t board = *mm_esp_board();
+    mm_node_options_t options = {0};
+    board.legacy_commands = true;
+    s_node.board = &board;
+    assert_false(s_node.settings.has_legacy_secret);
+    fill_options(&s_node, SITE, &options);
+    assert_false(options.control.legacy_commands);
+    s_node.settings.has_legacy_secret = true;
+    fill_options(&s_node, SITE, &options);
+    assert_true(options.control.legacy_commands);
+    s_node.board = mm_esp_board();
+}
+
+static void never_run(void *context) {
+    (void)context;
+}
+
+static void turn_without_worker(void) {
+    while (mm_esp_owner_now() < s_until) {
+        mm_us_t deadline = turn(&s_node, &s_post);
+        (void)mm_esp_owner_take(&s_post, mm_us_earlier(deadline, s_until));
+    }
+}
+
+// A job of the SDK's that does not come back is known (esp_mesh_stop): a restart always helps.
+static void a_worker_that_hangs_is_a_restart(void **state) {
+    (void)state;
+    uint32_t number = 0;
+    start(ESP_RST_POWERON);
+    assert_true(run_ms(1000));
+    pulse(0);
+    mm_us_t deadline = mm_esp_owner_now() + MM_US_PER_S;
+    assert_int_equal(mm_esp_owner_give_job(never_run, NULL, deadline, &number), MM_OK);
+    s_until = deadline + (MM_ESP_OWNER_JOB_GRACE_S - 1) * MM_US_PER_S;
+    assert_false(fake_restarts(turn_without_worker));
+    s_until += 2 * MM_US_PER_S;
+    assert_true(fake_restarts(turn_without_worker));
+    start(ESP_RST_SW);
+    assert_int_equal(life_pulses(), 1);
+}
+
+static void an_update_does_not_wait_for_ever_for_the_worker(void **state) {
+    (void)state;
+    uint32_t number = 0;
+    start(ESP_RST_POWERON);
+    assert_true(run_ms(1000));
+    mm_us_t now = mm_esp_owner_now();
+    assert_int_equal(mm_esp_owner_give_job(never_run, NULL, now + 1000 * MM_US_PER_S, &number), MM_OK);
+    assert_int_equal(mm_esp_node_begin_update(&s_node, "https://updates.example/image.bin", false, now), MM_OK);
+    s_until = now + (MM_ESP_NODE_OTA_WAIT_S - 1) * MM_US_PER_S;
+    assert_false(fake_restarts(turn_without_worker));
+    assert_int_equal(s_node.ota.state, MM_ESP_OTA_RUNNING);
+    s_until += 2 * MM_US_PER_S;
+    assert_false(fake_restarts(turn_without_worker));
+    assert_int_equal(s_node.ota.state, MM_ESP_OTA_IDLE);
+    assert_int_equal(s_node.ota.result, MM_ESP_OTA_NO_MEMORY);
+}
+
 // The owner may have forty posts before it, each with something to store or to send.
 static void a_supply_that_goes_in_the_middle_of_a_turn_is_the_next_work(void **state) {
     (void)state;
@@ -342,6 +404,9 @@ int main(void) {
         cmocka_unit_test_setup(crashes_end_in_the_safe_mode, installed),
         cmocka_unit_test_setup(a_quiet_hour_ends_the_safe_mode, installed),
         cmocka_unit_test_setup(a_supply_that_is_going_is_the_first_work, installed),
+        cmocka_unit_test_setup(the_originals_commands_need_a_secret, installed),
+        cmocka_unit_test_setup(a_worker_that_hangs_is_a_restart, installed),
+        cmocka_unit_test_setup(an_update_does_not_wait_for_ever_for_the_worker, installed),
         cmocka_unit_test_setup(a_supply_that_goes_in_the_middle_of_a_turn_is_the_next_work, installed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

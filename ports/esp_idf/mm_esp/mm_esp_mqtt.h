@@ -23,8 +23,8 @@
 /// Subscribe and publish do not wait for the network, but for the SDK's lock. Its task keeps it for as long as it takes
 /// a message in, and a broker may send that as slowly as it likes: in the middle of one they wait until
 /// MM_ESP_MQTT_LOCK_WAIT_MS and answer MM_ERR_BUSY, which ends the session. While it sends, each step of the network
-/// holds the lock for MM_ESP_MQTT_CONNECT_MS at most; a root with one batch publishes the next one behind the PUBACK.
-/// 4.8 KB.
+/// holds the lock for MM_ESP_MQTT_CONNECT_MS at most; nothing here bounds a batch that leaves in many of them while the
+/// next one is ready. 4.8 KB.
 
 #define MM_ESP_MQTT_TOPIC_BYTES_MAX 128
 #define MM_ESP_MQTT_MESSAGES 2

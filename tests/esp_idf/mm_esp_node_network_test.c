@@ -302,7 +302,11 @@ static void another_broker_is_used_when_the_session_is_over(void **state) {
         assert_true(run_ms(100));
     }
     assert_int_equal(fake_mqtt()->live_count, 1);
+    assert_int_equal(actions->stage(actions->context, MM_STAGED_BROKER, "ws://other.example", 18), MM_ERR_ARG);
+    assert_false(s_node.settings.has_broker);
     assert_int_equal(actions->stage(actions->context, MM_STAGED_BROKER, other, sizeof other - 1), MM_OK);
+    char kept[256];
+    assert_int_equal(actions->kept_broker(actions->context, kept, sizeof kept), 0); // on trial, not kept
     run_sessions(1);
     assert_string_equal(fake_mqtt()->host, "broker.example");
     run_sessions(2);

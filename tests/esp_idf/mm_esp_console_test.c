@@ -34,6 +34,9 @@ static void test_lines_and_limits(void **state) {
     poll_times(&console, 3);
     assert_string_equal(fake_uart_sent(), "<status>\n<ac>\n");
     assert_int_equal(lines, 2);
+    // A line may have held a password: nothing of it, or of its answer, stays.
+    assert_null(memmem(console.text, sizeof console.text, "us", 2));
+    assert_null(memmem(console.answer, sizeof console.answer, "s>", 2));
     // One character too many.
     char text[MM_ESP_CONSOLE_LINE_CHARS_MAX + 3];
     memset(text, 'a', sizeof text);

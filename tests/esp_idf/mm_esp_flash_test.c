@@ -54,6 +54,18 @@ static void test_worn_cell_is_noticed(void **state) {
     assert_int_equal(flash.flash.erase(flash.flash.context, 2), MM_OK);
 }
 
+static void test_write_that_is_lost_is_noticed(void **state) {
+    (void)state;
+    mm_esp_flash_t flash;
+    const uint8_t bytes[300] = {[299] = 1};
+    fake_reset();
+    assert_int_equal(mm_esp_flash_open(&flash, "journal", 4, 8), MM_OK);
+    fake_partition_lose_writes(true);
+    assert_int_equal(flash.flash.program(flash.flash.context, 4090, bytes, sizeof bytes), MM_ERR_STORAGE);
+    fake_partition_lose_writes(false);
+    assert_int_equal(flash.flash.program(flash.flash.context, 4090, bytes, sizeof bytes), MM_OK);
+}
+
 // MM_OK is said only if everything is there.
 static void test_one_call_fails(void **state) {
     (void)state;
@@ -75,9 +87,8 @@ static void test_one_call_fails(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rules_of_nor_flash),
-        cmocka_unit_test(test_what_is_refused),
-        cmocka_unit_test(test_worn_cell_is_noticed),
+        cmocka_unit_test(test_rules_of_nor_flash),   cmocka_unit_test(test_what_is_refused),
+        cmocka_unit_test(test_worn_cell_is_noticed), cmocka_unit_test(test_write_that_is_lost_is_noticed),
         cmocka_unit_test(test_one_call_fails),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

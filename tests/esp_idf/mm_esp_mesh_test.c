@@ -663,6 +663,38 @@ static void test_pause_and_resume(void **state) {
     become_root();
 }
 
+static void test_mesh_that_ends_without_a_word(void **state) {
+    (void)state;
+    become_root();
+    fake_mesh_got_ip(true);
+    EXPECT(EVENT(MM_MESH_GOT_IP));
+    fake_mesh()->stops_silently = true;
+    mm_esp_mesh_pause(&s_mesh);
+    EXPECT_NONE();
+    let_worker_work();
+    EXPECT(EVENT(MM_MESH_LOST_IP), EVENT(MM_MESH_PARENT_DISCONNECTED), ROOT_IS(NOBODY));
+    assert_true(mm_esp_mesh_is_paused(&s_mesh));
+}
+
+static void count_end(void *context) {
+    (*(unsigned *)context)++;
+}
+
+// Who uses the radio in the owner's task is ended in the owner's task: the worker would take it from under its feet.
+static void test_user_of_the_radio_ends_before_the_worker_begins(void **state) {
+    (void)state;
+    unsigned ends = 0;
+    become_root();
+    mm_esp_radio_set_user(count_end, &ends);
+    mm_esp_mesh_pause(&s_mesh);
+    EXPECT_NONE();
+    assert_int_equal(ends, 1);
+    assert_int_equal(mm_esp_radio_use(), MM_ESP_RADIO_OFF);
+    assert_true(fake_mesh()->is_started);
+    mm_esp_radio_set_user(NULL, NULL);
+    let_worker_work();
+}
+
 static void nothing(void *context) {
     (void)context;
 }
@@ -850,6 +882,8 @@ int main(void) {
         cmocka_unit_test_setup(test_search_goes_on, open_good),
         cmocka_unit_test_setup(test_alone_for_long_is_opened_anew, open_good),
         cmocka_unit_test_setup(test_pause_and_resume, open_good),
+        cmocka_unit_test_setup(test_mesh_that_ends_without_a_word, open_good),
+        cmocka_unit_test_setup(test_user_of_the_radio_ends_before_the_worker_begins, open_good),
         cmocka_unit_test_setup(test_worker_has_something_else_to_do, open_good),
         cmocka_unit_test_setup(test_receiver_leaves_before_the_mesh_stops, open_good),
         cmocka_unit_test_setup(test_router_changes, open_good),

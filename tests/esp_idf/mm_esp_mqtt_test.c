@@ -837,6 +837,56 @@ static void test_owner_and_task_do_not_wait_for_each_other(void **state) {
     }
 }
 
+static void send_the_rest(void *context) {
+    static const piece_t rest = {4, 6, 10};
+    unsigned *waits = context;
+    if (++*waits == 3) {
+        send_pieces(&rest, 1);
+    }
+}
+
+// A broker that sends a byte every nine seconds, and the SDK's task has its lock meanwhile: the owner's watchdog has
+// twenty.
+static void test_owner_does_not_wait_for_a_slow_broker(void **state) {
+    (void)state;
+    static const piece_t half = {0, 4, 10};
+    uint16_t id = 0;
+    unsigned waits = 0;
+    connect_session(1);
+    send_pieces(&half, 1);
+    assert_int_equal(s_core->publish(s_core->context, TOPIC, "a", 1, &id), MM_ERR_BUSY);
+    assert_int_equal(fake_time_us(), MM_ESP_MQTT_LOCK_WAIT_MS * INT64_C(1000));
+    assert_int_equal(s_core->subscribe(s_core->context, TOPIC, 1, &id), MM_ERR_BUSY);
+    assert_false(atomic_load(&s_mqtt.lock_wanted));
+    // One that has only been under way.
+    fake_while_waiting(send_the_rest, &waits);
+    assert_int_equal(s_core->publish(s_core->context, TOPIC, "a", 1, &id), MM_OK);
+    fake_while_waiting(NULL, NULL);
+    assert_int_equal(waits, 3);
+    assert_memory_equal(expect(MM_MQTT_DATA, 1).bytes, "0123012345", 10);
+    mm_esp_mqtt_release(&s_mqtt);
+    // One that is not for the core is taken in all the same.
+    char longest[MM_ESP_MQTT_TOPIC_BYTES_MAX + 2];
+    memset(longest, 't', sizeof longest);
+    fake_mqtt_event(fake_mqtt_client(), (esp_mqtt_event_t){.event_id = MQTT_EVENT_DATA,
+                                                           .data = longest,
+                                                           .data_len = 1,
+                                                           .total_data_len = 2,
+                                                           .topic = longest,
+                                                           .topic_len = sizeof longest});
+    assert_int_equal(s_core->publish(s_core->context, TOPIC, "a", 1, &id), MM_ERR_BUSY);
+    // A session that ends is not waited for, and leaves nothing to the next one.
+    fake_mqtt_lose();
+    assert_int_equal(s_core->publish(s_core->context, TOPIC, "a", 1, &id), MM_ERR_STATE);
+    expect_end(MM_MQTT_ERROR, 1);
+    end_session(1);
+    connect_session(2);
+    int64_t before_us = fake_time_us();
+    assert_int_equal(s_core->publish(s_core->context, TOPIC, "a", 1, &id), MM_OK);
+    assert_int_equal(fake_time_us(), before_us);
+    end_session(2);
+}
+
 static void test_message_finds_no_room_in_the_queue(void **state) {
     (void)state;
     connect_session(1);
@@ -921,6 +971,7 @@ int main(void) {
         cmocka_unit_test_setup(test_buffer_comes_too_late, reset),
         cmocka_unit_test_setup(test_stop_ends_the_wait, reset),
         cmocka_unit_test_setup(test_owner_and_task_do_not_wait_for_each_other, reset),
+        cmocka_unit_test_setup(test_owner_does_not_wait_for_a_slow_broker, reset),
         cmocka_unit_test_setup(test_message_finds_no_room_in_the_queue, reset),
         cmocka_unit_test_setup(test_message_of_the_last_session, reset),
         cmocka_unit_test_setup(test_message_after_stop, reset),

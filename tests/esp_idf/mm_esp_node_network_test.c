@@ -159,6 +159,27 @@ static void a_network_by_bluetooth_is_entered_when_the_phone_knows(void **state)
     assert_string_equal(s_node.node.options.site, SITE);
 }
 
+// An address that the port would never connect to: the phone hears it, and the device stays parked.
+static void a_broker_that_is_no_address_is_refused_by_bluetooth(void **state) {
+    (void)state;
+    static const char form[] = "site=" SITE "&broker_url=mqtts%3A%2F%2Fbroker.example%2Fpath&revision=7&mesh_key="
+                               "0000000000000000000000000000000000000000000000000000000000000001";
+    const char *answer = NULL;
+    wifi_prov_config_get_data_t status;
+    start(ESP_RST_POWERON);
+    assert_true(run_ms(1000));
+    assert_true(fake_phone_connect(MM_ESP_PROVISIONING_USER, LABEL));
+    assert_int_equal(fake_phone_send("meshmeter", form, strlen(form), &answer), ESP_OK);
+    assert_string_equal(answer, "ok\n");
+    assert_true(fake_phone_set_router("router", "password"));
+    assert_true(fake_phone_apply());
+    assert_true(run_ms(1000));
+    assert_true(fake_phone_ask(&status));
+    assert_int_equal(status.wifi_state, WIFI_PROV_STA_DISCONNECTED);
+    assert_true(run_ms((MM_ESP_PROVISIONING_TELL_S + 1) * 1000));
+    assert_false(s_node.node.setup.configuration.has_network);
+}
+
 static void what_commands_kept_does_not_stand_above_another_network(void **state) {
     (void)state;
     static const char other[] = "other\npassword-2";
@@ -267,6 +288,44 @@ static void a_root_has_the_time_and_a_session(void **state) {
     assert_false(fake_sntp_is_running());
     assert_false(s_node.node.ip_up);
     assert_int_equal(life_pulses(), 1);
+}
+
+// A command that comes in a session cannot change the broker of that session.
+static void another_broker_is_used_when_the_session_is_over(void **state) {
+    (void)state;
+    static const char other[] = "mqtts://other.example";
+    const mm_actions_t *actions = &s_node.actions.actions;
+    start(ESP_RST_POWERON);
+    become_root();
+    fake_sntp_answer(INT64_C(1796000000), 0);
+    for (unsigned i = 0; i < 6000 && fake_mqtt()->live_count == 0; i++) {
+        assert_true(run_ms(100));
+    }
+    assert_int_equal(fake_mqtt()->live_count, 1);
+    assert_int_equal(actions->stage(actions->context, MM_STAGED_BROKER, "ws://other.example", 18), MM_ERR_ARG);
+    assert_false(s_node.settings.has_broker);
+    assert_int_equal(actions->stage(actions->context, MM_STAGED_BROKER, other, sizeof other - 1), MM_OK);
+    char kept[256];
+    assert_int_equal(actions->kept_broker(actions->context, kept, sizeof kept), 0); // on trial, not kept
+    run_sessions(1);
+    assert_string_equal(fake_mqtt()->host, "broker.example");
+    run_sessions(2);
+    assert_string_equal(fake_mqtt()->host, "other.example");
+}
+
+// The worker has the mesh: the router waits for it.
+static void another_router_is_used_when_the_mesh_is_open_again(void **state) {
+    (void)state;
+    static const char other[] = "other\npassword-2";
+    const mm_actions_t *actions = &s_node.actions.actions;
+    start(ESP_RST_POWERON);
+    become_root();
+    s_node.mesh.restart_is_due = true;
+    (void)mm_esp_mesh_poll(&s_node.mesh, mm_esp_owner_now());
+    assert_int_equal(s_node.mesh.job, MM_ESP_MESH_RESTARTING);
+    assert_int_equal(actions->stage(actions->context, MM_STAGED_NETWORK, other, sizeof other - 1), MM_OK);
+    assert_true(run_ms(1000));
+    assert_string_equal((const char *)fake_mesh()->router.ssid, "other");
 }
 
 static void hqs_acknowledgement_is_taken(void **state) {
@@ -495,9 +554,12 @@ int main(void) {
         cmocka_unit_test_setup(a_key_is_written_once_and_whole, unlabelled),
         cmocka_unit_test_setup(codes_of_the_label_cannot_be_guessed, labelled),
         cmocka_unit_test_setup(a_network_by_bluetooth_is_entered_when_the_phone_knows, labelled),
+        cmocka_unit_test_setup(a_broker_that_is_no_address_is_refused_by_bluetooth, labelled),
         cmocka_unit_test_setup(what_commands_kept_survives_each_call_that_fails, installed),
         cmocka_unit_test_setup(what_commands_kept_does_not_stand_above_another_network, installed),
         cmocka_unit_test_setup(a_root_has_the_time_and_a_session, installed),
+        cmocka_unit_test_setup(another_broker_is_used_when_the_session_is_over, installed),
+        cmocka_unit_test_setup(another_router_is_used_when_the_mesh_is_open_again, installed),
         cmocka_unit_test_setup(hqs_acknowledgement_is_taken, installed),
         cmocka_unit_test_setup(a_member_greets_the_root_and_answers_at_its_door, installed),
         cmocka_unit_test_setup(a_flood_is_counted_and_the_node_counts_on, installed),

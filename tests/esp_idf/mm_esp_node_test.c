@@ -126,6 +126,40 @@ static void an_fram_that_died_is_a_fault_until_it_answers(void **state) {
     assert_int_equal(life_pulses(), 3);
 }
 
+// Whatever else fails at that start, NVS as well: to go on in flash would be to count from an old image.
+static void an_fram_that_worked_is_never_taken_for_none(void **state) {
+    unsigned call_no = 0;
+    unsigned without_nvs = 0;
+    unsigned without_bus = 0;
+    bool failed = true;
+    while (failed) {
+        (void)installed(state);
+        start(ESP_RST_POWERON);
+        pulse(0);
+        assert_true(run_ms(100));
+        cut_power();
+        fake_fram()->is_there = false;
+        bool is_up = start_failing(ESP_RST_POWERON, ++call_no);
+        failed = fake_has_failed();
+        fake_fail_at(0);
+        if (!is_up) {
+            continue;
+        }
+        assert_int_equal(s_node.fram_verdict, MM_ESP_FRAM_IN_FAULT);
+        without_nvs += s_node.settings.is_open ? 0 : 1;
+        if (s_node.fram_bus.bus == NULL) {
+            without_bus++;
+            fake_fram()->is_there = true;
+            assert_false(run_ms(MM_ESP_NODE_FRAM_RETRY_S * 1000 + 1000)); // it restarts
+            start(ESP_RST_SW);
+            assert_int_equal(s_node.fram_verdict, MM_ESP_FRAM_USE);
+            assert_int_equal(life_pulses(), 1);
+        }
+    }
+    assert_true(without_nvs > 0);
+    assert_int_equal(without_bus, 1);
+}
+
 static void an_fram_that_does_not_acknowledge_later_is_tried_again(void **state) {
     (void)state;
     start(ESP_RST_POWERON);
@@ -187,6 +221,7 @@ static void each_call_that_fails_at_the_start(void **state) {
         pulse(0);
         pulse(0);
         run_through(1000);
+        assert_true(s_node.life.use != MM_ESP_USE_PARKED); // it has a network, whether it can be read or not
         mm_pulse_counts_t counts;
         assert_int_equal(s_node.pulses.pulses.read(s_node.pulses.pulses.context, 0, &counts), MM_OK);
         assert_int_equal(counts.counts[0], 2);
@@ -269,6 +304,90 @@ static void a_supply_that_is_going_is_the_first_work(void **state) {
     assert_int_equal(life_pulses(), 1);
 }
 
+// A board that was built for them, and a factory that has not written the deployment's secret.
+static void the_originals_commands_need_a_secret(void **state) {
+    (void)state;
+    start(ESP_RST_POWERON);
+    mm_esp_board_t board = *mm_esp_board();
+    mm_node_options_t options = {0};
+    board.legacy_commands = true;
+    s_node.board = &board;
+    assert_false(s_node.settings.has_legacy_secret);
+    fill_options(&s_node, SITE, &options);
+    assert_false(options.control.legacy_commands);
+    s_node.settings.has_legacy_secret = true;
+    fill_options(&s_node, SITE, &options);
+    assert_true(options.control.legacy_commands);
+    s_node.board = mm_esp_board();
+}
+
+static void never_run(void *context) {
+    (void)context;
+}
+
+static void turn_without_worker(void) {
+    while (mm_esp_owner_now() < s_until) {
+        mm_us_t deadline = turn(&s_node, &s_post);
+        (void)mm_esp_owner_take(&s_post, mm_us_earlier(deadline, s_until));
+    }
+}
+
+// A job of the SDK's that does not come back is known (esp_mesh_stop): a restart always helps.
+static void a_worker_that_hangs_is_a_restart(void **state) {
+    (void)state;
+    uint32_t number = 0;
+    start(ESP_RST_POWERON);
+    assert_true(run_ms(1000));
+    pulse(0);
+    mm_us_t deadline = mm_esp_owner_now() + MM_US_PER_S;
+    assert_int_equal(mm_esp_owner_give_job(never_run, NULL, deadline, &number), MM_OK);
+    s_until = deadline + (MM_ESP_OWNER_JOB_GRACE_S - 1) * MM_US_PER_S;
+    assert_false(fake_restarts(turn_without_worker));
+    s_until += 2 * MM_US_PER_S;
+    assert_true(fake_restarts(turn_without_worker));
+    start(ESP_RST_SW);
+    assert_int_equal(life_pulses(), 1);
+}
+
+static void an_update_does_not_wait_for_ever_for_the_worker(void **state) {
+    (void)state;
+    uint32_t number = 0;
+    start(ESP_RST_POWERON);
+    assert_true(run_ms(1000));
+    mm_us_t now = mm_esp_owner_now();
+    assert_int_equal(mm_esp_owner_give_job(never_run, NULL, now + 1000 * MM_US_PER_S, &number), MM_OK);
+    assert_int_equal(mm_esp_node_begin_update(&s_node, "https://updates.example/image.bin", false, now), MM_OK);
+    s_until = now + (MM_ESP_NODE_OTA_WAIT_S - 1) * MM_US_PER_S;
+    assert_false(fake_restarts(turn_without_worker));
+    assert_int_equal(s_node.ota.state, MM_ESP_OTA_RUNNING);
+    s_until += 2 * MM_US_PER_S;
+    assert_false(fake_restarts(turn_without_worker));
+    assert_int_equal(s_node.ota.state, MM_ESP_OTA_IDLE);
+    assert_int_equal(s_node.ota.result, MM_ESP_OTA_NO_MEMORY);
+}
+
+// The owner may have forty posts before it, each with something to store or to send.
+static void a_supply_that_goes_in_the_middle_of_a_turn_is_the_next_work(void **state) {
+    (void)state;
+    start(ESP_RST_POWERON);
+    assert_true(run_ms(1000));
+    pulse(0);
+    assert_int_equal(life_pulses(), 0);
+    s_node.health.warning = true;
+    for (unsigned i = 0; i < 10; i++) {
+        assert_true(mm_esp_owner_post_wake());
+    }
+    assert_true(mm_esp_owner_take(&s_post, 0));
+    // Behind the first post: there is power for the counters' read and one cell.
+    fake_fail_from(2);
+    take_posts(&s_node, &s_post);
+    fake_fail_at(0);
+    assert_int_equal(life_pulses(), 1);
+    cut_power();
+    start(ESP_RST_POWERON);
+    assert_int_equal(life_pulses(), 1);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(a_factory_new_device_is_parked_and_asks, factory_new),
@@ -278,12 +397,17 @@ int main(void) {
         cmocka_unit_test_setup(the_start_says_why_and_how_often, installed),
         cmocka_unit_test_setup(without_an_fram_registers_are_in_flash, installed),
         cmocka_unit_test_setup(an_fram_that_died_is_a_fault_until_it_answers, installed),
+        cmocka_unit_test_setup(an_fram_that_worked_is_never_taken_for_none, installed),
         cmocka_unit_test_setup(an_fram_that_does_not_acknowledge_later_is_tried_again, installed),
         cmocka_unit_test_setup(without_partitions_the_node_counts_in_ram, installed),
         cmocka_unit_test_setup(each_call_that_fails_at_the_start, installed),
         cmocka_unit_test_setup(crashes_end_in_the_safe_mode, installed),
         cmocka_unit_test_setup(a_quiet_hour_ends_the_safe_mode, installed),
         cmocka_unit_test_setup(a_supply_that_is_going_is_the_first_work, installed),
+        cmocka_unit_test_setup(the_originals_commands_need_a_secret, installed),
+        cmocka_unit_test_setup(a_worker_that_hangs_is_a_restart, installed),
+        cmocka_unit_test_setup(an_update_does_not_wait_for_ever_for_the_worker, installed),
+        cmocka_unit_test_setup(a_supply_that_goes_in_the_middle_of_a_turn_is_the_next_work, installed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

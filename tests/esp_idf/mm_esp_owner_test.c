@@ -90,6 +90,38 @@ static void a_flood_of_frames_leaves_room_for_what_decides(void **state) {
     }
 }
 
+// A button that bounces, or a warning pin that flickers, while flash is erased: nobody takes anything for 400 ms.
+static void a_flood_of_interrupts_is_one_wake(void **state) {
+    (void)state;
+    mm_esp_post_t post;
+    const mm_mqtt_event_t connected = {.kind = MM_MQTT_CONNECTED};
+    open_owner();
+    for (unsigned i = 0; i < 100; i++) {
+        assert_true(mm_esp_owner_post_wake_from_isr());
+    }
+    assert_true(mm_esp_owner_post_mqtt(&connected));
+    assert_int_equal(counts_of().queue_full, 0);
+    assert_true(mm_esp_owner_take(&post, 0));
+    assert_int_equal(post.kind, MM_ESP_POST_WAKE);
+    mm_esp_owner_done(&post);
+    // One that comes from now on is for what the owner may not see any more.
+    assert_true(mm_esp_owner_post_wake_from_isr());
+    assert_true(mm_esp_owner_take(&post, 0));
+    assert_int_equal(post.kind, MM_ESP_POST_MQTT);
+    mm_esp_owner_done(&post);
+    assert_true(mm_esp_owner_take(&post, 0));
+    assert_int_equal(post.kind, MM_ESP_POST_WAKE);
+    mm_esp_owner_done(&post);
+    assert_false(mm_esp_owner_take(&post, 0));
+    // One that found no room is not taken for one that waits.
+    while (mm_esp_owner_post_mqtt(&connected)) {
+    }
+    assert_false(mm_esp_owner_post_wake_from_isr());
+    assert_true(mm_esp_owner_take(&post, 0));
+    mm_esp_owner_done(&post);
+    assert_true(mm_esp_owner_post_wake_from_isr());
+}
+
 static void too_long_is_counted_and_refused(void **state) {
     (void)state;
     static uint8_t bytes[MM_MESH_FRAME_BYTES_MAX + 1];
@@ -175,6 +207,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_posted_comes_out_in_order),
         cmocka_unit_test(a_flood_of_frames_leaves_room_for_what_decides),
+        cmocka_unit_test(a_flood_of_interrupts_is_one_wake),
         cmocka_unit_test(too_long_is_counted_and_refused),
         cmocka_unit_test(a_wait_ends_at_the_deadline_and_after_a_turn),
         cmocka_unit_test(a_job_ends_or_the_worker_is_given_up),

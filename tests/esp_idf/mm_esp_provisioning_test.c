@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "fake.h"
+#include "fake_freertos.h"
 #include "fake_provisioning.h"
 #include "mm_esp_entropy.h"
 
@@ -91,7 +92,7 @@ static void test_network_is_handed_over(void **state) {
     assert_nothing_taken(); // once
     assert_status(WIFI_PROV_STA_CONNECTING);
     assert_false(mm_esp_provisioning_is_over(&s_provisioning, now()));
-    mm_esp_provisioning_settle(&s_provisioning, true, now());
+    assert_true(mm_esp_provisioning_settle(&s_provisioning, true, now()));
     assert_false(mm_esp_provisioning_is_over(&s_provisioning, now()));
     wifi_prov_config_get_data_t status;
     assert_true(fake_phone_ask(&status));
@@ -112,7 +113,7 @@ static void test_phone_that_goes_away_holds_nothing_up(void **state) {
     hand_over();
     mm_network_t network;
     assert_true(mm_esp_provisioning_take(&s_provisioning, &network, now()));
-    mm_esp_provisioning_settle(&s_provisioning, true, now());
+    assert_true(mm_esp_provisioning_settle(&s_provisioning, true, now()));
     fake_time_advance((int64_t)MM_ESP_PROVISIONING_TELL_S * MM_US_PER_S - 1);
     assert_false(mm_esp_provisioning_is_over(&s_provisioning, now()));
     fake_time_advance(1);
@@ -131,15 +132,19 @@ static void test_network_that_is_refused(void **state) {
     hand_over();
     mm_network_t network;
     assert_true(mm_esp_provisioning_take(&s_provisioning, &network, now()));
-    mm_esp_provisioning_settle(&s_provisioning, false, now());
+    // What was handed on is nowhere else.
+    assert_string_equal(s_provisioning.network.router_password, "");
+    assert_int_equal(s_provisioning.text_bytes, 0);
+    assert_true(mm_esp_provisioning_settle(&s_provisioning, false, now()));
     assert_status(WIFI_PROV_STA_DISCONNECTED);
+    assert_false(fake_phone_apply()); // the one that was refused is not offered again
     fake_time_advance((int64_t)MM_ESP_PROVISIONING_TELL_S * MM_US_PER_S);
     assert_false(mm_esp_provisioning_is_over(&s_provisioning, now()));
     // The next try.
     hand_over();
     assert_int_equal(s_posts, 2);
     assert_true(mm_esp_provisioning_take(&s_provisioning, &network, now()));
-    mm_esp_provisioning_settle(&s_provisioning, true, now());
+    assert_true(mm_esp_provisioning_settle(&s_provisioning, true, now()));
     assert_status(WIFI_PROV_STA_CONNECTED);
     mm_esp_provisioning_close(&s_provisioning);
 }
@@ -160,8 +165,26 @@ static void test_owner_that_is_late(void **state) {
     assert_true(mm_esp_provisioning_take(&s_provisioning, &network, now()));
     fake_time_advance((int64_t)MM_ESP_PROVISIONING_JUDGE_S * MM_US_PER_S);
     assert_status(WIFI_PROV_STA_DISCONNECTED);
-    mm_esp_provisioning_settle(&s_provisioning, true, now());
+    assert_true(mm_esp_provisioning_settle(&s_provisioning, true, now()));
     assert_status(WIFI_PROV_STA_CONNECTED);
+    mm_esp_provisioning_close(&s_provisioning);
+}
+
+// What was not noted is said to who has to know: nobody may wait for the phone then.
+static void test_verdict_that_cannot_be_noted(void **state) {
+    (void)state;
+    open_and_connect();
+    hand_over();
+    mm_network_t network;
+    assert_true(mm_esp_provisioning_take(&s_provisioning, &network, now()));
+    assert_int_equal(xSemaphoreTake(s_provisioning.mutex, 0), pdTRUE);
+    int64_t before_us = fake_time_us();
+    assert_false(mm_esp_provisioning_settle(&s_provisioning, true, now()));
+    assert_int_equal(fake_time_us() - before_us, MM_ESP_PROVISIONING_LOCK_MS * INT64_C(1000));
+    assert_int_equal(xSemaphoreGive(s_provisioning.mutex), pdTRUE);
+    fake_time_advance((int64_t)MM_ESP_PROVISIONING_TELL_S * MM_US_PER_S);
+    assert_false(mm_esp_provisioning_is_over(&s_provisioning, now()));
+    assert_status(WIFI_PROV_STA_DISCONNECTED);
     mm_esp_provisioning_close(&s_provisioning);
 }
 
@@ -295,7 +318,7 @@ static void test_states(void **state) {
     mm_network_t network;
     assert_false(mm_esp_provisioning_take(&s_provisioning, &network, 0));
     assert_false(mm_esp_provisioning_is_over(&s_provisioning, 0));
-    mm_esp_provisioning_settle(&s_provisioning, true, 0);
+    assert_false(mm_esp_provisioning_settle(&s_provisioning, true, 0));
     assert_int_equal(mm_esp_provisioning_open(&s_provisioning, &s_options), MM_OK);
     assert_int_equal(mm_esp_provisioning_open(&s_provisioning, &s_options), MM_ERR_STATE);
     mm_esp_provisioning_close(&s_provisioning);
@@ -377,6 +400,7 @@ int main(void) {
         cmocka_unit_test_setup(test_phone_that_goes_away_holds_nothing_up, reset),
         cmocka_unit_test_setup(test_network_that_is_refused, reset),
         cmocka_unit_test_setup(test_owner_that_is_late, reset),
+        cmocka_unit_test_setup(test_verdict_that_cannot_be_noted, reset),
         cmocka_unit_test_setup(test_order_and_what_is_missing, reset),
         cmocka_unit_test_setup(test_routers, reset),
         cmocka_unit_test_setup(test_forms, reset),

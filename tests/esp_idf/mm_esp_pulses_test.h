@@ -216,12 +216,23 @@ static void test_calls_fail(void **state) {
     assert_true(call_no > 8);
 }
 
+// Random numbers are zero at times; a generation never is, so that memory of zeros is not one that survived.
+static void test_generation_is_not_zero(void **state) {
+    (void)state;
+    mm_esp_pulses_t pulses;
+    fake_reset();
+    memset(&s_kept, 0xA5, sizeof s_kept);
+    assert_int_equal(mm_esp_pulses_open(&pulses, &s_options, 0), MM_OK);
+    assert_int_not_equal(counts_of(&pulses).generation, 0);
+    mm_esp_pulses_close(&pulses);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bouncing_contact),    cmocka_unit_test(test_border),
         cmocka_unit_test(test_busy_owner),          cmocka_unit_test(test_more_than_16_bits),
         cmocka_unit_test(test_reset_and_power_cut), cmocka_unit_test(test_closed_at_the_start),
-        cmocka_unit_test(test_calls_fail),
+        cmocka_unit_test(test_calls_fail),          cmocka_unit_test(test_generation_is_not_zero),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

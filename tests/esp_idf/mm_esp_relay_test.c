@@ -65,6 +65,70 @@ static void test_last_state_comes_back(void **state) {
     assert_int_equal(fake_nvs_open_count(), 0);
 }
 
+// A reset between the change and its saving, and then a power cut.
+static void test_what_a_reset_left_is_saved(void **state) {
+    (void)state;
+    mm_esp_relay_t relay;
+    fake_reset();
+    power_cut();
+    assert_int_equal(mm_esp_relay_open(&relay, &s_plain), MM_OK);
+    (void)mm_esp_relay_restore(&relay);
+    assert_int_equal(set(&relay, 0, true), MM_OK);
+    (void)mm_esp_relay_poll(&relay, 0);
+    assert_int_equal(set(&relay, 0, false), MM_OK); // not saved
+    fake_nvs_restart();
+    assert_int_equal(mm_esp_relay_open(&relay, &s_plain), MM_OK);
+    assert_true(mm_esp_relay_restore(&relay));
+    assert_int_equal(relay.closed, 0);
+    assert_int_equal(mm_esp_relay_poll(&relay, 0), MM_US_NEVER);
+    power_cut();
+    fake_nvs_restart();
+    assert_int_equal(mm_esp_relay_open(&relay, &s_plain), MM_OK);
+    assert_true(mm_esp_relay_restore(&relay));
+    assert_int_equal(relay.known, 1);
+    assert_int_equal(relay.closed, 0);
+}
+
+// Memory that lost a bit in a short power cut: a relay must not close because of it.
+static void test_memory_that_has_decayed(void **state) {
+    (void)state;
+    mm_esp_relay_t relay;
+    fake_reset();
+    power_cut();
+    assert_int_equal(mm_esp_relay_open(&relay, &s_plain), MM_OK);
+    (void)mm_esp_relay_restore(&relay);
+    assert_int_equal(set(&relay, 0, false), MM_OK);
+    (void)mm_esp_relay_poll(&relay, 0);
+    s_kept[0] ^= 1;
+    fake_nvs_restart();
+    assert_int_equal(mm_esp_relay_open(&relay, &s_plain), MM_OK);
+    assert_false(relay.survived);
+    assert_true(mm_esp_relay_restore(&relay));
+    assert_int_equal(relay.closed, 0);
+}
+
+static bool s_was_driven;
+
+static void watch_order(void *context, int number, int level) {
+    (void)context;
+    (void)level;
+    s_was_driven = s_was_driven || is_driven(number);
+}
+
+// The pin says what it has to say when it begins to drive: no relay closes for a moment.
+static void test_level_comes_before_direction(void **state) {
+    (void)state;
+    mm_esp_relay_t relay;
+    fake_reset();
+    power_cut();
+    s_was_driven = false;
+    assert_int_equal(mm_esp_relay_open(&relay, &s_plain), MM_OK);
+    fake_gpio_on_write(watch_order, NULL);
+    assert_int_equal(set(&relay, 0, false), MM_OK);
+    assert_true(is_driven(13));
+    assert_false(s_was_driven);
+}
+
 static unsigned s_active;
 static unsigned s_active_max;
 
@@ -141,9 +205,9 @@ static void test_one_call_fails(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_last_state_comes_back),
-        cmocka_unit_test(test_one_coil_at_a_time),
-        cmocka_unit_test(test_one_call_fails),
+        cmocka_unit_test(test_last_state_comes_back),   cmocka_unit_test(test_what_a_reset_left_is_saved),
+        cmocka_unit_test(test_memory_that_has_decayed), cmocka_unit_test(test_level_comes_before_direction),
+        cmocka_unit_test(test_one_coil_at_a_time),      cmocka_unit_test(test_one_call_fails),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -232,6 +232,7 @@ static void test_kept_under_a_network(void **state) {
         // Kept while the memory does not answer: of the network that is told first.
         assert_int_equal(mm_esp_settings_try_router(&settings, &router), MM_OK);
         assert_int_equal(mm_esp_settings_settle_router(&settings, true), MM_OK);
+        assert_int_equal(mm_esp_settings_settle_router(&settings, true), MM_ERR_STATE); // the trial is over
         restart(&settings);
         assert_int_equal(mm_esp_settings_use_network(&settings, 7), MM_OK);
         assert_true(settings.has_router && !settings.has_broker);

@@ -155,6 +155,11 @@ mm_err_t mm_esp_fram_open(mm_esp_fram_t *self, mm_esp_i2c_t *bus, uint8_t addres
     for (int i = 0; bus->bus != NULL && err != ESP_OK && i < TRIES; i++) {
         // wait: the FRAM acknowledges its address | until MM_ESP_FRAM_TIMEOUT_MS | then it is asked again, or absent
         err = i2c_master_probe(bus->bus, address, MM_ESP_FRAM_TIMEOUT_MS);
+        if (err != ESP_OK) {
+            // A reset in the middle of a read leaves the FRAM with its bit on the bus, and it answers nobody before it
+            // has been clocked out. A transfer of the SDK's does that by itself, its probe does not.
+            (void)i2c_master_bus_reset(bus->bus);
+        }
     }
     if (err != ESP_OK) {
         return MM_ERR_NOT_FOUND;

@@ -171,7 +171,7 @@ static bool fits(const mm_esp_mqtt_t *self, const esp_mqtt_event_t *event) {
            (size_t)event->total_data_len == self->bytes_total && bytes_count <= self->bytes_total - offset;
 }
 
-static void on_data(mm_esp_mqtt_t *self, const esp_mqtt_event_t *event) {
+static void take_piece(mm_esp_mqtt_t *self, const esp_mqtt_event_t *event) {
     if (is_ending(self)) {
         return;
     }
@@ -197,6 +197,11 @@ static void on_data(mm_esp_mqtt_t *self, const esp_mqtt_event_t *event) {
         }
         self->pieces = MM_ESP_MQTT_PIECES_NONE;
     }
+}
+
+static void on_data(mm_esp_mqtt_t *self, const esp_mqtt_event_t *event) {
+    take_piece(self, event);
+    atomic_store(&self->is_in_message, self->pieces != MM_ESP_MQTT_PIECES_NONE);
 }
 
 static void on_error(mm_esp_mqtt_t *self, const esp_mqtt_error_codes_t *error) {
@@ -322,6 +327,7 @@ static mm_err_t start(void *context, uint32_t session) {
     atomic_store(&self->has_begun, false);
     atomic_store(&self->is_connected, false);
     atomic_store(&self->stop_wanted, false);
+    atomic_store(&self->is_in_message, false);
     atomic_store(&self->is_gone, false);
     atomic_store(&self->end, 0);
     self->error_of_sdk = 0;
@@ -349,6 +355,22 @@ static bool may_send(mm_esp_mqtt_t *self) {
     return self->state == MM_ESP_MQTT_RUNNING && atomic_load(&self->is_connected) && !is_ending(self);
 }
 
+// False: the lock is not to be had in time. Between this look and the call the task may begin with another message; its
+// first piece was there then, and the rest of an honest one is under way.
+static bool await_lock(mm_esp_mqtt_t *self) {
+    atomic_store(&self->lock_wanted, true);
+    for (unsigned waited_ms = 0; atomic_load(&self->is_in_message); waited_ms += portTICK_PERIOD_MS) {
+        if (waited_ms >= MM_ESP_MQTT_LOCK_WAIT_MS || is_ending(self)) {
+            atomic_store(&self->lock_wanted, false);
+            return false;
+        }
+        // wait: the rest of a message that the SDK's task takes in | until MM_ESP_MQTT_LOCK_WAIT_MS | then the session
+        // fails
+        vTaskDelay(1);
+    }
+    return true;
+}
+
 static mm_err_t result_of(int id, uint16_t *packet_id) {
     *packet_id = id > 0 ? (uint16_t)id : 0;
     if (*packet_id != 0) {
@@ -362,7 +384,9 @@ static mm_err_t subscribe(void *context, const char *topic, uint8_t qos, uint16_
     if (!may_send(self)) {
         return MM_ERR_STATE;
     }
-    atomic_store(&self->lock_wanted, true);
+    if (!await_lock(self)) {
+        return MM_ERR_BUSY;
+    }
     // wait: the SDK's lock, and room in TCP's buffer, which is empty then | until MM_ESP_MQTT_CONNECT_MS for each |
     // then the session fails
     int id = esp_mqtt_client_subscribe_single(self->client, topic, qos);
@@ -378,9 +402,12 @@ static mm_err_t publish(void *context, const char *topic, const void *bytes, siz
     if (bytes_count > INT_MAX) {
         return MM_ERR_ARG;
     }
-    atomic_store(&self->lock_wanted, true);
+    if (!await_lock(self)) {
+        return MM_ERR_BUSY;
+    }
     // Copied into the outbox; the SDK's task sends. Of bytes without a length the SDK would look for the terminator.
-    // wait: the SDK's lock | until MM_ESP_MQTT_CONNECT_MS for each step of a packet under way | then the session fails
+    // wait: the SDK's lock | until MM_ESP_MQTT_CONNECT_MS for each step of a packet that it sends | then the session
+    // fails
     int id = esp_mqtt_client_enqueue(self->client, topic, bytes_count > 0 ? bytes : NULL, (int)bytes_count, 1, 0, true);
     atomic_store(&self->lock_wanted, false);
     return result_of(id, packet_id);

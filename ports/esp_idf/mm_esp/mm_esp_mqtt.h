@@ -20,14 +20,19 @@
 /// stop, subscribe or publish, as the SDK holds its lock meanwhile. Two buffers, because a root subscribes to two
 /// topics with a retained message each: an ordinary session never waits.
 ///
-/// Subscribe and publish do not wait for the network, but for the SDK's lock: while its task is in the middle of a
-/// packet, each step of the network at most MM_ESP_MQTT_CONNECT_MS. 4.8 KB.
+/// Subscribe and publish do not wait for the network, but for the SDK's lock. Its task keeps it for as long as it takes
+/// a message in, and a broker may send that as slowly as it likes: in the middle of one they wait until
+/// MM_ESP_MQTT_LOCK_WAIT_MS and answer MM_ERR_BUSY, which ends the session. While it sends, each step of the network
+/// holds the lock for MM_ESP_MQTT_CONNECT_MS at most; nothing here bounds a batch that leaves in many of them while the
+/// next one is ready. 4.8 KB.
 
 #define MM_ESP_MQTT_TOPIC_BYTES_MAX 128
 #define MM_ESP_MQTT_MESSAGES 2
 /// Each step of the SDK on the network: TCP, TLS, CONNACK, a write.
 #define MM_ESP_MQTT_CONNECT_MS 10000
 #define MM_ESP_MQTT_DATA_WAIT_MS 2000
+/// The owner waits for the end of a message that the SDK's task takes in, in far less than the watchdog's time.
+#define MM_ESP_MQTT_LOCK_WAIT_MS 2000
 /// The SDK's task has begun within this: before, it must not be ended.
 #define MM_ESP_MQTT_BEGIN_WAIT_MS 5000
 /// The worker destroys a client within this.
@@ -70,11 +75,12 @@ typedef struct {
     atomic_bool has_begun; ///< the SDK's task
     atomic_bool is_connected;
     atomic_bool stop_wanted;
-    atomic_bool lock_wanted; ///< the owner is about to wait for the SDK's lock
-    atomic_bool is_gone;     ///< the client is destroyed
-    atomic_uint end;         ///< 0, or what ended the connection: kind, and reason << 8
-    atomic_uint posted;      ///< messages; by the SDK's task
-    atomic_uint released;    ///< by the owner
+    atomic_bool lock_wanted;   ///< the owner is about to wait for the SDK's lock
+    atomic_bool is_in_message; ///< the SDK's task has a part of one, and keeps its lock until it has the rest
+    atomic_bool is_gone;       ///< the client is destroyed
+    atomic_uint end;           ///< 0, or what ended the connection: kind, and reason << 8
+    atomic_uint posted;        ///< messages; by the SDK's task
+    atomic_uint released;      ///< by the owner
     atomic_uint events_stale;
     atomic_uint messages_dropped; ///< a topic that is none of ours
     atomic_uint messages_broken;  ///< pieces do not fit together: ends the session

@@ -432,12 +432,22 @@ static void take_post(mm_esp_node_t *self, const mm_esp_post_t *post) {
     }
 }
 
+// The supply is going: the counters are read, and a cell is saved, before anything else.
+static void save_if_warned(mm_esp_node_t *self) {
+    if (self->health.warning) {
+        self->health.warning = false;
+        (void)poll_node(self);
+        mm_esp_log(MM_LOG_WARNING, "the supply is going");
+    }
+}
+
 // What has arrived, no more than fits the queue: others get their turn.
 static void take_posts(mm_esp_node_t *self, mm_esp_post_t *first) {
     bool has_post = first->kind != MM_ESP_POST_NONE;
     for (int i = 0; has_post && i < MM_ESP_OWNER_QUEUE_COUNT; i++) {
         take_post(self, first);
         mm_esp_owner_done(first);
+        save_if_warned(self);
         has_post = i + 1 < MM_ESP_OWNER_QUEUE_COUNT && mm_esp_owner_take(first, 0);
     }
 }
@@ -529,17 +539,14 @@ static mm_us_t poll_inputs(mm_esp_node_t *self, mm_us_t now) {
 
 // One turn: returns when the next one is due.
 static mm_us_t turn(mm_esp_node_t *self, mm_esp_post_t *post) {
-    // First of all, should the supply be going: the counters are read, and a cell is saved. And what is due comes
-    // before what has arrived: an event must not overtake the end of an interval.
+    save_if_warned(self);
+    // What is due comes before what has arrived: an event must not overtake the end of an interval.
     (void)poll_node(self);
     mm_us_t deadline = mm_esp_health_poll(&self->health, mm_esp_owner_now());
-    if (self->health.warning) {
-        self->health.warning = false;
-        mm_esp_log(MM_LOG_WARNING, "the supply is going");
-    }
     take_posts(self, post);
     deadline = mm_us_earlier(deadline, poll_inputs(self, mm_esp_owner_now()));
     deadline = mm_us_earlier(deadline, poll_network(self, mm_esp_owner_now()));
+    save_if_warned(self);
     deadline = mm_us_earlier(deadline, poll_node(self));
     if (self->board->has_relays) {
         deadline = mm_us_earlier(deadline, mm_esp_relay_poll(&self->relay, mm_esp_owner_now()));

@@ -334,8 +334,8 @@ static void take_network(mm_esp_node_t *self, mm_us_t now) {
     }
     mm_err_t err = mm_esp_mqtt_url_is_good(network.broker_url) ? mm_setup_take_network(&self->node.setup, &network, now)
                                                                : MM_ERR_ARG;
-    mm_esp_provisioning_settle(&self->shared.provisioning, err == MM_OK, now);
-    self->life.phone_waits = err == MM_OK;
+    bool is_noted = mm_esp_provisioning_settle(&self->shared.provisioning, err == MM_OK, now);
+    self->life.phone_waits = err == MM_OK && is_noted; // a phone that will hear nothing is not waited for
     mm_esp_log(err == MM_OK ? MM_LOG_INFO : MM_LOG_WARNING, "network from Bluetooth: %s", mm_err_name(err));
     mm_esp_wipe(&network, sizeof network);
 }

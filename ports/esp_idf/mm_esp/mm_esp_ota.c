@@ -149,7 +149,7 @@ mm_esp_ota_result_t mm_esp_ota_run(mm_esp_ota_t *self) {
     };
     const esp_https_ota_config_t config = {.http_config = &http};
     esp_https_ota_handle_t handle = NULL;
-    // wait: connection and the image's header | until NETWORK_TIMEOUT_MS for each step | then the update has failed
+    // wait: connection and the server's headers | until NETWORK_TIMEOUT_MS for each step | then the update has failed
     esp_err_t err = esp_https_ota_begin(&config, &handle);
     if (err != ESP_OK) {
         return result_of_begin(err);

@@ -48,7 +48,9 @@ void mm_esp_ota_open(mm_esp_ota_t *self, uint32_t good_cycles);
 /// Only https. MM_ERR_ARG, MM_ERR_STATE: one is under way, or this image is on trial itself. MM_OK: have the worker
 /// call run.
 mm_err_t mm_esp_ota_begin(mm_esp_ota_t *self, const char *url, bool force);
-/// The worker's: blocks until done, at most MM_ESP_OTA_LIMIT_S and one network timeout.
+/// The worker's: blocks until done, at most MM_ESP_OTA_LIMIT_S and one network timeout. Except that the SDK reads the
+/// first bytes of the image for as long as the connection stands (read_header in its updater): a server that sends none
+/// loses the worker, and the device restarts.
 mm_esp_ota_result_t mm_esp_ota_run(mm_esp_ota_t *self);
 /// The owner's, when the worker is done: RESTART_DUE or IDLE.
 void mm_esp_ota_take_result(mm_esp_ota_t *self, mm_esp_ota_result_t result);

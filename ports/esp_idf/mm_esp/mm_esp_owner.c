@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define WORKER_TURN_MS 1000
+#define OF_INTERRUPT 1 // number of a wake
 
 // What waits in the queue: the event itself, or the number of a slot.
 typedef struct {
@@ -56,6 +57,7 @@ typedef struct {
     TaskHandle_t worker;
     portMUX_TYPE lock;
     mm_esp_owner_counts_t counts;
+    bool has_isr_wake; // one is in the queue, or about to be
     void (*run)(void *context);
     void *context;
     // The owner's.
@@ -109,13 +111,22 @@ bool mm_esp_owner_post_wake(void) {
 }
 
 // While flash is busy, too: code and item are in RAM (and an item that is in RAM must not be constant).
-static DRAM_ATTR item_t s_wake = {.kind = MM_ESP_POST_WAKE, .slot = -1};
+static DRAM_ATTR item_t s_wake = {.kind = MM_ESP_POST_WAKE, .slot = -1, .number = OF_INTERRUPT};
 
+// One wake in the queue is enough: a contact that bounces while flash is erased would fill it, the reserve as well.
 IRAM_ATTR bool mm_esp_owner_post_wake_from_isr(void) {
     BaseType_t woken = pdFALSE;
+    portENTER_CRITICAL_ISR(&s_owner.lock);
+    bool has_one = s_owner.has_isr_wake;
+    s_owner.has_isr_wake = true;
+    portEXIT_CRITICAL_ISR(&s_owner.lock);
+    if (has_one) {
+        return true;
+    }
     bool good = s_owner.queue != NULL && xQueueSendFromISR(s_owner.queue, &s_wake, &woken) == pdTRUE;
     if (!good) {
         portENTER_CRITICAL_ISR(&s_owner.lock);
+        s_owner.has_isr_wake = false;
         s_owner.counts.queue_full += s_owner.counts.queue_full < UINT32_MAX ? 1 : 0;
         portEXIT_CRITICAL_ISR(&s_owner.lock);
     }
@@ -279,6 +290,11 @@ bool mm_esp_owner_take(mm_esp_post_t *taken, mm_us_t deadline) {
         taken->bytes_count = slot->bytes_count;
     } else if (item.kind == MM_ESP_POST_JOB && item.number == s_owner.job_number) {
         s_owner.job_is_running = false;
+    } else if (item.kind == MM_ESP_POST_WAKE && item.number == OF_INTERRUPT) {
+        // Before the owner looks: what an interrupt notes from now on is waked for again.
+        portENTER_CRITICAL(&s_owner.lock);
+        s_owner.has_isr_wake = false;
+        portEXIT_CRITICAL(&s_owner.lock);
     }
     return true;
 }

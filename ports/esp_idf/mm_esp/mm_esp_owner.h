@@ -11,7 +11,8 @@
 ///
 /// Every post copies, never waits, and can be refused: the queue or the pool of its kind is full. That is counted
 /// (mm_esp_owner_counts_t) and is a loss like one on the air, except of events that decide (mesh, MQTT without data,
-/// jobs): for these the queue keeps MM_ESP_OWNER_RESERVED places that frames, packets and wakes cannot take.
+/// jobs): for these the queue keeps MM_ESP_OWNER_RESERVED places that frames, packets and wakes cannot take. Of the
+/// wakes from interrupts one waits at a time, which may take one of them.
 ///
 /// Static memory on 32 bit: pools 3 frames x 1,510 + 8 packets x 252, stacks and queue as in the lists; MQTT messages
 /// belong to mm_esp_mqtt. Three frames: the mesh's task receives into a slot, and what there is none for stays in the

@@ -242,15 +242,16 @@ bool mm_esp_provisioning_take(mm_esp_provisioning_t *self, mm_network_t *network
     return is_there;
 }
 
-void mm_esp_provisioning_settle(mm_esp_provisioning_t *self, bool is_good, mm_us_t now) {
+bool mm_esp_provisioning_settle(mm_esp_provisioning_t *self, bool is_good, mm_us_t now) {
     if (!self->is_open || !lock(self)) {
-        return;
+        return false;
     }
     // A phone that was told it was refused may see it taken after all: the device then restarts in its network.
     self->state = is_good ? MM_ESP_PROVISIONING_GOOD : MM_ESP_PROVISIONING_REFUSED;
     self->is_told = false;
     self->over_at = now + MM_ESP_PROVISIONING_TELL_S * MM_US_PER_S;
     unlock(self);
+    return true;
 }
 
 bool mm_esp_provisioning_is_over(mm_esp_provisioning_t *self, mm_us_t now) {

@@ -99,8 +99,8 @@ typedef struct {
 mm_err_t mm_esp_provisioning_open(mm_esp_provisioning_t *self, const mm_esp_provisioning_options_t *options);
 /// By the owner: the network that was handed over, once. False: none (yet).
 bool mm_esp_provisioning_take(mm_esp_provisioning_t *self, mm_network_t *network, mm_us_t now);
-/// By the owner: what became of it.
-void mm_esp_provisioning_settle(mm_esp_provisioning_t *self, bool is_good, mm_us_t now);
+/// By the owner: what became of it. False: it could not be noted in time, and nobody hears of it: is_over never comes.
+bool mm_esp_provisioning_settle(mm_esp_provisioning_t *self, bool is_good, mm_us_t now);
 /// By the owner, in every turn: true: a network was taken, and the phone knows it or does not ask: restart.
 bool mm_esp_provisioning_is_over(mm_esp_provisioning_t *self, mm_us_t now);
 /// Also after a failed open, and on what is all zeros.

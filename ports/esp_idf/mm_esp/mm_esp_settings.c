@@ -470,11 +470,11 @@ static mm_err_t worse(mm_err_t first, mm_err_t second) {
     return first != MM_OK ? first : second;
 }
 
-// Unknown if NVS does not answer: the caller then sees that it is not open.
+// Unknown counts as worked: registers that are missing must not be taken for new ones.
 static mm_err_t read_fram_worked(mm_esp_settings_t *self) {
     uint8_t yes = 0;
     mm_err_t err = read_blob("fram", &yes, sizeof yes);
-    self->fram_worked = err == MM_OK || err == MM_ERR_VERSION;
+    self->fram_worked = err != MM_ERR_NOT_FOUND;
     return err == MM_ERR_STORAGE ? err : MM_OK;
 }
 

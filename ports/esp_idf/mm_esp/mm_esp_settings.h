@@ -48,7 +48,7 @@ typedef struct {
     bool has_legacy_secret;
     uint8_t legacy_secret[MM_LEGACY_SECRET_BYTES];
     uint32_t start_count;     ///< this start included; 0 = NVS does not work
-    bool fram_worked;         ///< at an earlier start, or this one
+    bool fram_worked;         ///< at an earlier start, or this one; also if NVS does not say
     bool trial_was_cut_short; ///< at this start
     bool has_router;          ///< `router` is what is to be used, above the configuration
     bool router_on_trial;

@@ -188,6 +188,7 @@ esp_err_t i2c_master_transmit(i2c_master_dev_handle_t i2c_dev, const uint8_t *wr
         fake_abort("a transfer without a deadline");
     }
     pass(write_size);
+    s_fram.holds_bus = false;
     bool fails = fake_call_fails();
     if (is_fram(i2c_dev->address)) {
         return write_fram(i2c_dev->address, write_buffer, write_size, fails);
@@ -206,6 +207,7 @@ esp_err_t i2c_master_transmit_receive(i2c_master_dev_handle_t i2c_dev, const uin
         fake_abort("a transfer without a deadline");
     }
     pass(write_size + read_size);
+    s_fram.holds_bus = false;
     bool fails = fake_call_fails();
     if (!is_fram(i2c_dev->address) || !fram_place(i2c_dev->address, write_buffer, write_size, &place, &head_bytes)) {
         return ESP_ERR_INVALID_STATE;
@@ -223,10 +225,17 @@ esp_err_t i2c_master_probe(i2c_master_bus_handle_t bus_handle, uint16_t address,
         fake_abort("a transfer without a deadline");
     }
     bool found = is_fram(address) || (s_oled.is_there && address == s_oled.address);
+    if (s_fram.holds_bus) {
+        return ESP_ERR_TIMEOUT;
+    }
     return fake_call_fails() || !found ? ESP_ERR_NOT_FOUND : ESP_OK;
 }
 
 esp_err_t i2c_master_bus_reset(i2c_master_bus_handle_t bus_handle) {
     (void)bus_handle;
-    return fake_call_fails() ? ESP_FAIL : ESP_OK;
+    if (fake_call_fails()) {
+        return ESP_FAIL;
+    }
+    s_fram.holds_bus = false;
+    return ESP_OK;
 }

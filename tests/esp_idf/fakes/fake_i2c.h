@@ -13,6 +13,9 @@
 typedef struct {
     bool is_there;
     bool forgets; ///< acknowledges, and keeps nothing
+    /// A reset of the chip came in the middle of a read: it holds SDA until it is clocked. A probe of the SDK's does
+    /// not do that (i2c_master_probe), transfers and i2c_master_bus_reset do.
+    bool holds_bus;
     uint8_t address;
     uint32_t bytes; ///< up to 2048: one address byte, three bits in the device address
     uint8_t cells[FAKE_FRAM_BYTES_MAX];

@@ -183,7 +183,9 @@ esp_err_t esp_mesh_stop(void) {
     s_mesh.node_count = 0;
     s_mesh.pending = (mesh_tx_pending_t){0};
     s_received_count = 0;
-    (void)fake_event_post(MESH_EVENT, MESH_EVENT_STOPPED, NULL);
+    if (!s_mesh.stops_silently) {
+        (void)fake_event_post(MESH_EVENT, MESH_EVENT_STOPPED, NULL);
+    }
     return ESP_OK;
 }
 

@@ -26,6 +26,7 @@ typedef struct {
     bool is_started;
     unsigned starts;
     unsigned stops;
+    bool stops_silently; ///< the event of the end comes when its handler is gone: the SDK's loop is a task of its own
     mesh_cfg_t config;
     bool has_config;
     int max_layer;

@@ -12,6 +12,7 @@ struct esp_mqtt_client {
     bool is_live;
     bool is_started;
     bool is_connected;
+    bool is_in_message; // its task has its lock until the rest comes (esp-mqtt, deliver_publish)
     esp_event_handler_t handler;
     void *arg;
 };
@@ -128,6 +129,9 @@ static int send_packet(esp_mqtt_client_handle_t client, fake_mqtt_sent_t *sent) 
     if (s_handler_depth != 0) {
         fake_abort("waits for the lock of an MQTT client in its handler");
     }
+    if (client->is_in_message) {
+        fake_abort("waits for the lock of an MQTT client for as long as a broker takes to send the rest of a message");
+    }
     if (s_mqtt.while_locked != NULL) {
         s_mqtt.while_locked(s_mqtt.context);
     }
@@ -171,6 +175,9 @@ int esp_mqtt_client_enqueue(esp_mqtt_client_handle_t client, const char *topic, 
 
 void fake_mqtt_event_of_gone(esp_mqtt_client_handle_t client, esp_mqtt_event_t event) {
     event.client = client;
+    if (event.event_id == MQTT_EVENT_DATA) {
+        client->is_in_message = (int64_t)event.current_data_offset + event.data_len < event.total_data_len;
+    }
     s_handler_depth++;
     client->handler(client->arg, "MQTT_EVENTS", event.event_id, &event);
     s_handler_depth--;

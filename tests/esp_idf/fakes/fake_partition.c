@@ -14,6 +14,7 @@ static uint8_t s_registers[FAKE_PARTITION_REGISTERS_BYTES];
 static uint8_t *const s_cells[PARTITIONS] = {s_journal, s_config, s_registers};
 static size_t s_worn_offset;
 static uint8_t s_worn_mask;
+static bool s_loses_writes;
 static int64_t s_erase_us;
 static int64_t s_write_us;
 static int64_t s_read_us;
@@ -27,6 +28,7 @@ static void reset(void) {
         memset(s_cells[i], 0xFF, sizes[i]);
     }
     s_worn_mask = 0;
+    s_loses_writes = false;
     fake_partition_set_times(0, 0, 0);
 }
 
@@ -53,6 +55,10 @@ void fake_partition_set_times(int64_t erase_us, int64_t write_us, int64_t read_u
     s_erase_us = erase_us;
     s_write_us = write_us;
     s_read_us = read_us;
+}
+
+void fake_partition_lose_writes(bool lose) {
+    s_loses_writes = lose;
 }
 
 static void wear(void) {
@@ -108,7 +114,7 @@ esp_err_t esp_partition_write(const esp_partition_t *partition, size_t dst_offse
     pass(s_write_us, size, 256);
     bool fails = fake_call_fails();
     const uint8_t *bytes = src;
-    for (size_t i = 0; i < (fails ? size / 2 : size); i++) {
+    for (size_t i = 0; i < (fails ? size / 2 : size) && !s_loses_writes; i++) {
         cells[i] = (uint8_t)(cells[i] & bytes[i]);
     }
     wear();

@@ -46,6 +46,7 @@ static void take_installed_meters(mm_node_t *self) {
         self->options.metering.keep_meters = err != MM_OK && err != MM_ERR_NOT_FOUND;
         return;
     }
+    self->options.control.unconfirmed_channels = mm_configuration_unconfirmed(&configuration);
     for (uint8_t channel = 0; channel < MM_CHANNELS; channel++) {
         self->options.metering.meters[channel] = configuration.installation.channels[channel].meter;
     }
@@ -88,7 +89,7 @@ mm_err_t mm_node_init(mm_node_t *self, const mm_node_options_t *options, const m
     if (err == MM_OK && ports->config_flash != NULL) {
         open_setup(self, now);
     } else if (err == MM_OK && has_control && !options->setup_elsewhere) {
-        mm_control_set_commissioned(&self->control, true, now);
+        mm_control_set_unconfirmed(&self->control, 0, now);
     }
     return err;
 }

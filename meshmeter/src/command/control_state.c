@@ -368,7 +368,8 @@ void mmi_control_restore(mm_control_t *self, mm_us_t now) {
         uint8_t bit = (uint8_t)(1u << channel);
         // What a channel without a meter had last says nothing about the next meter there.
         unsigned reasons = mmi_control_has_meter(self, channel) ? self->credits[channel].relay_reasons : 0u;
-        self->unconfirmed_channels |= (reasons & MM_RELAY_NOT_COMMISSIONED) != 0 ? bit : 0;
+        unsigned waits = (reasons & MM_RELAY_NOT_COMMISSIONED) != 0 ? bit : 0u;
+        self->unconfirmed_channels = (uint8_t)(self->unconfirmed_channels | waits);
         self->tampered = (uint8_t)(self->tampered | ((reasons & MM_RELAY_TAMPER) != 0 ? bit : 0u));
         self->locked_until[channel] = mm_us_after_s(now, mm_credit_lock_out_s(self->credits[channel].wrong_tokens));
     }

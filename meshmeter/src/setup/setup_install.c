@@ -68,7 +68,7 @@ static uint8_t unchanged_channels(const mm_setup_t *self, const mm_installation_
         const mm_channel_setup_t *setup = &wanted->channels[channel];
         bool is_unchanged = is_same_meter(meter_of(self, channel), &setup->meter) &&
                             self->control->credits[channel].prepaid == setup->prepaid;
-        channels |= is_unchanged ? (uint8_t)(1u << channel) : 0;
+        channels = (uint8_t)(channels | (is_unchanged ? 1u << channel : 0u));
     }
     return channels;
 }

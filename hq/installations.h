@@ -37,7 +37,7 @@ mm_desk_result_t mm_installation_confirm(mm_desk_t *desk, int64_t id, const char
 mm_desk_result_t mm_installation_refuse(mm_desk_t *desk, int64_t id, const char *request, const char *reason,
                                         const char *operator_name, int64_t now_us, bool *repeated,
                                         mm_hq_error_t *error);
-/// Ask a node for its installation again; it runs on only when that is confirmed. *order_id.
+/// Ask a node for its installation again; its supply goes on, and it waits until that is confirmed. *order_id.
 mm_desk_result_t mm_installation_ask_again(mm_desk_t *desk, mm_mac_t mac, const char *request,
                                            const char *operator_name, int64_t now_us, int64_t *order_id, bool *repeated,
                                            mm_hq_error_t *error);

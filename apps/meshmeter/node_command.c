@@ -254,13 +254,16 @@ static uint32_t new_era(void) {
 
 static bool open_node(node_process_t *self) {
     const node_config_t *config = &self->config;
-    mm_node_options_t options = {.mac = config->mac,
-                                 .metering = config->metering,
-                                 .control = {.token_unit_wh = config->token_unit_wh, .new_era = new_era()},
-                                 .setup_elsewhere = config->commissioning,
-                                 .timing = timing_of(config),
-                                 .journal_sector_count = config->journal_sectors,
-                                 .random_seed = mm_linux_entropy_u64()};
+    mm_node_options_t options = {
+        .mac = config->mac,
+        .metering = config->metering,
+        .control = {.token_unit_wh = config->token_unit_wh,
+                    .new_era = new_era(),
+                    .unconfirmed_channels = mm_configuration_unconfirmed(&self->setup.configuration)},
+        .setup_elsewhere = config->commissioning,
+        .timing = timing_of(config),
+        .journal_sector_count = config->journal_sectors,
+        .random_seed = mm_linux_entropy_u64()};
     memcpy(options.site, config->site, sizeof options.site);
     // Seconds since 2020 grow from one start to the next, so a node that lost its files never uses HQ's positions
     // again.

@@ -25,10 +25,14 @@ static bool is_same_network(const mm_network_t *left, const mm_network_t *right)
            memcmp(left->mesh_key, right->mesh_key, sizeof left->mesh_key) == 0;
 }
 
-static bool is_same_channel(const mm_channel_setup_t *left, const mm_channel_setup_t *right) {
+// What HQ is told of it.
+static bool is_same_for_hq(const mm_channel_setup_t *left, const mm_channel_setup_t *right) {
     return strcmp(left->meter.id, right->meter.id) == 0 && left->meter.pulse_constant == right->meter.pulse_constant &&
-           left->meter.start_wh == right->meter.start_wh && left->prepaid == right->prepaid &&
-           left->limits.warning_wh == right->limits.warning_wh &&
+           left->meter.start_wh == right->meter.start_wh && left->prepaid == right->prepaid;
+}
+
+static bool is_same_channel(const mm_channel_setup_t *left, const mm_channel_setup_t *right) {
+    return is_same_for_hq(left, right) && left->limits.warning_wh == right->limits.warning_wh &&
            left->limits.emergency_wh == right->limits.emergency_wh;
 }
 
@@ -157,6 +161,40 @@ static void note_router(commission_t *self, int node, const mm_network_t *networ
     mm_sim_probe(self->sim, MM_SIM_PROBE_ROUTER_PROVED, node);
 }
 
+static bool is_confirmed(const commission_node_t *its, uint8_t channel) {
+    return its->confirmed[channel].meter.id[0] != '\0';
+}
+
+// One ask may bring both: then the node waits before it and after it, and in between it was confirmed.
+static bool is_confirmed_and_asked_again(commission_t *self, int node, const mm_configuration_t *from,
+                                         const mm_configuration_t *to) {
+    return lasting_state(from) == MM_LIFE_AWAITING && lasting_state(to) == MM_LIFE_AWAITING &&
+           !is_installed_anew(from, to) && from->confirmed_channels != to->confirmed_channels &&
+           spend_order(self, node, MM_COMMAND_CONFIRM, to->installation.revision) &&
+           spend_order(self, node, MM_COMMAND_REINSTALL, 0);
+}
+
+// Who may have supply is known here by what people and HQ have done, not by what the node keeps of it.
+static void note_confirmed(commission_t *self, int node, const mm_configuration_t *from, const mm_configuration_t *to) {
+    commission_node_t *its = &self->nodes[node];
+    bool is_now = (lasting_state(from) == MM_LIFE_AWAITING && lasting_state(to) == MM_LIFE_RUNNING) ||
+                  is_confirmed_and_asked_again(self, node, from, to);
+    bool is_reset = lasting_state(from) != MM_LIFE_PARKED && lasting_state(to) == MM_LIFE_PARKED;
+    bool is_kept = false;
+    for (uint8_t channel = 0; channel < MM_CHANNELS; channel++) {
+        const mm_channel_setup_t *present = &to->installation.channels[channel];
+        if (is_now) {
+            its->confirmed[channel] = *present;
+        } else if (is_reset || !is_same_for_hq(&its->confirmed[channel], present)) {
+            its->confirmed[channel].meter.id[0] = '\0';
+        }
+        is_kept = is_kept || is_confirmed(its, channel);
+    }
+    if (is_kept && is_installed_anew(from, to)) {
+        mm_sim_probe(self->sim, MM_SIM_PROBE_SUPPLY_KEPT, node);
+    }
+}
+
 static void note_change(commission_t *self, int node, const mm_configuration_t *from, const mm_configuration_t *to) {
     commission_node_t *its = &self->nodes[node];
     if (is_installed_anew(from, to)) {
@@ -172,6 +210,7 @@ static void note_change(commission_t *self, int node, const mm_configuration_t *
             mm_sim_probe(self->sim, MM_SIM_PROBE_INSTALLED_AGAIN, node);
         }
     }
+    note_confirmed(self, node, from, to);
     bool is_given = its->permit.network_given && is_same_network(&its->permit.network, &to->network);
     bool is_newer = to->has_network && (!from->has_network || to->network.revision > from->network.revision);
     if (is_newer && is_proved_router(self, node, from, to)) {
@@ -236,13 +275,32 @@ static void check_session(commission_t *self, int node) {
     its->session = its->session && setup->session;
 }
 
-static void check_supply(commission_t *self, int node) {
-    const device_t *device = device_of(self, node);
-    const mm_configuration_t *configuration = &device->node.setup.configuration;
-    bool running = lasting_state(configuration) == MM_LIFE_RUNNING;
-    if (configuration->has_installation && device->node.control.not_commissioned == running) {
-        truth_fail(self->truth, "node %d is %s, and supply does not know it", node,
-                   mm_life_state_name(lasting_state(configuration)));
+static void check_channel(commission_t *self, int node, uint8_t channel, bool after_boot) {
+    commission_node_t *its = &self->nodes[node];
+    const mm_node_t *core = &device_of(self, node)->node;
+    const mm_control_t *control = &core->control;
+    bool waits = (control->unconfirmed_channels >> channel & 1) != 0;
+    bool is_on = (control->relay_set >> channel & 1) != 0 && (control->relay_closed >> channel & 1) != 0;
+    bool is_cut = (control->credits[channel].relay_reasons & MM_RELAY_NOT_COMMISSIONED) != 0;
+    bool has_meter = core->metering.options.meters[channel].id[0] != '\0';
+    if (!after_boot && waits == is_confirmed(its, channel) &&
+        its->last.installation.channels[channel].meter.id[0] != '\0') {
+        truth_fail(self->truth, "node %d channel %u %s, and supply does not know it", node, channel,
+                   waits ? "was confirmed by HQ" : "waits for HQ");
+    }
+    if (has_meter && is_on && !is_confirmed(its, channel)) {
+        truth_fail(self->truth, "node %d channel %u: supply is on, and HQ has never confirmed its meter", node,
+                   channel);
+    }
+    if (is_cut && !its->waited[channel] && is_confirmed(its, channel)) {
+        truth_fail(self->truth, "node %d channel %u: supply is cut, and HQ has confirmed its meter", node, channel);
+    }
+    its->waited[channel] = is_cut;
+}
+
+static void check_supply(commission_t *self, int node, bool after_boot) {
+    for (uint8_t channel = 0; channel < MM_CHANNELS && self->nodes[node].last.has_installation; channel++) {
+        check_channel(self, node, channel, after_boot);
     }
 }
 
@@ -340,13 +398,16 @@ void commission_on_boot(commission_t *self, int node) {
         mm_sim_probe(self->sim, MM_SIM_PROBE_INSTALLATION_TORN, node);
     }
     look(self, node, true);
+    if (!its->fault) {
+        check_supply(self, node, true);
+    }
 }
 
 void commission_on_settled(commission_t *self, int node) {
     look(self, node, false);
     if (!self->nodes[node].fault) {
         check_session(self, node);
-        check_supply(self, node);
+        check_supply(self, node, false);
     }
     const device_t *device = device_of(self, node);
     if (device->kept_wrong) {

@@ -21,6 +21,8 @@
 ///   a router that an installer typed is part of the stored network, under the next revision, as soon as a session
 ///   has proved it, and never before; one that does not work never is
 ///   what is told as installation is what the installer entered, once for each revision, and HQ has it
+///   a meter that HQ has confirmed keeps its supply for all that is done to the configuration, until it is another one
+///   or the node is reset; one that was never confirmed has none, also in the first moment of a start
 ///   a session begins with the right code only, and has an end; guessing locks out
 
 #define INSTALLER_COUNT 2 ///< people who can be at one node at a time
@@ -61,6 +63,8 @@ typedef struct {
     bool known;
     bool fault; ///< seen in the state FAULT
     mm_configuration_t last;
+    mm_channel_setup_t confirmed[MM_CHANNELS]; ///< by HQ, and still so; without an id: nothing
+    bool waited[MM_CHANNELS];                  ///< as journalled last: cut, and it waits for HQ
     uint64_t flash_errors;
     bool has_trial; ///< a router that the installer typed is on trial, or was when the power failed
     bool trial_is_wrong;

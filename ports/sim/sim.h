@@ -104,6 +104,7 @@
     X(ROUTER_PROVED, "router_proved")                 /* and is part of the network */                                 \
     X(ROUTER_FELL_BACK, "router_fell_back")           /* from a wrong password */                                      \
     X(INSTALLED_AGAIN, "installed_again")             /* while it was running */                                       \
+    X(SUPPLY_KEPT, "supply_kept")                     /* of a confirmed meter, while the node waits for HQ anew */     \
     X(INSTALLATION_REPEATED, "installation_repeated") /* HQ asked for it again */                                      \
     X(CONFIRM_REFUSED, "confirm_refused")             /* of a revision that the node has not */                        \
     X(NODE_RESET, "node_reset")                                                                                        \

@@ -218,8 +218,70 @@ def from_the_box_to_the_wall():
     expect(set(found) == {"K-100", "K-200"}, f"the meters: {sorted(found)}")
     expect(found["K-100"]["energy_wh"] >= 12345678, f"its register goes on from the start: {found['K-100']}")
     expect(found["K-200"]["pulse_constant"] == 800, "with the constant that was typed")
+    address_is_corrected(node)
     start_again(node)
     node.site.expect_no_sanitizer_report()
+
+
+def form_of(values, **changes):
+    """What the node's page would send for these values."""
+    names = ("node_no", "province", "canton", "parish", "postal_code", "address", "installer")
+    fields = {name: values.get(name, "") for name in names}
+    for number, channel in enumerate(values["channels"], 1):
+        if channel["meter_id"]:
+            fields.update({f"{name}_{number}": value for name, value in channel.items() if name != "fixed"})
+            fields[f"prepaid_{number}"] = int(channel["prepaid"])
+    return {name: urllib.parse.quote(str(value)) for name, value in {**fields, **changes}.items()}
+
+
+def install_again(node, **changes):
+    status, session = node.request("POST", "api/code", {"code": node.code()})
+    expect(status == 200, f"a session: {status} {session}")
+    status, values = node.request("GET", "api/configuration", headers={"X-Nonce": session["nonce"]})
+    expect(status == 200, f"the values: {status} {values}")
+    status, answer = node.request("POST", "api/configuration", form_of(values, nonce=values["nonce"], **changes))
+    expect(status == 200, f"stored: {status} {answer}")
+    node.wait_phase("awaiting")
+
+
+def address_is_corrected(node):
+    """A running node: whoever hangs behind a confirmed meter notices nothing. A new meter waits for HQ."""
+
+    def relays():
+        answer = ask(node.site.control_path(NODE), "relays") or ""
+        return dict(words for item in answer.strip().split(", ") if len(words := item.split()) == 2)
+
+    def cuts(channel):
+        answer = node.site.api(f"/api/v1/events?node={MAC}&limit=1000")
+        events = [event for event in answer["events"] if event["name"] == "supply_cut"]
+        return sum(event["values"][0] == channel for event in events)
+
+    wait_until("supply is on", lambda: relays().get("K-100") == "closed", WAIT_S)
+    before = cuts(0)
+    install_again(node, address="Street 2")
+    expect(relays().get("K-100") == "closed", f"an address cuts nobody off: {relays()}")
+    node.kill()
+    node.wait_phase("awaiting")
+    expect(relays().get("K-100") == "closed", f"nor does a restart while HQ is asked: {relays()}")
+    install_again(node, meter_id_3="K-300", pulse_constant_3="1000", start_wh_3="0")
+    wait_until("the new meter is cut", lambda: relays().get("K-300") == "open", WAIT_S)
+    expect(relays().get("K-100") == "closed", f"and the other one is not: {relays()}")
+    node.kill()
+    node.wait_phase("awaiting")
+    expect(relays().get("K-100") == "closed" and relays().get("K-300") == "open", f"and so it stays: {relays()}")
+    wait_until("HQ has the newer one", lambda: [e for e in waiting_installations(node) if e["revision"] == 3], WAIT_S)
+    confirm(node)
+    node.wait_phase("running")
+    wait_until("the new meter has supply", lambda: relays().get("K-300") == "closed", WAIT_S)
+    got, out, err = harness.run_program("reinstall", MAC, env=dict(os.environ, MM_STATE=node.site.state))
+    expect(got == 0, f"reinstall: {out}{err}")
+    node.wait_phase("awaiting")
+    closed = [relays().get(meter) == "closed" for meter in ("K-100", "K-300")]
+    expect(all(closed), f"HQ asks again, nobody is cut: {relays()}")
+    confirm(node)
+    node.wait_phase("running")
+    wait_until("HQ has the new meter's events", lambda: cuts(2) == 1, WAIT_S)
+    expect(cuts(0) == before, f"the first meter was never cut: {before}, then {cuts(0)}")
 
 
 def start_again(node):
@@ -228,6 +290,7 @@ def start_again(node):
     node.site = Site(1, options=["--parked"], directory=node.site.directory).start()
     node.wait_phase("running")
     for number in (1, 2):
+        wait_until(f"node {number} answers", lambda number=number: node.site.status(number), WAIT_S)
         node.site.ctl("router", "off", node=number)
     wait_until("the node is the gateway", lambda: node.site.root() == NODE, WAIT_S)
     wait_until("and has been at the broker", lambda: (node.site.status(NODE) or {}).get("sessions_clean"), WAIT_S)
@@ -405,7 +468,7 @@ def spoil_configuration(path, how):
     else:
         at = max(slots, key=lambda slot: int.from_bytes(before[slot + 4 : slot + 8], "little"))
         end = at + 12 + int.from_bytes(before[at + 8 : at + 12], "little")
-        after[at + 12] = 2
+        after[at + 12] = 3
         after[end : end + 4] = zlib.crc32(bytes(after[at:end])).to_bytes(4, "little")
     with open(path, "r+b") as file:
         file.write(after)

@@ -304,20 +304,27 @@ static void a_supply_that_is_going_is_the_first_work(void **state) {
     assert_int_equal(life_pulses(), 1);
 }
 
+static const mm_legacy_t s_legacy;
+
+static const mm_legacy_t *open_legacy(const uint8_t secret[MM_LEGACY_SECRET_BYTES]) {
+    assert_ptr_equal(secret, s_node.settings.legacy_secret);
+    return &s_legacy;
+}
+
 // A board that was built for them, and a factory that has not written the deployment's secret.
 static void the_originals_commands_need_a_secret(void **state) {
     (void)state;
     start(ESP_RST_POWERON);
     mm_esp_board_t board = *mm_esp_board();
     mm_node_options_t options = {0};
-    board.legacy_commands = true;
+    board.open_legacy = open_legacy;
     s_node.board = &board;
     assert_false(s_node.settings.has_legacy_secret);
     fill_options(&s_node, SITE, &options);
-    assert_false(options.control.legacy_commands);
+    assert_null(options.control.legacy);
     s_node.settings.has_legacy_secret = true;
     fill_options(&s_node, SITE, &options);
-    assert_true(options.control.legacy_commands);
+    assert_ptr_equal(options.control.legacy, &s_legacy);
     s_node.board = mm_esp_board();
 }
 

@@ -41,6 +41,7 @@ static inline mm_installation_t example_installation(uint32_t revision) {
 static inline mm_configuration_t example_configuration(uint32_t revision) {
     return (mm_configuration_t){.phase = {MM_LIFE_AWAITING, MM_LIFE_AWAITING},
                                 .challenge_lock_outs = 3,
+                                .confirmed_channels = 0x09,
                                 .has_network = true,
                                 .has_installation = true,
                                 .network = example_network(revision + 10),

@@ -224,7 +224,7 @@ static void test_configuration_store_keeps_a_later_version(void **state) {
     init_chip();
     assert_int_equal(open_store(2), MM_ERR_NOT_FOUND);
     assert_int_equal(save(1), MM_OK);
-    static const uint8_t later[] = {2, 77, 78};
+    static const uint8_t later[] = {3, 77, 78};
     seal_slot(1, 9, later, sizeof later);
     uint8_t before[sizeof chip.bytes];
     memcpy(before, chip.bytes, sizeof before);

@@ -49,13 +49,14 @@ static void test_configuration_bytes(void **state) {
     (void)state;
     mm_configuration_t parked = {0};
     uint8_t bytes[MM_CONFIGURATION_BYTES_MAX];
-    static const uint8_t expected[] = {1, 0, 0, 0};
+    static const uint8_t expected[] = {2, 0, 0, 0, 0};
     assert_int_equal(encode(&parked, bytes), sizeof expected);
     assert_memory_equal(bytes, expected, sizeof expected);
-    mm_configuration_t one = {.phase = {MM_LIFE_RUNNING, MM_LIFE_RUNNING}, .has_installation = true};
+    mm_configuration_t one = {
+        .phase = {MM_LIFE_RUNNING, MM_LIFE_RUNNING}, .confirmed_channels = 0xFF, .has_installation = true};
     one.installation = (mm_installation_t){.revision = 2, .node_no = 258, .installer = "Ana"};
     one.installation.channels[1] = (mm_channel_setup_t){{"A", 1000, 5}, true, {1, 2, 3, 4}};
-    static const uint8_t running[] = {1, 2,   4,    0,                             // version, flags, phase, lock-outs
+    static const uint8_t running[] = {2, 2,   4,    0,   255,                      // version … confirmed channels
                                       2, 0,   0,    0,   2,   1, 0, 0,             // revision, node
                                       0, 0,   0,    0,   0,   0, 0, 0, 0, 0,       // place
                                       0, 3,   'A',  'n', 'a',                      // address, installer
@@ -65,6 +66,35 @@ static void test_configuration_bytes(void **state) {
                                       0, 0,   0,    0,   0,   0};
     assert_int_equal(encode(&one, bytes), sizeof running);
     assert_memory_equal(bytes, running, sizeof running);
+}
+
+// Version 1 had no confirmed channels: who was running goes on, whoever waited waits on.
+static void test_configuration_of_version_1(void **state) {
+    (void)state;
+    static const struct {
+        mm_life_state_t state;
+        uint8_t confirmed;
+    } cases[] = {
+        {MM_LIFE_PARKED, 0}, {MM_LIFE_PROVISIONED, 0}, {MM_LIFE_AWAITING, 0}, {MM_LIFE_RUNNING, MM_ALL_CHANNELS}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        mm_configuration_t before = example_configuration(7);
+        before.phase = (mm_life_cycle_t){cases[i].state, cases[i].state};
+        before.confirmed_channels = 0x55; // what version 1 could not say
+        mm_configuration_t after;
+        uint8_t bytes[MM_CONFIGURATION_BYTES_MAX];
+        size_t size = encode(&before, bytes);
+        memmove(bytes + 4, bytes + 5, size - 5);
+        bytes[0] = 1;
+        assert_int_equal(decode(bytes, size - 1, &after), MM_OK);
+        assert_int_equal(after.confirmed_channels, cases[i].confirmed);
+        assert_int_equal(mm_configuration_unconfirmed(&after), (uint8_t)~cases[i].confirmed);
+        before.confirmed_channels = cases[i].confirmed;
+        assert_same_configuration(&before, &after);
+        assert_int_equal(decode(bytes, size - 2, &after), MM_ERR_CORRUPT);
+        assert_int_equal(decode(bytes, size, &after), MM_ERR_CORRUPT);
+    }
+    const mm_configuration_t none = {.confirmed_channels = 0};
+    assert_int_equal(mm_configuration_unconfirmed(&none), 0); // nothing is installed that could wait
 }
 
 static void test_configuration_phase_that_passes_is_not_written(void **state) {
@@ -135,7 +165,7 @@ static void test_configuration_refuses_other_bytes(void **state) {
                 assert_int_equal(encode(&after, again), size);
                 assert_memory_equal(again, bytes, size);
             } else {
-                assert_int_equal(err, index == 0 && value > 1 ? MM_ERR_VERSION : MM_ERR_CORRUPT);
+                assert_int_equal(err, index == 0 && value > 2 ? MM_ERR_VERSION : MM_ERR_CORRUPT);
                 refused++;
             }
         }
@@ -335,6 +365,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_configuration_is_as_written),
         cmocka_unit_test(test_configuration_bytes),
+        cmocka_unit_test(test_configuration_of_version_1),
         cmocka_unit_test(test_configuration_phase_that_passes_is_not_written),
         cmocka_unit_test(test_configuration_largest_fits),
         cmocka_unit_test(test_configuration_refuses_other_bytes),

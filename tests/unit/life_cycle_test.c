@@ -100,16 +100,16 @@ static void test_life_cycle_reaches_nothing_else(void **state) {
     }
 }
 
-static void test_life_cycle_supplies_only_who_was_confirmed(void **state) {
+static void test_life_cycle_knows_who_is_confirmed(void **state) {
     (void)state;
-    static const char *const commissioned[] = {"running", "configuring:running", "fault:running"};
+    static const char *const confirmed[] = {"running", "configuring:running", "fault:running"};
     for (size_t row = 0; row < ROWS; row++) {
         bool expected = false;
-        for (size_t i = 0; i < sizeof commissioned / sizeof commissioned[0]; i++) {
-            expected = expected || strcmp(table[row].from, commissioned[i]) == 0;
+        for (size_t i = 0; i < sizeof confirmed / sizeof confirmed[0]; i++) {
+            expected = expected || strcmp(table[row].from, confirmed[i]) == 0;
         }
         mm_life_cycle_t cycle = read_cycle(table[row].from);
-        assert_int_equal(mm_life_is_commissioned(&cycle), expected);
+        assert_int_equal(mm_life_is_confirmed(&cycle), expected);
     }
 }
 
@@ -128,7 +128,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_life_cycle_takes_every_event_in_every_state),
         cmocka_unit_test(test_life_cycle_reaches_nothing_else),
-        cmocka_unit_test(test_life_cycle_supplies_only_who_was_confirmed),
+        cmocka_unit_test(test_life_cycle_knows_who_is_confirmed),
         cmocka_unit_test(test_life_cycle_names_and_limits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

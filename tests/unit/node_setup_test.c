@@ -117,14 +117,51 @@ static void test_node_setup_channel_without_meter(void **state) {
     confirm_by_ask(1); // stores the state
     run_s(1);
     assert_int_equal(start(), MM_OK);
-    assert_false(node.control.not_commissioned);
+    assert_int_equal(node.control.unconfirmed_channels, 0);
     assert_true(desk.relay_closed[5]);
+}
+
+static void no_supply_1(uint8_t channel, bool closed) {
+    assert_true(channel != 1 || !closed);
+}
+
+// The power fails as soon as an installation with another meter is stored: the new one is there at the next start, and
+// its relay has never been closed; the meter that HQ has confirmed goes on at once.
+static void test_node_setup_new_meter_at_the_start(void **state) {
+    (void)state;
+    assert_int_equal(start(), MM_OK);
+    run_s(2);
+    install_on_node(1);
+    run_s(2);
+    confirm_by_ask(1);
+    run_s(2);
+    assert_true(desk.relay_closed[5]);
+    mm_configuration_t configuration = node.setup.configuration;
+    configuration.phase = (mm_life_cycle_t){MM_LIFE_AWAITING, MM_LIFE_AWAITING};
+    configuration.installation.revision = 2;
+    configuration.installation.channels[1] = (mm_channel_setup_t){{"M1", 1000, 0}, false, {0, 0, 0, 0}};
+    configuration.confirmed_channels &= (uint8_t)~2u;
+    assert_int_equal(mm_configuration_store_save(&node.setup.store, &configuration), MM_OK);
+    on_relay = no_supply_1;
+    desk.relay_closed[5] = false;
+    assert_int_equal(start(), MM_OK);
+    assert_string_equal(node.metering.options.meters[1].id, "M1");
+    assert_true(desk.relay_closed[5]);
+    run_s(3);
+    assert_int_equal(node.control.credits[1].relay_reasons, MM_RELAY_NOT_COMMISSIONED);
+    assert_int_equal(node.control.credits[5].relay_reasons, 0);
+    assert_int_equal(start(), MM_OK);
+    on_relay = NULL;
+    confirm_by_ask(2);
+    run_s(2);
+    assert_true(desk.relay_closed[1]);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_node_setup_of_an_owner, setup),
         cmocka_unit_test_setup(test_node_setup_channel_without_meter, setup),
+        cmocka_unit_test_setup(test_node_setup_new_meter_at_the_start, setup),
         cmocka_unit_test_setup(test_node_setup_from_parked_to_running, setup),
         cmocka_unit_test_setup(test_node_setup_meters_without_memory, setup),
         cmocka_unit_test_setup(test_node_setup_needs_its_parts, setup),

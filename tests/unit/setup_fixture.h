@@ -48,6 +48,7 @@ static inline void setup_open(void) {
     for (uint8_t channel = 0; channel < MM_CHANNELS && err == MM_OK && configuration.has_installation; channel++) {
         options.meters[channel] = configuration.installation.channels[channel].meter;
     }
+    desk.options.unconfirmed_channels = mm_configuration_unconfirmed(&configuration);
     memset(&world.metering, 0xA5, sizeof world.metering);
     memset(&world.counters, 0, sizeof world.counters);
     world.boot_us = world.t_us;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The power fails at every operation of an installation being stored, carried out and confirmed, and once more in the
 // recovery. The node has the configuration before or the new one; if the new one, meters are as configured, exactly one
-// INSTALLATION record is made, nothing is counted twice, and other meters have every pulse.
+// INSTALLATION record is made, nothing is counted twice, and other meters have every pulse. At no moment has a meter
+// supply that HQ has never confirmed, and none that it has confirmed, and that stays, is cut.
 #include <stdio.h>
 
 #include "setup_fixture.h"
@@ -11,6 +12,8 @@ typedef struct {
     void (*prepare)(void);
     void (*act)(void);
     void (*check)(bool complete);
+    const char *confirmed[MM_CHANNELS]; ///< ids of meters that may have supply
+    uint8_t kept_channels;              ///< bit per channel that must not be cut
 } story_t;
 
 static world_t base_world;
@@ -19,8 +22,10 @@ static bench_t base_bench;
 static const char *case_story = "";
 static uint64_t case_step = UINT64_MAX;
 static uint64_t case_second;
+static const story_t *case_of;
 static mm_installation_t wanted;
 static sealed_t sealed;
+static char reset_code[CODE_BYTES];
 static uint64_t base_life_pulses;
 static int64_t base_read_us;
 
@@ -148,6 +153,29 @@ static void check_second(bool complete) {
     }
 }
 
+// A running node: another address, and a meter more.
+static void prepare_address(void) {
+    setup_commission();
+    setup_run_s(20);
+    enter();
+    wanted = site_installation();
+    strcpy(wanted.address, "Street 2");
+    wanted.channels[1] = (mm_channel_setup_t){{"M1", 1000, 0}, false, {0, 0, 0, 0}};
+}
+
+static void check_address(bool complete) {
+    bool stored = bench.setup.configuration.installation.revision == 2;
+    assert_int_equal(phase_now(), stored ? MM_LIFE_AWAITING : MM_LIFE_RUNNING);
+    assert_true(desk.relay_closed[5]);
+    assert_int_equal(desk.control.credits[5].relay_reasons, 0);
+    if (complete && stored) {
+        assert_meters(&wanted);
+        assert_int_equal(count_installations(2, NULL), 1);
+        assert_int_equal(desk.control.credits[1].relay_reasons, MM_RELAY_NOT_COMMISSIONED);
+        assert_false(desk.relay_closed[1]);
+    }
+}
+
 static void prepare_confirm(void) {
     setup_install_first();
     setup_run_s(20);
@@ -196,21 +224,64 @@ static void check_reinstall(bool complete) {
         assert_int_equal(count_answers(sealed.id, NULL), 1);
         assert_int_equal(count_installations(1, NULL), 2);
         assert_int_equal(phase_now(), MM_LIFE_AWAITING);
+        assert_true(desk.relay_closed[5]);
+    }
+}
+
+static void prepare_reset(void) {
+    setup_commission();
+    setup_run_s(20);
+    make_code(reset_code);
+}
+
+static void act_reset(void) {
+    uint32_t wait_s;
+    (void)mm_setup_reset(&bench.setup, reset_code, desk_now(), &wait_s);
+    if (!is_dead()) {
+        (void)setup_poll();
+    }
+}
+
+// With everything that follows up to the same installation: what was reset waits for HQ.
+static void check_reset(bool complete) {
+    assert_int_equal(bench.setup.configuration.has_network, phase_now() != MM_LIFE_PARKED);
+    if (phase_now() == MM_LIFE_RUNNING) {
+        assert_true(desk.relay_closed[5]);
+        return;
+    }
+    assert_false(desk.relay_closed[5]);
+    if (complete && phase_now() == MM_LIFE_PARKED && !bench.setup.was_reset) {
+        give_network(2);
+        enter();
+        wanted = site_installation();
+        assert_int_equal(install(&wanted), MM_OK);
+        (void)setup_poll();
+        assert_int_equal(phase_now(), MM_LIFE_AWAITING);
+        assert_int_equal(desk.control.credits[5].relay_reasons, MM_RELAY_NOT_COMMISSIONED);
         assert_false(desk.relay_closed[5]);
     }
 }
 
 static const story_t stories[] = {
-    {"first installation", prepare_first, act_install, check_first},
-    {"second installation", prepare_second, act_install, check_second},
-    {"confirmation", prepare_confirm, act_command, check_confirm},
-    {"installation again", prepare_reinstall, act_command, check_reinstall},
+    {"first installation", prepare_first, act_install, check_first, {NULL}, 0},
+    {"second installation", prepare_second, act_install, check_second, {[5] = "M5", [7] = "M7"}, 0},
+    {"address", prepare_address, act_install, check_address, {[0] = "M0", [5] = "M5"}, 1 << 5},
+    {"confirmation", prepare_confirm, act_command, check_confirm, {[0] = "M0", [5] = "M5"}, 0},
+    {"installation again", prepare_reinstall, act_command, check_reinstall, {[0] = "M0", [5] = "M5"}, 1 << 5},
+    {"reset", prepare_reset, act_reset, check_reset, {[0] = "M0", [5] = "M5"}, 0},
 };
 #define STORIES (sizeof stories / sizeof stories[0])
 
 // No relay closes before its event is stored.
 static void note_move(uint8_t channel, bool closed) {
     assert_true(!closed || desk.control.credits[channel].relay_reasons == 0);
+    const char *confirmed = case_of->confirmed[channel];
+    if (closed) {
+        assert_non_null(confirmed);
+        assert_string_equal(world.metering.options.meters[channel].id, confirmed);
+    } else {
+        assert_int_equal(case_of->kept_channels >> channel & 1, 0);
+    }
 }
 
 static void restart(uint64_t second_step) {
@@ -232,6 +303,7 @@ static void restart(uint64_t second_step) {
 
 static void run_case(const story_t *story, uint64_t step, uint64_t second_step) {
     case_story = story->name;
+    case_of = story;
     case_step = step;
     case_second = second_step;
     world = base_world;

@@ -309,7 +309,7 @@ static void test_setup_reinstall(void **state) {
     assert_int_equal(count_installations(1, &record), 2);
     assert_true(record->repeated);
     assert_int_equal(phase_now(), MM_LIFE_AWAITING);
-    assert_false(desk.relay_closed[5]);
+    assert_true(desk.relay_closed[5]);
     // Once more while it waits: sent again, nothing else.
     assert_int_equal(answer_of(command(MM_COMMAND_REINSTALL, MM_COMMAND_WHOLE_NODE, NULL))->status, MM_RESULT_DONE);
     (void)setup_poll();
@@ -460,10 +460,159 @@ static void test_setup_reset(void **state) {
     mm_installation_t wanted = site_installation();
     assert_int_equal(install(&wanted), MM_OK);
     (void)setup_poll();
+    assert_false(desk.relay_closed[5]); // after a reset nothing is confirmed
     assert_int_equal(answer_of(confirm_revision(2))->status, MM_RESULT_DONE);
     (void)setup_poll();
     assert_true(desk.relay_closed[5]);
     assert_true(world.metering.registers.channels[5].life_pulses >= life_pulses);
+}
+
+// Two postpaid meters that HQ has confirmed, M3 and M5, on a node that was running for a while.
+static mm_installation_t run_two_meters(int64_t seconds) {
+    setup_begin(true);
+    give_network(1);
+    enter();
+    mm_installation_t installation = site_installation();
+    installation.channels[3] = (mm_channel_setup_t){{"M3", 1000, 0}, false, {0, 0, 0, 0}};
+    assert_int_equal(install(&installation), MM_OK);
+    (void)setup_poll();
+    assert_false(desk.relay_closed[3] || desk.relay_closed[5]);
+    (void)confirm_revision(1);
+    (void)setup_poll();
+    setup_run_s(seconds);
+    assert_true(desk.relay_closed[3] && desk.relay_closed[5]);
+    return installation;
+}
+
+static bool waits(uint8_t channel) {
+    return (desk.control.credits[channel].relay_reasons & MM_RELAY_NOT_COMMISSIONED) != 0;
+}
+
+static void poll_after_restart(void) {
+    setup_reboot();
+    assert_true(desk.relay_closed[3]); // at once, as journalled
+    control_sync();
+    (void)setup_poll();
+}
+
+// Whoever hangs behind a meter that HQ has confirmed notices nothing of an address that is corrected.
+static void test_setup_address_is_corrected(void **state) {
+    (void)state;
+    mm_installation_t wanted = run_two_meters(60);
+    hq_collect();
+    uint32_t cuts = hq_count_events(MM_EVENT_SUPPLY_CUT);
+    uint32_t moves = desk.relay_moves;
+    uint64_t life_pulses = world.metering.registers.channels[5].life_pulses;
+    enter();
+    strcpy(wanted.address, "Street 2");
+    wanted.channels[3].limits.warning_wh = 7; // HQ is not asked about limits
+    assert_int_equal(install(&wanted), MM_OK);
+    setup_run_s(30);
+    assert_int_equal(phase_now(), MM_LIFE_AWAITING);
+    assert_int_equal(count_installations(2, NULL), 1);
+    assert_true(world.metering.registers.channels[5].life_pulses > life_pulses);
+    poll_after_restart();
+    assert_true(desk.relay_closed[5]);
+    assert_int_equal(answer_of(command(MM_COMMAND_REINSTALL, MM_COMMAND_WHOLE_NODE, NULL))->status, MM_RESULT_DONE);
+    poll_after_restart();
+    // Another one looks at it, and goes.
+    enter();
+    (void)setup_poll();
+    mm_setup_leave(&bench.setup, desk_now());
+    (void)setup_poll();
+    // A meter more waits, alone.
+    enter();
+    wanted.channels[1] = (mm_channel_setup_t){{"M1", 1000, 0}, false, {0, 0, 0, 0}};
+    assert_int_equal(install(&wanted), MM_OK);
+    setup_run_s(30);
+    assert_true(waits(1) && !waits(3) && !waits(5));
+    assert_false(desk.relay_closed[1]);
+    poll_after_restart();
+    assert_true(waits(1) && desk.relay_closed[3] && desk.relay_closed[5] && !desk.relay_closed[1]);
+    assert_int_equal(desk.relay_moves, moves);
+    hq_collect();
+    assert_int_equal(hq_count_events(MM_EVENT_SUPPLY_CUT), cuts + 1);
+    assert_int_equal(answer_of(confirm_revision(3))->status, MM_RESULT_DONE);
+    (void)setup_poll();
+    assert_int_equal(phase_now(), MM_LIFE_RUNNING);
+    assert_true(desk.relay_closed[1]);
+    // And when HQ asks again, all three go on.
+    (void)command(MM_COMMAND_REINSTALL, MM_COMMAND_WHOLE_NODE, NULL);
+    poll_after_restart();
+    assert_true(desk.relay_closed[1] && desk.relay_closed[5]);
+}
+
+// What HQ has not seen waits: each thing that it is told of a meter. The other meter goes on.
+static void test_setup_what_is_changed_waits(void **state) {
+    (void)state;
+    static const mm_channel_setup_t changes[] = {{{"M7", 1000, 0}, false, {0, 0, 0, 0}},
+                                                 {{"M5", 800, 0}, false, {0, 0, 0, 0}},
+                                                 {{"M5", 1000, 1}, false, {0, 0, 0, 0}},
+                                                 {{"M5", 1000, 0}, true, {0, 0, 0, 0}},
+                                                 {{"", 0, 0}, false, {0, 0, 0, 0}}};
+    for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {
+        mm_installation_t wanted = run_two_meters(0);
+        const mm_channel_setup_t confirmed = wanted.channels[5];
+        enter();
+        wanted.channels[5] = changes[i];
+        assert_int_equal(install(&wanted), MM_OK);
+        (void)setup_poll();
+        assert_true(waits(5) && !waits(3));
+        assert_true(desk.relay_closed[3] && !desk.relay_closed[5]);
+        // Back to what was there: it was another one meanwhile, and HQ says whether it is the same again.
+        enter();
+        wanted.channels[5] = confirmed;
+        assert_int_equal(install(&wanted), MM_OK);
+        (void)setup_poll();
+        poll_after_restart();
+        assert_true(waits(5) && !desk.relay_closed[5]);
+        assert_int_equal(answer_of(confirm_revision(3))->status, MM_RESULT_DONE);
+        (void)setup_poll();
+        assert_true(desk.relay_closed[5]);
+    }
+}
+
+// HQ itself gives a meter another number while the node waits: it is confirmed as before.
+static void test_setup_update_by_hq_keeps_supply(void **state) {
+    (void)state;
+    mm_installation_t wanted = run_two_meters(60);
+    enter();
+    assert_int_equal(install(&wanted), MM_OK);
+    (void)setup_poll();
+    mm_command_body_t body = {.update = {.has_id = true, .id = "M9"}};
+    (void)command(MM_COMMAND_UPDATE, 5, &body);
+    (void)setup_poll();
+    poll_after_restart();
+    assert_true(desk.relay_closed[5]);
+    enter();
+    strcpy(wanted.channels[5].meter.id, "M9"); // the page shows what is there
+    assert_int_equal(install(&wanted), MM_OK);
+    (void)setup_poll();
+    assert_true(desk.relay_closed[5]);
+}
+
+// The slot with the new meter is damaged: the one before it was running, and still nobody has confirmed that meter.
+static void test_setup_slot_before_does_not_vouch(void **state) {
+    (void)state;
+    mm_installation_t wanted = run_two_meters(0);
+    enter();
+    strcpy(wanted.channels[5].meter.id, "M7");
+    assert_int_equal(install(&wanted), MM_OK);
+    (void)setup_poll();
+    mm_sim_flash_flip_bit(&bench.device, (uint64_t)bench.setup.store.sector_index * MM_FLASH_SECTOR_BYTES * 8 + 77);
+    poll_after_restart();
+    assert_int_equal(phase_now(), MM_LIFE_RUNNING);
+    assert_int_equal(bench.setup.configuration.installation.revision, 1);
+    assert_string_equal(world.metering.options.meters[5].id, "M7");
+    assert_true(waits(5) && desk.relay_closed[3] && !desk.relay_closed[5]);
+    enter();
+    assert_int_equal(install(&wanted), MM_OK);
+    (void)setup_poll();
+    assert_int_equal(bench.setup.configuration.installation.revision, 3);
+    assert_true(waits(5) && desk.relay_closed[3] && !desk.relay_closed[5]);
+    assert_int_equal(answer_of(confirm_revision(3))->status, MM_RESULT_DONE);
+    (void)setup_poll();
+    assert_true(desk.relay_closed[5]);
 }
 
 static void test_setup_memory_that_is_silent(void **state) {
@@ -550,10 +699,10 @@ static void test_setup_later_version_is_kept(void **state) {
     configuration.has_installation = false;
     assert_int_equal(mm_configuration_store_save(&store, &configuration), MM_OK);
     uint8_t *slot = bench.bytes + (size_t)store.sector_index * MM_FLASH_SECTOR_BYTES;
-    slot[12] = 2; // version
-    uint32_t crc = mm_crc32(0, slot, 16);
+    slot[12] = 3; // version
+    uint32_t crc = mm_crc32(0, slot, 17);
     for (int i = 0; i < 4; i++) {
-        slot[16 + i] = (uint8_t)(crc >> (8 * i));
+        slot[17 + i] = (uint8_t)(crc >> (8 * i));
     }
     setup_reboot();
     (void)setup_poll();
@@ -709,6 +858,10 @@ int main(void) {
         cmocka_unit_test_setup(test_setup_lock_out_is_told, setup_commissioned),
         cmocka_unit_test_setup(test_setup_reset_is_told_first, setup_commissioned),
         cmocka_unit_test_setup(test_setup_reset, setup_commissioned),
+        cmocka_unit_test(test_setup_address_is_corrected),
+        cmocka_unit_test(test_setup_what_is_changed_waits),
+        cmocka_unit_test(test_setup_update_by_hq_keeps_supply),
+        cmocka_unit_test(test_setup_slot_before_does_not_vouch),
         cmocka_unit_test_setup(test_setup_memory_that_is_silent, setup_commissioned),
         cmocka_unit_test_setup(test_setup_memory_that_is_lost, setup_commissioned),
         cmocka_unit_test_setup(test_setup_configuration_that_fell_back, setup_commissioned),

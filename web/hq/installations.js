@@ -13,7 +13,7 @@ import { Loading } from './records.js';
 import { useResource } from './resource.js';
 
 const STATES = {
-    waiting: ['warn', 'the node waits for HQ; its supply is not commissioned'],
+    waiting: ['warn', 'the node waits for HQ; meters that are new or changed have no supply until then'],
     confirmed: ['good', 'the node has answered and runs'],
     refused: ['bad', 'the node was not told; it goes on waiting'],
     superseded: ['neutral', 'a newer installation of this node has come'],

@@ -53,11 +53,18 @@ typedef struct {
 typedef struct {
     mm_life_cycle_t phase;
     uint8_t challenge_lock_outs;
+    /// Bit per channel: what it has now was confirmed by HQ (id, constant, start register, mode of payment) and has
+    /// supply. All, once HQ confirms; an installation leaves those that it does not change; none after a reset.
+    uint8_t confirmed_channels;
     bool has_network;
     bool has_installation;
     mm_network_t network;
     mm_installation_t installation;
 } mm_configuration_t;
+
+#define MM_ALL_CHANNELS 0xFFu
+/// Bit per channel whose supply waits for HQ; none without an installation.
+uint8_t mm_configuration_unconfirmed(const mm_configuration_t *configuration);
 
 /// Fields that can be wrong, for messages beside them.
 typedef enum {

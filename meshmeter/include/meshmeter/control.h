@@ -40,9 +40,10 @@
 /// Relays. What was ordered is one thing, the reasons (credit.h) are another: whenever they do not follow from orders,
 /// credit and contacts any more, an event journals the new ones, with the register and the balance, and then the relay
 /// moves; so a power cut between an order and its event leaves nothing undone. Supply is on when there is no reason.
-/// At open the relays are set to what was stored. If the event of a cut cannot be stored, the relay opens all the same
-/// and the event is tried again; it closes only when that is stored. Relays of channels without a meter are left alone,
-/// and so are all while the state is not known (storage that is silent at the start).
+/// At open the relays are set to what was stored, but for channels that the options call unconfirmed: those are open.
+/// If the event of a cut cannot be stored, the relay opens all the same and the event is tried again; it closes only
+/// when that is stored. Relays of channels without a meter are left alone, and so are all while the state is not known
+/// (storage that is silent at the start).
 ///
 /// Commands whose outcome only the platform knows (DISPLAY_ON, FIND, OTA_…, NETWORK, BROKER) are stored as being acted
 /// on, then acted on, then answered. A restart in between is answered FAILED. Until the answer is stored no other
@@ -126,6 +127,7 @@ typedef struct {
     uint32_t new_era;              ///< random, not 0 (asserted): used if there is no state
     uint32_t slot_count_min;       ///< of a slot plan, so that a round fits its cycle; mm_node_init sets it
     bool tamper_open[MM_CHANNELS]; ///< a tamper contact opens the relay (else it is only reported)
+    uint8_t unconfirmed_channels;  ///< bit per channel that has no supply at open, whatever was journalled last
     const mm_legacy_t *legacy;     ///< or NULL: the original's form is not taken; borrowed
 } mm_control_options_t;
 
@@ -185,9 +187,9 @@ struct mm_control {
     uint8_t relay_closed;  ///< bit per channel: as told
     uint8_t relay_refused; ///< bit per channel: the port did not take it
     uint8_t tampered;
-    uint8_t tamper_told;   ///< as journalled
-    bool not_commissioned; ///< supply waits for HQ's confirmation; after open as journalled last
-    uint8_t acting_status; ///< mm_result_status_t that the answer will have
+    uint8_t tamper_told;          ///< as journalled
+    uint8_t unconfirmed_channels; ///< bit per channel: supply waits for HQ; after open as journalled last, and options
+    uint8_t acting_status;        ///< mm_result_status_t that the answer will have
     bool reboot_due;
     bool send_now;        ///< the owner plans a session and clears it
     bool plan_changed;    ///< the owner takes slots and clears it
@@ -240,9 +242,9 @@ mm_err_t mm_control_take_emergency(mm_control_t *self, uint8_t channel, mm_us_t 
 /// The tamper contact of a meter has changed. The port also tells each contact after open: until then a relay that it
 /// had opened stays open.
 void mm_control_set_tamper(mm_control_t *self, uint8_t channel, bool tampered, mm_us_t now);
-/// The life cycle has decided whether there may be supply. Each meter's relay follows as with the other reasons: the
-/// event first.
-void mm_control_set_commissioned(mm_control_t *self, bool commissioned, mm_us_t now);
+/// Commissioning has decided which channels wait for HQ before there is supply (bit per channel). Each meter's relay
+/// follows as with the other reasons: the event first.
+void mm_control_set_unconfirmed(mm_control_t *self, uint8_t channels, mm_us_t now);
 /// commissioning is borrowed. After open.
 void mm_control_set_commissioning(mm_control_t *self, const mm_commissioning_t *commissioning);
 /// A change by an installer: like a command, but of nobody (command id 0) and without a counter. Its answer is a

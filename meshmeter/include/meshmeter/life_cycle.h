@@ -52,7 +52,8 @@ typedef struct {
 mm_err_t mm_life_cycle_take(mm_life_cycle_t *self, mm_life_event_t event);
 const char *mm_life_state_name(mm_life_state_t state);
 const char *mm_life_event_name(mm_life_event_t event);
-/// Whether supply needs no reason NOT_COMMISSIONED: only in RUNNING, and in CONFIGURING or FAULT that came from it.
-bool mm_life_is_commissioned(const mm_life_cycle_t *self);
+/// Whether HQ has confirmed the present installation: only in RUNNING, and in CONFIGURING or FAULT that came from it.
+/// Which channels have supply before that: confirmed_channels (configuration.h).
+bool mm_life_is_confirmed(const mm_life_cycle_t *self);
 
 #endif

@@ -27,7 +27,8 @@ typedef struct {
     mm_mac_t mac;
     char site[MM_SITE_CHARS_MAX + 1];
     mm_metering_options_t metering;
-    /// mac and slot_count_min are filled in by init. new_era 0: this node takes no commands and keeps no credit.
+    /// mac and slot_count_min are filled in by init, unconfirmed_channels too if there is ports.config_flash. new_era
+    /// 0: this node takes no commands and keeps no credit.
     mm_control_options_t control;
     /// mac is filled in by init. Used if there is ports.config_flash.
     mm_setup_options_t setup;

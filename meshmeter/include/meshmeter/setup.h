@@ -35,6 +35,10 @@
 /// HQ hears of a reset (event NODE_RESET, journalled before it is carried out), of each lock-out that begins
 /// (INSTALLER_LOCK_OUT; tried again if memory refuses it), and in the counters of wrong codes.
 ///
+/// Supply. Only what HQ has not confirmed waits for it (docs/adr/0017-supply-while-waiting.md): an installation leaves
+/// a channel's supply alone if id, constant, start register and mode are what is there; REINSTALL leaves all. Other
+/// channels are cut before their meter is changed. CONFIRM confirms all; after a reset none is.
+///
 /// While there is no installation supply is left as it was journalled last: neither a new node nor one whose
 /// configuration was lost cuts a customer off.
 

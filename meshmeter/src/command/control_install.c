@@ -5,11 +5,11 @@ void mm_control_set_commissioning(mm_control_t *self, const mm_commissioning_t *
     self->commissioning = commissioning;
 }
 
-void mm_control_set_commissioned(mm_control_t *self, bool commissioned, mm_us_t now) {
-    if (self->not_commissioned == !commissioned) {
+void mm_control_set_unconfirmed(mm_control_t *self, uint8_t channels, mm_us_t now) {
+    if (self->unconfirmed_channels == channels) {
         return;
     }
-    self->not_commissioned = !commissioned;
+    self->unconfirmed_channels = channels;
     for (uint8_t channel = 0; channel < MM_CHANNELS && self->usable; channel++) {
         mmi_control_follow(self, channel, now);
     }

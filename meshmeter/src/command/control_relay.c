@@ -13,7 +13,7 @@ static bool is_quiet(const mm_control_t *self, const mm_credit_limits_t *limits,
 static uint8_t reasons_now(const mm_control_t *self, uint8_t channel, mm_us_t now) {
     const mm_credit_t *credit = &self->credits[channel];
     uint8_t bit = (uint8_t)(1u << channel);
-    uint8_t reasons = self->not_commissioned ? MM_RELAY_NOT_COMMISSIONED : 0;
+    uint8_t reasons = (self->unconfirmed_channels & bit) != 0 ? MM_RELAY_NOT_COMMISSIONED : 0;
     if ((self->locked_channels & bit) != 0) {
         reasons |= MM_RELAY_LOCKED;
     }
@@ -108,7 +108,8 @@ void mmi_control_follow(mm_control_t *self, uint8_t channel, mm_us_t now) {
 void mmi_control_set_relays(mm_control_t *self, mm_us_t now) {
     for (uint8_t channel = 0; channel < MM_CHANNELS; channel++) {
         if (mmi_control_has_meter(self, channel)) {
-            set_relay(self, channel, self->credits[channel].relay_reasons == 0, now);
+            bool is_confirmed = (self->unconfirmed_channels >> channel & 1) == 0;
+            set_relay(self, channel, is_confirmed && self->credits[channel].relay_reasons == 0, now);
         }
     }
 }

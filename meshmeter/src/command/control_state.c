@@ -363,12 +363,13 @@ void mmi_control_restore(mm_control_t *self, mm_us_t now) {
         return;
     }
     self->tampered = 0;
-    self->not_commissioned = false;
+    self->unconfirmed_channels = self->options.unconfirmed_channels;
     for (uint8_t channel = 0; channel < MM_CHANNELS; channel++) {
         uint8_t bit = (uint8_t)(1u << channel);
-        // What a channel without a meter had last says nothing about the others.
+        // What a channel without a meter had last says nothing about the next meter there.
         unsigned reasons = mmi_control_has_meter(self, channel) ? self->credits[channel].relay_reasons : 0u;
-        self->not_commissioned = self->not_commissioned || (reasons & MM_RELAY_NOT_COMMISSIONED) != 0;
+        unsigned waits = (reasons & MM_RELAY_NOT_COMMISSIONED) != 0 ? bit : 0u;
+        self->unconfirmed_channels = (uint8_t)(self->unconfirmed_channels | waits);
         self->tampered = (uint8_t)(self->tampered | ((reasons & MM_RELAY_TAMPER) != 0 ? bit : 0u));
         self->locked_until[channel] = mm_us_after_s(now, mm_credit_lock_out_s(self->credits[channel].wrong_tokens));
     }

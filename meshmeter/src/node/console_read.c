@@ -305,7 +305,7 @@ void mmi_console_install(mm_console_request_t *request) {
         mmi_json_number(&json, "revision", setup->configuration.installation.revision);
         mmi_json_number(&json, "told", setup->control->installation_told);
         mmi_json_bool(&json, "applying", mm_setup_is_applying(setup));
-        mmi_json_bool(&json, "confirmed", mm_life_is_commissioned(&setup->configuration.phase));
+        mmi_json_bool(&json, "confirmed", mm_life_is_confirmed(&setup->configuration.phase));
     }
     finish(request, &json);
 }

@@ -18,10 +18,11 @@ static void advance(mm_node_t *self, mm_us_t now) {
     self->now = now;
 }
 
-static void open_control(mm_node_t *self, const mm_node_options_t *wanted, mm_us_t now) {
+static void open_control(mm_node_t *self, const mm_node_options_t *wanted, uint8_t unconfirmed_channels, mm_us_t now) {
     const mm_timing_t *timing = &self->options.timing;
     mm_control_options_t options = wanted->control;
     options.mac = self->options.mac;
+    options.unconfirmed_channels = unconfirmed_channels;
     options.slot_count_min = (uint32_t)(timing->round_us / timing->slots.slot_us) + 1;
     mm_control_open(&self->control, &options, &self->metering, self->ports.crypto, self->ports.relay,
                     self->ports.actions, &self->counters, self->ports.log, now);
@@ -38,7 +39,7 @@ static bool can_be_set_up(const mm_node_options_t *options, const mm_flash_t *fl
 // The meters of the installation, before metering begins. What cannot be read now changes nothing: the meters
 // counted last go on, and setup says so.
 static MM_APART void take_installed_meters(const mm_node_options_t *wanted, const mm_flash_t *config_flash,
-                                           mm_metering_options_t *options) {
+                                           mm_metering_options_t *options, uint8_t *unconfirmed_channels) {
     mm_configuration_store_t store;
     mm_configuration_t configuration;
     mm_err_t err = mm_configuration_store_open(&store, config_flash, wanted->config_sector_count, &configuration);
@@ -46,17 +47,19 @@ static MM_APART void take_installed_meters(const mm_node_options_t *wanted, cons
         options->keep_meters = err != MM_OK && err != MM_ERR_NOT_FOUND;
         return;
     }
+    *unconfirmed_channels = mm_configuration_unconfirmed(&configuration);
     for (uint8_t channel = 0; channel < MM_CHANNELS; channel++) {
         options->meters[channel] = configuration.installation.channels[channel].meter;
     }
 }
 
-// The meters of the installation stand above those of the options.
-static mm_err_t open_metering(mm_node_t *self, const mm_node_options_t *wanted, mm_us_t now) {
+// The meters of the installation, and what is confirmed of them, stand above those of the options.
+static mm_err_t open_metering(mm_node_t *self, const mm_node_options_t *wanted, uint8_t *unconfirmed_channels,
+                              mm_us_t now) {
     const mm_node_ports_t *ports = &self->ports;
     mm_metering_options_t options = wanted->metering;
     if (ports->config_flash != NULL) {
-        take_installed_meters(wanted, ports->config_flash, &options);
+        take_installed_meters(wanted, ports->config_flash, &options, unconfirmed_channels);
     }
     return mm_metering_open(&self->metering, &options, ports->pulses, &self->store, ports->fram, ports->register_flash,
                             &self->journal, ports->journal_flash, wanted->journal_sector_count, &self->counters,
@@ -66,9 +69,8 @@ static mm_err_t open_metering(mm_node_t *self, const mm_node_options_t *wanted, 
 static void open_setup(mm_node_t *self, const mm_node_options_t *wanted, mm_us_t now) {
     mm_setup_options_t options = wanted->setup;
     options.mac = self->options.mac;
-    mm_setup_open(&self->setup, &options, self->ports.config_flash, wanted->config_sector_count,
-                  &self->metering, &self->control, self->ports.crypto, self->ports.entropy, &self->counters,
-                  self->ports.log, now);
+    mm_setup_open(&self->setup, &options, self->ports.config_flash, wanted->config_sector_count, &self->metering,
+                  &self->control, self->ports.crypto, self->ports.entropy, &self->counters, self->ports.log, now);
     self->has_setup = true;
 }
 
@@ -92,14 +94,15 @@ mm_err_t mm_node_init(mm_node_t *self, const mm_node_options_t *options, const m
     if (err != MM_OK) {
         return err;
     }
-    err = open_metering(self, options, now);
+    uint8_t unconfirmed_channels = options->control.unconfirmed_channels;
+    err = open_metering(self, options, &unconfirmed_channels, now);
     if (err == MM_OK && has_control) {
-        open_control(self, options, now);
+        open_control(self, options, unconfirmed_channels, now);
     }
     if (err == MM_OK && ports->config_flash != NULL) {
         open_setup(self, options, now);
     } else if (err == MM_OK && has_control && !options->setup_elsewhere) {
-        mm_control_set_commissioned(&self->control, true, now);
+        mm_control_set_unconfirmed(&self->control, 0, now);
     }
     return err;
 }

@@ -134,6 +134,7 @@ void mm_configuration_encode(const mm_configuration_t *configuration, mm_writer_
                                 (configuration->has_installation ? HAS_INSTALLATION : 0)));
     mm_put_u8(writer, (uint8_t)lasting_state(&configuration->phase));
     mm_put_u8(writer, configuration->challenge_lock_outs);
+    mm_put_u8(writer, configuration->confirmed_channels);
     if (configuration->has_network) {
         mmi_network_put(writer, &configuration->network);
     }
@@ -142,10 +143,15 @@ void mm_configuration_encode(const mm_configuration_t *configuration, mm_writer_
     }
 }
 
-static void decode(mm_configuration_t *configuration, mm_reader_t *reader) {
+static void decode(mm_configuration_t *configuration, uint8_t version, mm_reader_t *reader) {
     uint8_t flags = mm_get_u8(reader);
     uint8_t state = mm_get_u8(reader);
     configuration->challenge_lock_outs = mm_get_u8(reader);
+    if (version != MMI_CONFIGURATION_VERSION_1) {
+        configuration->confirmed_channels = mm_get_u8(reader);
+    } else if (state == MM_LIFE_RUNNING) { // of what waited then nothing is known
+        configuration->confirmed_channels = MM_ALL_CHANNELS;
+    }
     if ((flags & ~FLAGS_KNOWN) != 0 || !is_lasting(state)) {
         reader->failed = true;
         return;
@@ -168,8 +174,8 @@ mm_err_t mm_configuration_decode(mm_configuration_t *configuration, mm_reader_t 
     if (!reader->failed && version > MMI_CONFIGURATION_VERSION) {
         return MM_ERR_VERSION;
     }
-    if (version == MMI_CONFIGURATION_VERSION) {
-        decode(configuration, reader);
+    if (version >= MMI_CONFIGURATION_VERSION_1) {
+        decode(configuration, version, reader);
     } else {
         reader->failed = true; // there was no earlier one
     }
@@ -178,6 +184,10 @@ mm_err_t mm_configuration_decode(mm_configuration_t *configuration, mm_reader_t 
         return MM_ERR_CORRUPT;
     }
     return MM_OK;
+}
+
+uint8_t mm_configuration_unconfirmed(const mm_configuration_t *configuration) {
+    return configuration->has_installation ? (uint8_t)~configuration->confirmed_channels : 0;
 }
 
 // Checks.

@@ -5,7 +5,9 @@
 #include "meshmeter/configuration.h"
 
 /// First byte of an encoded configuration.
-#define MMI_CONFIGURATION_VERSION 1
+#define MMI_CONFIGURATION_VERSION 2
+/// Without confirmed_channels.
+#define MMI_CONFIGURATION_VERSION_1 1
 
 /// A list of problems that is not longer than it may be.
 typedef struct {

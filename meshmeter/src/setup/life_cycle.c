@@ -121,7 +121,7 @@ const char *mm_life_event_name(mm_life_event_t event) {
     return event < MM_LIFE_EVENT_COUNT ? names[event] : "unknown";
 }
 
-bool mm_life_is_commissioned(const mm_life_cycle_t *self) {
+bool mm_life_is_confirmed(const mm_life_cycle_t *self) {
     bool is_between = self->state == MM_LIFE_CONFIGURING || self->state == MM_LIFE_FAULT;
     return (is_between ? self->before : self->state) == MM_LIFE_RUNNING;
 }

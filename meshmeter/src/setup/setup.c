@@ -222,6 +222,7 @@ mm_code_verdict_t mm_setup_reset(mm_setup_t *self, const char *code, mm_us_t now
         return MM_CODE_STORAGE;
     }
     self->repeat.is_there = false;
+    draft.confirmed_channels = 0;
     draft.has_network = false;
     memset(&draft.network, 0, sizeof draft.network);
     if (mmi_setup_save(self, &draft) != MM_OK) {
@@ -247,6 +248,7 @@ mm_result_status_t mm_setup_confirm(mm_setup_t *self, uint32_t revision, mm_us_t
     if (mmi_setup_lasting_state(self) == MM_LIFE_RUNNING) {
         return MM_RESULT_DONE;
     }
+    draft.confirmed_channels = MM_ALL_CHANNELS;
     return mmi_setup_save(self, &draft) == MM_OK ? MM_RESULT_DONE : MM_RESULT_FAILED;
 }
 
@@ -264,6 +266,13 @@ mm_result_status_t mm_setup_reinstall(mm_setup_t *self, mm_us_t now) {
 
 // Poll.
 
+// A configuration that fell back does not know what was installed last: what had no supply then stays without.
+static uint8_t unconfirmed(const mm_setup_t *self) {
+    const mm_configuration_t *configuration = &self->configuration;
+    bool is_behind = configuration->installation.revision < self->control->installation_told;
+    return mm_configuration_unconfirmed(configuration) | (is_behind ? self->control->unconfirmed_channels : 0);
+}
+
 mm_us_t mm_setup_poll(mm_setup_t *self, mm_us_t now) {
     if (self->configuration.phase.state == MM_LIFE_FAULT && now >= self->retry_at) {
         open_store(self, now);
@@ -277,7 +286,7 @@ mm_us_t mm_setup_poll(mm_setup_t *self, mm_us_t now) {
         return self->retry_at; // supply stays as it is
     }
     if (self->configuration.has_installation) {
-        mm_control_set_commissioned(self->control, mm_life_is_commissioned(&self->configuration.phase), now);
+        mm_control_set_unconfirmed(self->control, unconfirmed(self), now);
     }
     mm_us_t deadline = self->session ? self->session_until : MM_US_NEVER;
     if (self->lock_out[0] != 0) {

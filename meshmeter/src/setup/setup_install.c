@@ -61,6 +61,18 @@ static uint32_t next_revision(const mm_setup_t *self) {
     return (stored > told ? stored : told) + 1;
 }
 
+// What HQ is told of a channel, and so what it has confirmed: these channels keep their supply.
+static uint8_t unchanged_channels(const mm_setup_t *self, const mm_installation_t *wanted) {
+    uint8_t channels = 0;
+    for (uint8_t channel = 0; channel < MM_CHANNELS; channel++) {
+        const mm_channel_setup_t *setup = &wanted->channels[channel];
+        bool is_unchanged = is_same_meter(meter_of(self, channel), &setup->meter) &&
+                            self->control->credits[channel].prepaid == setup->prepaid;
+        channels = (uint8_t)(channels | (is_unchanged ? 1u << channel : 0u));
+    }
+    return channels;
+}
+
 size_t mm_setup_install(mm_setup_t *self, const mm_installation_t *installation, mm_field_problem_t *problems,
                         size_t capacity, mm_err_t *err, mm_us_t now) {
     if (!self->session || now >= self->session_until) {
@@ -80,6 +92,7 @@ size_t mm_setup_install(mm_setup_t *self, const mm_installation_t *installation,
     draft.installation = *installation;
     draft.installation.revision = next_revision(self);
     draft.has_installation = true;
+    draft.confirmed_channels &= (uint8_t)~self->control->unconfirmed_channels & unchanged_channels(self, installation);
     *err = mm_life_cycle_take(&draft.phase, MM_LIFE_CONFIGURED);
     MM_ASSERT(*err == MM_OK); // a session is CONFIGURING
     *err = mmi_setup_save(self, &draft);

@@ -66,9 +66,8 @@ static mm_err_t open_metering(mm_node_t *self, const mm_node_options_t *wanted, 
 static void open_setup(mm_node_t *self, const mm_node_options_t *wanted, mm_us_t now) {
     mm_setup_options_t options = wanted->setup;
     options.mac = self->options.mac;
-    mm_setup_open(&self->setup, &options, self->ports.config_flash, wanted->config_sector_count,
-                  &self->metering, &self->control, self->ports.crypto, self->ports.entropy, &self->counters,
-                  self->ports.log, now);
+    mm_setup_open(&self->setup, &options, self->ports.config_flash, wanted->config_sector_count, &self->metering,
+                  &self->control, self->ports.crypto, self->ports.entropy, &self->counters, self->ports.log, now);
     self->has_setup = true;
 }
 

@@ -7,7 +7,7 @@
 
 /// The original's commands, for a composition that wants them: it opens one of these, and hands `legacy` to its control
 /// (mm_control_options_t). The core names nothing of this file and of legacy_command.h but mm_legacy_message_is_one: an
-/// image whose composition does not either is linked without them (docs/adr/0017-images-link-what-they-name.md).
+/// image whose composition does not either is linked without them (docs/adr/0018-images-link-what-they-name.md).
 ///
 /// Cost on RV32: docs/design/budgets.md. The owner of the node owns this too.
 typedef struct {

@@ -19,6 +19,7 @@
 #define PASSWORD_LABEL "mm-mesh-ap\n"
 #define RECEIVE_MS 500
 #define RECEIVE_FAILED_MS 100
+#define SLOT_MS 10
 #define MM_ESP_MESH_LEAVE_MS 2000
 // The receiving task leaves the SDK before the mesh is stopped: its wait, and one more look.
 #define RECEIVER_LEAVES_MS (2 * RECEIVE_MS)
@@ -134,16 +135,16 @@ static void on_ip_event(void *context, esp_event_base_t base, int32_t id, void *
 
 _Static_assert(MM_ESP_OWNER_SLOT_BYTES == MESH_MTU, "a slot has room for whatever the SDK gives");
 
-// Into a slot of the owner's. Without a free one the frame stays with the SDK, whose queue is longer; it stops who sends
-// when that is full, too.
+// Into a slot of the owner's. Without a free one the frame stays with the SDK, whose queue is longer; it stops who
+// sends when that is full, too.
 static void receive_one(mm_esp_mesh_t *self) {
     mesh_addr_t from;
     mesh_data_t data = {.size = MM_ESP_OWNER_SLOT_BYTES};
     int flag = 0;
     int8_t slot = mm_esp_owner_lend_slot(&data.data);
     if (slot < 0) {
-        // wait: the owner gives a frame's slot back, in the mesh's task | until RECEIVE_MS | then it is asked for again
-        vTaskDelay(1);
+        // wait: the owner gives a frame's slot back, in the mesh's task | until SLOT_MS | then it is asked for again
+        vTaskDelay(pdMS_TO_TICKS(SLOT_MS));
         return;
     }
     // wait: a frame of the mesh, in its task | until RECEIVE_MS | then it is waited for again

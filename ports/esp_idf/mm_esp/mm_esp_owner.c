@@ -187,9 +187,11 @@ static int8_t take_packet_slot(void) {
 }
 
 int8_t mm_esp_owner_lend_slot(uint8_t **bytes) {
-    bool has_room =
-        s_owner.queue != NULL && uxQueueSpacesAvailable(s_owner.queue) > (UBaseType_t)MM_ESP_OWNER_RESERVED;
-    int8_t slot = has_room ? take_frame_slot() : -1;
+    bool has_room = s_owner.queue != NULL && uxQueueSpacesAvailable(s_owner.queue) > (UBaseType_t)MM_ESP_OWNER_RESERVED;
+    int8_t slot = -1;
+    if (has_room) {
+        slot = take_frame_slot();
+    }
     if (slot >= 0) {
         *bytes = s_owner.frames[slot].bytes;
     }

@@ -309,25 +309,13 @@ size_t mm_installation_check(const mm_installation_t *installation, mm_field_pro
     return list.count;
 }
 
-static bool is_topic_level(const char *site, size_t capacity_bytes) {
-    size_t length = 0;
-    while (length < capacity_bytes && site[length] != '\0') {
-        char character = site[length];
-        if ((character < 'a' || character > 'z') && (character < '0' || character > '9') && character != '-') {
-            return false;
-        }
-        length++;
-    }
-    return length > 0 && length < capacity_bytes;
-}
-
 bool mmi_router_password_is_good(const char *password) {
     size_t length = strlen(password);
     return length == 0 || length >= 8;
 }
 
 mm_err_t mm_network_check(const mm_network_t *network) {
-    bool is_good = is_topic_level(network->site, sizeof network->site) &&
+    bool is_good = mm_text_is_site(network->site, sizeof network->site) &&
                    mm_text_is_plain_string(network->router_name, sizeof network->router_name) &&
                    mm_text_is_plain_string(network->router_password, sizeof network->router_password) &&
                    mm_text_is_plain_string(network->broker_url, sizeof network->broker_url) &&

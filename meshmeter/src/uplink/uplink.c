@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "meshmeter/text.h"
+
 // What one failure adds to the failures in a row; each doubles the back-off.
 #define STEPS_FAILED 1
 #define STEPS_REFUSED 2
@@ -544,28 +546,21 @@ const char *mm_uplink_state_name(mm_uplink_state_t state) {
     return (unsigned)state < MM_UPLINK_STATE_COUNT ? names[state] : "unknown";
 }
 
-static bool is_site_character(char character) {
-    return (character >= 'a' && character <= 'z') || (character >= '0' && character <= '9') || character == '-';
-}
-
-static void write_topic(char *topic, const char *site, size_t site_chars, const char *suffix) {
+static void write_topic(char *topic, const char *site, const char *suffix) {
     static const char prefix[] = "meter/";
+    size_t site_chars = strlen(site);
     memcpy(topic, prefix, sizeof prefix - 1);
     memcpy(topic + sizeof prefix - 1, site, site_chars);
     memcpy(topic + sizeof prefix - 1 + site_chars, suffix, strlen(suffix) + 1);
 }
 
 mm_err_t mm_uplink_topics(const char *site, mm_uplink_topics_t *topics) {
-    size_t site_chars = 0;
-    while (site_chars <= MM_SITE_CHARS_MAX && is_site_character(site[site_chars])) {
-        site_chars++;
-    }
-    if (site_chars == 0 || site_chars > MM_SITE_CHARS_MAX || site[site_chars] != '\0') {
+    if (!mm_text_is_site(site, MM_SITE_CHARS_MAX + 1)) {
         return MM_ERR_ARG;
     }
     memset(topics, 0, sizeof *topics);
-    write_topic(topics->info_topic, site, site_chars, "/info");
-    write_topic(topics->ack_topic, site, site_chars, "/ack");
-    write_topic(topics->command_topic, site, site_chars, "/cmd");
+    write_topic(topics->info_topic, site, "/info");
+    write_topic(topics->ack_topic, site, "/ack");
+    write_topic(topics->command_topic, site, "/cmd");
     return MM_OK;
 }

@@ -107,16 +107,6 @@ static bool text_is_valid(const mm_command_body_t *body, const text_t *form) {
     return bytes_count >= form->bytes_min && bytes_count <= form->bytes_max;
 }
 
-static bool id_is_valid(const char id[MM_METER_ID_CHARS_MAX + 1]) {
-    size_t chars = text_bytes(id, MM_METER_ID_CHARS_MAX);
-    for (size_t index = 0; index < chars; index++) {
-        if (!mmi_is_printable(id[index])) {
-            return false;
-        }
-    }
-    return chars <= MM_METER_ID_CHARS_MAX;
-}
-
 // The next text of a body, up to the separator or, of the last one, to the end.
 static mm_err_t get_text(mm_reader_t *reader, bool is_last, char *text, size_t bytes_max) {
     size_t left_bytes = mm_reader_left_bytes(reader);
@@ -164,7 +154,7 @@ static bool update_is_valid(const mm_update_body_t *update) {
     if (!update->has_id && !update->has_pulse_constant && !update->has_start_wh && !update->has_life_pulses) {
         return false;
     }
-    return (!update->has_id || id_is_valid(update->id)) &&
+    return (!update->has_id || mmi_is_id(update->id)) &&
            (!update->has_pulse_constant ||
             (update->pulse_constant >= MM_PULSE_CONSTANT_MIN && update->pulse_constant <= MM_PULSE_CONSTANT_MAX)) &&
            (!update->has_start_wh || update->start_wh <= MMI_VALUE_MAX) &&

@@ -504,7 +504,7 @@ static void test_configurator_json_is_bounded(void **state) {
     for (size_t capacity = 1; capacity < 60; capacity++) {
         char text[64];
         memset(text, 'x', sizeof text);
-        mmi_json_t json = mmi_json(text, capacity);
+        mmi_json_t json = mmi_json(text, capacity, 0);
         mmi_json_open(&json, NULL, '{');
         mmi_json_string(&json, "a", "\x01<b");
         mmi_json_number(&json, "n", UINT64_MAX);
@@ -519,7 +519,7 @@ static void test_configurator_json_is_bounded(void **state) {
         assert_int_equal(text[capacity], 'x');
     }
     char none;
-    expect_assert_failure((void)mmi_json(&none, 0));
+    expect_assert_failure((void)mmi_json(&none, 0, 0));
 }
 
 // Without what runs on by itself.

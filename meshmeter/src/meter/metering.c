@@ -79,7 +79,7 @@ void mmi_metering_count(mm_metering_t *self, mm_us_t at) {
     }
     if (report_restart) {
         const uint64_t values[MM_EVENT_VALUES] = {old_generation, read.generation, 0, 0};
-        mm_counters_add(self->counters, MM_COUNTER_PULSE_COUNTER_RESTARTED, 1);
+        mm_counters_count(self->counters, MM_COUNTER_PULSE_COUNTER_RESTARTED);
         (void)mm_metering_event(self, MM_EVENT_COUNTER_RESTARTED, values, at); // a failure is counted there
     }
 }
@@ -100,7 +100,7 @@ void mmi_metering_close_interval(mm_metering_t *self, mm_label_t end, mm_us_t at
     }
     if (!mmi_metering_settle(self, at)) {
         // The interval grows until the journal takes records again: fewer of them, but no pulse is in none.
-        mm_counters_add(self->counters, MM_COUNTER_RECORD_REFUSED, 1);
+        mm_counters_count(self->counters, MM_COUNTER_RECORD_REFUSED);
         return;
     }
     record.interval.interval_no = self->interval_no;
@@ -177,7 +177,7 @@ static mm_err_t commit_record(mm_metering_t *self, const mm_record_t *record, mm
 
 mm_err_t mm_metering_record(mm_metering_t *self, const mm_record_t *record, mm_us_t now) {
     if (!mmi_metering_settle(self, now)) {
-        mm_counters_add(self->counters, MM_COUNTER_RECORD_REFUSED, 1);
+        mm_counters_count(self->counters, MM_COUNTER_RECORD_REFUSED);
         return MM_ERR_STORAGE;
     }
     return commit_record(self, record, now);

@@ -102,20 +102,20 @@ static mm_err_t add_to_batches(mm_round_t *self, const void *frame, size_t frame
 
 mm_err_t mm_round_answer(mm_round_t *self, mm_mac_t node, uint32_t round_id, const void *frame, size_t frame_bytes) {
     if (round_id == 0 || round_id != self->round_id) {
-        mm_counters_add(self->counters, MM_COUNTER_ANSWER_LATE, 1);
+        mm_counters_count(self->counters, MM_COUNTER_ANSWER_LATE);
         return MM_ERR_STATE;
     }
     uint8_t index = find_node(self, node);
     if (index == NOT_FOUND) {
-        mm_counters_add(self->counters, MM_COUNTER_ANSWER_STRANGER, 1);
+        mm_counters_count(self->counters, MM_COUNTER_ANSWER_STRANGER);
         return MM_ERR_STATE;
     }
     if (has_bit(self, index)) {
-        mm_counters_add(self->counters, MM_COUNTER_ANSWER_DUPLICATE, 1);
+        mm_counters_count(self->counters, MM_COUNTER_ANSWER_DUPLICATE);
         return MM_ERR_STATE;
     }
     if (!self->open) {
-        mm_counters_add(self->counters, MM_COUNTER_ANSWER_LATE, 1);
+        mm_counters_count(self->counters, MM_COUNTER_ANSWER_LATE);
         return MM_ERR_STATE;
     }
     if (add_to_batches(self, frame, frame_bytes) != MM_OK) {
@@ -130,7 +130,7 @@ mm_err_t mm_round_answer(mm_round_t *self, mm_mac_t node, uint32_t round_id, con
 bool mm_round_poll(mm_round_t *self, mm_us_t now) {
     if (self->open && now >= self->deadline) {
         self->open = false;
-        mm_counters_add(self->counters, MM_COUNTER_ROUND_INCOMPLETE, 1);
+        mm_counters_count(self->counters, MM_COUNTER_ROUND_INCOMPLETE);
     }
     return !self->open;
 }

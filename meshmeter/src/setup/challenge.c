@@ -82,34 +82,20 @@ mm_err_t mm_challenge_code(const mm_challenge_options_t *options, const mm_crypt
 }
 
 const char *mm_code_verdict_name(mm_code_verdict_t verdict) {
-    switch (verdict) {
-    case MM_CODE_GOOD:
-        return "good";
-    case MM_CODE_WRONG:
-        return "wrong";
-    case MM_CODE_NO_FORM:
-        return "no_form";
-    case MM_CODE_EXPIRED:
-        return "expired";
-    case MM_CODE_LOCKED_OUT:
-        return "locked_out";
-    case MM_CODE_NO_KEY:
-        return "no_key";
-    case MM_CODE_STATE:
-        return "state";
-    case MM_CODE_STORAGE:
-        return "storage";
-    default:
-        return "unknown";
-    }
+    static const char *const names[] = {
+        [MM_CODE_GOOD] = "good",       [MM_CODE_WRONG] = "wrong",           [MM_CODE_NO_FORM] = "no_form",
+        [MM_CODE_EXPIRED] = "expired", [MM_CODE_LOCKED_OUT] = "locked_out", [MM_CODE_NO_KEY] = "no_key",
+        [MM_CODE_STATE] = "state",     [MM_CODE_STORAGE] = "storage",
+    };
+    return MM_NAME_OF(names, verdict);
 }
 
-static MM_APART mm_us_t lock_out_us(uint8_t lock_outs) {
+static MM_APART uint32_t lock_out_s(uint8_t lock_outs) {
     uint32_t seconds = lock_outs == 0 ? 0 : MM_CHALLENGE_LOCK_OUT_S;
     for (uint8_t i = 1; i < lock_outs && seconds < MM_CHALLENGE_LOCK_OUT_MAX_S; i++) {
         seconds *= 2;
     }
-    return seconds * MM_US_PER_S;
+    return seconds;
 }
 
 void mm_challenge_init(mm_challenge_t *self, const mm_challenge_options_t *options, const mm_crypto_t *crypto,
@@ -119,7 +105,7 @@ void mm_challenge_init(mm_challenge_t *self, const mm_challenge_options_t *optio
     self->crypto = crypto;
     self->entropy = entropy;
     self->lock_outs = lock_outs;
-    self->locked_until = now + lock_out_us(lock_outs);
+    self->locked_until = mm_us_after_s(now, lock_out_s(lock_outs));
     self->expires_at = now;
 }
 
@@ -175,7 +161,7 @@ static void count_wrong(mm_challenge_t *self, mm_us_t now) {
     self->wrong++;
     if (self->wrong == MM_CHALLENGE_TRIES) {
         self->lock_outs = (uint8_t)(self->lock_outs + (self->lock_outs < UINT8_MAX ? 1 : 0));
-        self->locked_until = now + lock_out_us(self->lock_outs);
+        self->locked_until = mm_us_after_s(now, lock_out_s(self->lock_outs));
         self->has_number = false;
     }
 }

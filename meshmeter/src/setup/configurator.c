@@ -3,8 +3,10 @@
 
 #include <string.h>
 
+#include "meshmeter/bytes.h"
 #include "meshmeter/form.h"
 #include "setup/configurator_internal.h"
+#include "setup/json_fields.h"
 
 typedef enum {
     RIGHT_NONE, ///< everybody
@@ -30,13 +32,22 @@ static void put_session(mmi_exchange_t *exchange) {
     const mm_setup_t *setup = exchange->setup;
     if (setup->session) {
         mmi_json_hex(&exchange->json, "nonce", setup->nonce, sizeof setup->nonce);
-        mmi_json_number(&exchange->json, "session_left_s", mm_us_seconds_until(setup->session_until, exchange->now));
+        mmi_json_left(&exchange->json, "session_left_s", setup->session_until);
     }
 }
 
 static void get_page(mmi_exchange_t *exchange) {
     exchange->answer->is_page = true;
 }
+
+static const mmi_json_field_t number_fields[] = {
+    MMI_JSON_NUMBER("number", mm_setup_t, challenge.number),
+    MMI_JSON_FIELD("number_left_s", mm_setup_t, challenge.expires_at, MMI_JSON_LEFT),
+};
+static const mmi_json_field_t wait_fields[] = {
+    MMI_JSON_FIELD("wait_s", mm_setup_t, challenge.locked_until, MMI_JSON_LEFT),
+    MMI_JSON_FIELD("session", mm_setup_t, session, MMI_JSON_BOOL),
+};
 
 static void get_state(mmi_exchange_t *exchange) {
     mm_setup_t *setup = exchange->setup;
@@ -49,13 +60,11 @@ static void get_state(mmi_exchange_t *exchange) {
         mmi_json_string(json, "site", setup->configuration.network.site);
     }
     if (has_number) {
-        mmi_json_number(json, "number", number);
-        mmi_json_number(json, "number_left_s", mm_us_seconds_until(setup->challenge.expires_at, exchange->now));
+        MMI_JSON_FIELDS(json, setup, number_fields);
     }
-    mmi_json_number(json, "wait_s", mm_us_seconds_until(setup->challenge.locked_until, exchange->now));
-    mmi_json_bool(json, "session", setup->session);
+    MMI_JSON_FIELDS(json, setup, wait_fields);
     if (setup->session) {
-        mmi_json_number(json, "session_left_s", mm_us_seconds_until(setup->session_until, exchange->now));
+        mmi_json_left(json, "session_left_s", setup->session_until);
     }
     mmi_json_bool(json, "applying", mm_setup_is_applying(setup));
     if (setup->configuration.has_installation) {
@@ -202,25 +211,6 @@ static const route_t *find_route(const mm_http_request_t *request, uint16_t *sta
     return NULL;
 }
 
-static MM_APART int hex_digit(char character) {
-    if (character >= '0' && character <= '9') {
-        return character - '0';
-    }
-    return character >= 'a' && character <= 'f' ? character - 'a' + 10 : -1;
-}
-
-static bool read_nonce(const char *text, uint8_t nonce[MM_SETUP_NONCE_BYTES]) {
-    for (size_t index = 0; index < MM_SETUP_NONCE_BYTES; index++) {
-        int high = hex_digit(text[2 * index]);
-        int low = high < 0 ? -1 : hex_digit(text[2 * index + 1]);
-        if (low < 0) {
-            return false;
-        }
-        nonce[index] = (uint8_t)(high * 16 + low);
-    }
-    return text[(size_t)2 * MM_SETUP_NONCE_BYTES] == '\0';
-}
-
 static bool find_nonce(mmi_exchange_t *exchange, right_t right, uint8_t nonce[MM_SETUP_NONCE_BYTES]) {
     char typed[2 * MM_SETUP_NONCE_BYTES + 1] = "";
     const char *text = typed;
@@ -229,7 +219,8 @@ static bool find_nonce(mmi_exchange_t *exchange, right_t right, uint8_t nonce[MM
     } else if (mm_form_text(&exchange->form, "nonce", typed, sizeof typed) != MM_OK) {
         return false;
     }
-    return read_nonce(text, nonce);
+    bool has_capitals = text[strcspn(text, "ABCDEF")] != '\0'; // a nonce has one spelling
+    return !has_capitals && mm_hex_read(text, nonce, MM_SETUP_NONCE_BYTES);
 }
 
 // A request of the session: carried out, or answered once more. False: it has no right.
@@ -284,7 +275,7 @@ void mm_configurator_answer(mm_setup_t *setup, const mm_http_request_t *request,
                             mm_http_answer_t *answered) {
     memset(answered, 0, sizeof *answered);
     mmi_exchange_t exchange = {.setup = setup, .request = request, .now = now, .answer = answered};
-    exchange.json = mmi_json(answered->body, sizeof answered->body);
+    exchange.json = mmi_json(answered->body, sizeof answered->body, now);
     mmi_json_open(&exchange.json, NULL, '{');
     answer(&exchange);
     mmi_json_close(&exchange.json, '}');

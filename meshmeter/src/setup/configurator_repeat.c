@@ -70,6 +70,6 @@ void mmi_configurator_remember(const mmi_exchange_t *exchange, const uint8_t non
     repeat->outcome = exchange->outcome;
     // The end of a session has no nonce behind it: the answer is given as long as the session could have lasted.
     repeat->until =
-        exchange->setup->session ? exchange->setup->session_until : exchange->now + MM_SETUP_SESSION_S * MM_US_PER_S;
+        exchange->setup->session ? exchange->setup->session_until : mm_us_after_s(exchange->now, MM_SETUP_SESSION_S);
     memcpy(repeat->nonce, nonce, sizeof repeat->nonce);
 }

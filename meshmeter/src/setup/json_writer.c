@@ -3,10 +3,10 @@
 
 static const char hex[] = "0123456789abcdef";
 
-mmi_json_t mmi_json(char *text, size_t capacity_bytes) {
+mmi_json_t mmi_json(char *text, size_t capacity_bytes, mm_us_t now) {
     MM_ASSERT(capacity_bytes > 0);
     text[0] = '\0';
-    return (mmi_json_t){.text = text, .capacity_bytes = capacity_bytes, .is_first = true};
+    return (mmi_json_t){.text = text, .capacity_bytes = capacity_bytes, .now = now, .is_first = true};
 }
 
 static void put(mmi_json_t *self, char character) {
@@ -87,6 +87,10 @@ void mmi_json_signed(mmi_json_t *self, const char *name, int64_t value) {
     begin(self, name);
     put_text(self, value < 0 ? "-" : "");
     put_number(self, value < 0 ? (uint64_t)0 - (uint64_t)value : (uint64_t)value);
+}
+
+void mmi_json_left(mmi_json_t *self, const char *name, mm_us_t until) {
+    mmi_json_number(self, name, mm_us_seconds_until(until, self->now));
 }
 
 void mmi_json_bool(mmi_json_t *self, const char *name, bool value) {

@@ -30,7 +30,7 @@ static void survey_sector(mm_journal_t *self, uint32_t index, survey_t *survey) 
     if (err == MM_ERR_STORAGE) {
         survey->read_error_count++;
         sector->state = MM_JOURNAL_SECTOR_RETIRED;
-        mm_counters_add(self->counters, MM_COUNTER_JOURNAL_SECTOR_RETIRED, 1);
+        mm_counters_count(self->counters, MM_COUNTER_JOURNAL_SECTOR_RETIRED);
         return;
     }
     if (err != MM_OK) {

@@ -41,7 +41,7 @@ static mm_err_t read_bytes(const mm_register_store_t *self, uint32_t address, vo
         if (self->fram->read(self->fram->context, address, bytes, bytes_count) == MM_OK) {
             return MM_OK;
         }
-        mm_counters_add(self->counters, MM_COUNTER_FRAM_ERROR, 1);
+        mm_counters_count(self->counters, MM_COUNTER_FRAM_ERROR);
     }
     return MM_ERR_STORAGE;
 }
@@ -85,7 +85,7 @@ static mm_err_t write_slot(const mm_register_store_t *self, uint32_t address, mm
         err = write_bytes(self, address, bytes, MMI_STORE_TAG_BYTES);
     }
     if (err != MM_OK) {
-        mm_counters_add(self->counters, MM_COUNTER_FRAM_ERROR, 1);
+        mm_counters_count(self->counters, MM_COUNTER_FRAM_ERROR);
     }
     return err;
 }
@@ -230,7 +230,7 @@ mm_err_t mmi_store_fram_open(mm_register_store_t *self, mm_store_state_t *state,
             note_seq(self, cells[slot].header.seq);
         }
         if (images[slot].damaged) {
-            mm_counters_add(self->counters, MM_COUNTER_FRAM_SLOT_DAMAGED, 1);
+            mm_counters_count(self->counters, MM_COUNTER_FRAM_SLOT_DAMAGED);
             if (self->image_seq == 0 || images[slot].header.seq - self->image_seq <= SEQ_PLAUSIBLE) {
                 note_seq(self, images[slot].header.seq < UINT32_MAX / 2 ? images[slot].header.seq : 0);
             }
@@ -269,7 +269,7 @@ mm_err_t mmi_store_fram_save(mm_register_store_t *self, const void *image, size_
     mmi_store_header_t header = {
         .tag = MMI_STORE_TAG_IMAGE, .seq = ++self->seq_high, .payload_bytes = (uint16_t)image_bytes};
     if (over_damaged) {
-        mm_counters_add(self->counters, MM_COUNTER_FRAM_SLOT_DAMAGED, 1);
+        mm_counters_count(self->counters, MM_COUNTER_FRAM_SLOT_DAMAGED);
     }
     if (write_slot(self, image_address(slot), &header, image) != MM_OK) {
         // It may stand there nevertheless, and then it would make the cells of the image before void. Cells of a
@@ -286,7 +286,7 @@ mm_err_t mmi_store_fram_save(mm_register_store_t *self, const void *image, size_
 
 mm_err_t mmi_store_fram_save_cell(mm_register_store_t *self, const void *cell, size_t cell_bytes) {
     if (self->slot_dubious && clear_header(self, image_address((uint8_t)(1 - self->image_slot))) != MM_OK) {
-        mm_counters_add(self->counters, MM_COUNTER_FRAM_ERROR, 1);
+        mm_counters_count(self->counters, MM_COUNTER_FRAM_ERROR);
         return MM_ERR_STORAGE;
     }
     self->slot_dubious = false;
@@ -302,7 +302,7 @@ mm_err_t mmi_store_fram_save_cell(mm_register_store_t *self, const void *cell, s
     memcpy(bytes + MM_STORE_HEADER_BYTES, cell, cell_bytes);
     uint8_t slot = (uint8_t)(1 - self->cell_slot);
     if (write_bytes(self, cell_address(slot), bytes, MM_STORE_HEADER_BYTES + cell_bytes) != MM_OK) {
-        mm_counters_add(self->counters, MM_COUNTER_FRAM_ERROR, 1);
+        mm_counters_count(self->counters, MM_COUNTER_FRAM_ERROR);
         return MM_ERR_STORAGE;
     }
     self->cell_slot = slot;
@@ -322,7 +322,7 @@ mm_err_t mmi_store_fram_load_page(const mm_register_store_t *self, uint8_t page_
         return MM_ERR_STORAGE;
     }
     if (slot.damaged) {
-        mm_counters_add(self->counters, MM_COUNTER_FRAM_SLOT_DAMAGED, 1);
+        mm_counters_count(self->counters, MM_COUNTER_FRAM_SLOT_DAMAGED);
     }
     return slot.valid && slot.header.index == page_index ? MM_OK : MM_ERR_NOT_FOUND;
 }

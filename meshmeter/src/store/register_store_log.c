@@ -29,7 +29,7 @@ static mm_err_t read_bytes(const mm_register_store_t *self, uint32_t address, vo
         if (self->flash->read(self->flash->context, address, bytes, bytes_count) == MM_OK) {
             return MM_OK;
         }
-        mm_counters_add(self->counters, MM_COUNTER_FLASH_ERROR, 1);
+        mm_counters_count(self->counters, MM_COUNTER_FLASH_ERROR);
     }
     return MM_ERR_STORAGE;
 }
@@ -278,7 +278,7 @@ static mm_err_t place(mm_register_store_t *self, mmi_store_header_t *header, sou
             set_newest(self, address, header);
             return MM_OK;
         }
-        mm_counters_add(self->counters, MM_COUNTER_FLASH_ERROR, 1);
+        mm_counters_count(self->counters, MM_COUNTER_FLASH_ERROR);
     }
     return MM_ERR_STORAGE;
 }
@@ -331,7 +331,7 @@ static mm_err_t erase_ahead(mm_register_store_t *self) {
             continue;
         }
         // Left as it is: what is readable in it stays readable.
-        mm_counters_add(self->counters, MM_COUNTER_FLASH_ERROR, 1);
+        mm_counters_count(self->counters, MM_COUNTER_FLASH_ERROR);
         set_bad(self, index, true);
     }
     return MM_OK;

@@ -72,7 +72,7 @@ static mm_us_t draw_back_off_us(mm_uplink_t *self) {
 }
 
 static void back_off(mm_uplink_t *self, mm_us_t now) {
-    mm_counters_add(self->counters, MM_COUNTER_SESSION_FAILED, 1);
+    mm_counters_count(self->counters, MM_COUNTER_SESSION_FAILED);
     unsigned failures = (unsigned)self->failures + self->failure_steps;
     self->failures = (uint8_t)(failures < FAILURES_MAX ? failures : FAILURES_MAX);
     enter(self, MM_UPLINK_BACKING_OFF, now + draw_back_off_us(self));
@@ -137,7 +137,7 @@ static void abort_session(mm_uplink_t *self, mm_us_t now) {
     if (clean) {
         self->failures = 0;
     } else {
-        mm_counters_add(self->counters, MM_COUNTER_SESSION_FAILED, 1);
+        mm_counters_count(self->counters, MM_COUNTER_SESSION_FAILED);
     }
     self->source.closed(self->source.context, clean, now);
 }
@@ -200,7 +200,7 @@ static bool drop_overdue(mm_uplink_t *self, mm_us_t now) {
         mm_uplink_inflight_t *inflight = &self->inflight[i];
         if (inflight->packet_id != 0 && now >= inflight->deadline) {
             *inflight = (mm_uplink_inflight_t){0};
-            mm_counters_add(self->counters, MM_COUNTER_PUBACK_TIMEOUT, 1);
+            mm_counters_count(self->counters, MM_COUNTER_PUBACK_TIMEOUT);
             dropped = true;
         }
     }
@@ -360,7 +360,7 @@ static void on_ended(mm_uplink_t *self, const mm_mqtt_event_t *event, mm_us_t no
     }
     uint8_t steps = STEPS_FAILED;
     if (event->kind == MM_MQTT_REFUSED) {
-        mm_counters_add(self->counters, MM_COUNTER_SESSION_REFUSED, 1);
+        mm_counters_count(self->counters, MM_COUNTER_SESSION_REFUSED);
         steps = is_transient_refusal(event->reason) ? STEPS_REFUSED : STEPS_REJECTED;
     }
     // Stopped even if the connection is gone: nothing of it may reconnect behind our back.
@@ -380,7 +380,7 @@ static void on_subscribed(mm_uplink_t *self, const mm_mqtt_event_t *event, mm_us
     }
     if (event->reason > REASON_SUBSCRIBED_MAX) {
         // Readings go out all the same.
-        mm_counters_add(self->counters, MM_COUNTER_SUBSCRIBE_REFUSED, 1);
+        mm_counters_count(self->counters, MM_COUNTER_SUBSCRIBE_REFUSED);
     }
     self->suback_pending--;
     if (self->suback_pending == 0) {
@@ -401,7 +401,7 @@ static mm_uplink_inflight_t *find_unacked(mm_uplink_t *self, uint16_t packet_id)
 static void on_published(mm_uplink_t *self, const mm_mqtt_event_t *event, mm_us_t now) {
     mm_uplink_inflight_t *inflight = find_unacked(self, event->packet_id);
     if (inflight == NULL) {
-        mm_counters_add(self->counters, MM_COUNTER_PUBACK_UNKNOWN, 1);
+        mm_counters_count(self->counters, MM_COUNTER_PUBACK_UNKNOWN);
         return;
     }
     self->quiet_since = now;
@@ -410,7 +410,7 @@ static void on_published(mm_uplink_t *self, const mm_mqtt_event_t *event, mm_us_
         return;
     }
     // Refused, or taken by a broker that has nobody to give it to. The others may have more luck.
-    mm_counters_add(self->counters, MM_COUNTER_PUBLISH_REFUSED, 1);
+    mm_counters_count(self->counters, MM_COUNTER_PUBLISH_REFUSED);
     note_failure(self, STEPS_FAILED);
     *inflight = (mm_uplink_inflight_t){0};
 }
@@ -418,7 +418,7 @@ static void on_published(mm_uplink_t *self, const mm_mqtt_event_t *event, mm_us_
 void mm_uplink_on_mqtt(mm_uplink_t *self, const mm_mqtt_event_t *event, mm_us_t now) {
     if (!mm_uplink_is_current(self, event->session)) {
         if (event->kind == MM_MQTT_PUBLISHED) {
-            mm_counters_add(self->counters, MM_COUNTER_PUBACK_UNKNOWN, 1);
+            mm_counters_count(self->counters, MM_COUNTER_PUBACK_UNKNOWN);
         }
         return;
     }
@@ -543,7 +543,7 @@ const char *mm_uplink_state_name(mm_uplink_state_t state) {
         [MM_UPLINK_CLOSING] = "closing",
         [MM_UPLINK_BACKING_OFF] = "backing_off",
     };
-    return (unsigned)state < MM_UPLINK_STATE_COUNT ? names[state] : "unknown";
+    return MM_NAME_OF(names, (unsigned)state);
 }
 
 static void write_topic(char *topic, const char *site, const char *suffix) {

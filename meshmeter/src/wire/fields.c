@@ -5,7 +5,7 @@
 
 #include "codec_internal.h"
 
-static uint64_t load(const void *member, size_t member_bytes) {
+uint64_t mmi_load_number(const void *member, size_t member_bytes) {
     switch (member_bytes) {
     case 1:
         return *(const uint8_t *)member;
@@ -71,7 +71,7 @@ void mmi_put_fields(mm_writer_t *writer, const mmi_field_t *fields, size_t field
         const size_t member_bytes = fields->member_bytes;
         switch (fields->kind) {
         case MMI_FIELD_VARINT:
-            mm_put_varint(writer, load(member, member_bytes));
+            mm_put_varint(writer, mmi_load_number(member, member_bytes));
             break;
         case MMI_FIELD_BOUNDED:
             mm_put_varint(writer, mmi_bounded(*(const uint64_t *)member));
@@ -114,7 +114,7 @@ void mmi_put_fields(mm_writer_t *writer, const mmi_field_t *fields, size_t field
             break;
         }
         default:
-            mm_put_little_endian(writer, load(member, member_bytes), fields->kind);
+            mm_put_little_endian(writer, mmi_load_number(member, member_bytes), fields->kind);
             break;
         }
     }

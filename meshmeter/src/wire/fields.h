@@ -46,6 +46,7 @@ void mmi_put_fields(mm_writer_t *writer, const mmi_field_t *fields, size_t field
 void mmi_get_fields(mm_reader_t *reader, const mmi_field_t *fields, size_t field_count, void *object);
 
 /// An unsigned number of 1, 2, 4 or 8 bytes.
+uint64_t mmi_load_number(const void *member, size_t member_bytes);
 void mmi_store_number(void *member, size_t member_bytes, uint64_t value);
 
 #endif

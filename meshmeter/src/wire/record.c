@@ -350,7 +350,7 @@ mm_err_t mm_record_decode(uint8_t type, const void *payload, size_t payload_byte
 const char *mm_record_type_name(uint8_t type) {
     static const char *const names[] = {"none",   "interval", "month_closing", "event", "gap",
                                         "result", "credit",   "installation",  "join"};
-    return type < sizeof names / sizeof names[0] ? names[type] : "unknown";
+    return MM_NAME_OF(names, type);
 }
 
 const char *mm_event_name(uint16_t code) {
@@ -378,22 +378,22 @@ const char *mm_event_name(uint16_t code) {
         "installer_lock_out",
         "console",
     };
-    return code < sizeof names / sizeof names[0] ? names[code] : "unknown";
+    return MM_NAME_OF(names, code);
 }
 
 const char *mm_gap_reason_name(uint8_t reason) {
     static const char *const names[] = {"none", "thinned", "full", "damaged"};
-    return reason < sizeof names / sizeof names[0] ? names[reason] : "unknown";
+    return MM_NAME_OF(names, reason);
 }
 
 const char *mm_movement_name(uint8_t movement) {
     static const char *const names[] = {
         "none", "network", "token_add", "token_set", "adjust", "void", "prepaid", "postpaid", "token_sync",
     };
-    return movement < sizeof names / sizeof names[0] ? names[movement] : "unknown";
+    return MM_NAME_OF(names, movement);
 }
 
 const char *mm_trust_name(mm_trust_t trust) {
     static const char *const names[] = {"unset", "held", "synced"};
-    return (unsigned)trust < sizeof names / sizeof names[0] ? names[trust] : "unknown";
+    return MM_NAME_OF(names, (unsigned)trust);
 }

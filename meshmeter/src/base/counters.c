@@ -8,7 +8,8 @@ void mm_counters_add(mm_counters_t *self, mm_counter_t counter, uint32_t amount)
 }
 
 void mm_counters_count(mm_counters_t *self, mm_counter_t counter) {
-    mm_counters_add(self, counter, 1);
+    MM_ASSERT((unsigned)counter < MM_COUNTER_COUNT);
+    self->values[counter] += self->values[counter] < UINT32_MAX ? 1 : 0;
 }
 
 const char *mm_counter_name(uint32_t id) {

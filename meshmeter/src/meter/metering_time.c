@@ -140,9 +140,8 @@ static void step(mm_metering_t *self, mm_time_t time, mm_us_t now) {
     if (!mmi_metering_is_month_stuck(self)) {
         (void)mm_registers_file_pending(&self->registers, self->hour); // of a month that could not begin before
     }
-    const uint64_t values[MM_EVENT_VALUES] = {old_s, (uint64_t)(mm_us_whole_s(time.utc.us)), 0, 0};
     mm_counters_count(self->counters, MM_COUNTER_CLOCK_STEPPED);
-    (void)mm_metering_event(self, MM_EVENT_TIME_STEPPED, values, now); // a failure is counted there
+    mm_metering_tell(self, MM_EVENT_TIME_STEPPED, old_s, (uint64_t)(mm_us_whole_s(time.utc.us)), now);
 }
 
 mm_err_t mm_metering_set_time(mm_metering_t *self, mm_time_t time, mm_us_t now) {

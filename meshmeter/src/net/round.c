@@ -32,8 +32,8 @@ void mm_round_init(mm_round_t *self, mm_batch_builder_t *batches, uint8_t batch_
 
 void mm_round_begin(mm_round_t *self, uint32_t round_id, uint8_t kind, const mm_mac_t *nodes, uint8_t node_count,
                     mm_us_t now, mm_us_t retry_us, mm_us_t deadline) {
-    MM_ASSERT(round_id != 0 && round_id != self->round_id);
-    MM_ASSERT(node_count <= MM_NODES_MAX && node_count <= (uint32_t)self->batch_capacity * MM_BATCH_NODES_MAX);
+    MM_ASSERT(round_id != 0 && round_id != self->round_id && node_count <= MM_NODES_MAX &&
+              node_count <= (uint32_t)self->batch_capacity * MM_BATCH_NODES_MAX);
     self->round_id = round_id;
     self->kind = kind;
     self->open = node_count > 0;

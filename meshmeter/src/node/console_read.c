@@ -5,8 +5,8 @@
 #include "setup/json_fields.h"
 
 static mmi_json_t begin(const mm_console_request_t *request) {
-    mmi_json_t json = mmi_json(request->text, request->capacity_bytes, request->now);
-    mmi_json_open(&json, NULL, '{');
+    mmi_json_t json;
+    mmi_json_begin(&json, request->text, request->capacity_bytes, request->now);
     return json;
 }
 

@@ -468,8 +468,7 @@ void mm_root_start(mm_root_t *self, bool router_up, mm_us_t now) {
                          self->counters);
     (void)mm_cursor_touch(&self->cursors, self->mac, true, now);
     mm_uplink_start(&self->uplink, router_up, now);
-    const uint64_t values[MM_EVENT_VALUES] = {router_up};
-    (void)mm_metering_event(self->metering, MM_EVENT_ROOT_TAKEN, values, now); // a failure is counted there
+    mm_metering_tell(self->metering, MM_EVENT_ROOT_TAKEN, router_up, 0, now);
     log_info(self, "root role taken", "router_up", router_up, NULL, 0);
 }
 
@@ -481,8 +480,7 @@ void mm_root_stop(mm_root_t *self, mm_us_t now) {
     mm_uplink_stop(&self->uplink, now);
     forget_session(self);
     mmi_root_commands_forget(&self->commands);
-    const uint64_t values[MM_EVENT_VALUES] = {self->router_up};
-    (void)mm_metering_event(self->metering, MM_EVENT_ROOT_LOST, values, now);
+    mm_metering_tell(self->metering, MM_EVENT_ROOT_LOST, self->router_up, 0, now);
     log_info(self, "root role lost", "router_up", self->router_up, NULL, 0);
 }
 

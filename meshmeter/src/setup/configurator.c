@@ -53,7 +53,7 @@ static void get_state(mmi_exchange_t *exchange) {
     mm_setup_t *setup = exchange->setup;
     mmi_json_t *json = &exchange->json;
     uint32_t number;
-    bool has_number = mm_setup_number(setup, exchange->now, &number); // ends a session whose time is over
+    bool has_number = mm_setup_number(setup, exchange->json.now, &number); // ends a session whose time is over
     mmi_json_string(json, "phase", mm_life_state_name(setup->configuration.phase.state));
     mmi_json_mac(json, "mac", setup->options.mac);
     if (setup->configuration.has_network) {
@@ -97,7 +97,7 @@ static void post_token(mmi_exchange_t *exchange) {
         refuse(exchange, 404, "there is no such meter here");
         return;
     }
-    mm_typed_answer_t typed = mm_control_type_token(setup->control, channel, digits, exchange->now);
+    mm_typed_answer_t typed = mm_control_type_token(setup->control, channel, digits, exchange->json.now);
     exchange->answer->status = typed.verdict == MM_TYPED_ACCEPTED     ? 200
                                : typed.verdict == MM_TYPED_LOCKED_OUT ? 429
                                                                       : 403;
@@ -134,7 +134,7 @@ static void post_code(mmi_exchange_t *exchange) {
     }
     bool is_busy = setup->session;
     uint32_t wait_s;
-    mm_code_verdict_t verdict = mm_setup_enter(setup, code, exchange->now, &wait_s);
+    mm_code_verdict_t verdict = mm_setup_enter(setup, code, exchange->json.now, &wait_s);
     exchange->answer->status = status_of(verdict);
     if (verdict == MM_CODE_LOCKED_OUT && is_busy && setup->session) {
         exchange->answer->status = 409;
@@ -159,7 +159,7 @@ static void put_stored(mmi_exchange_t *exchange) {
 }
 
 static void cancel(mmi_exchange_t *exchange) {
-    mm_setup_leave(exchange->setup, exchange->now);
+    mm_setup_leave(exchange->setup, exchange->json.now);
 }
 
 static void put_cancelled(mmi_exchange_t *exchange) {
@@ -229,7 +229,7 @@ static bool serve_session(mmi_exchange_t *exchange, const route_t *route) {
     if (!find_nonce(exchange, route->right, nonce)) {
         return false;
     }
-    bool is_new = mm_setup_use_nonce(exchange->setup, nonce, exchange->now);
+    bool is_new = mm_setup_use_nonce(exchange->setup, nonce, exchange->json.now);
     if (!is_new && !mmi_configurator_is_repeated(exchange, nonce)) {
         return false;
     }
@@ -274,9 +274,8 @@ static void answer(mmi_exchange_t *exchange) {
 void mm_configurator_answer(mm_setup_t *setup, const mm_http_request_t *request, mm_us_t now,
                             mm_http_answer_t *answered) {
     memset(answered, 0, sizeof *answered);
-    mmi_exchange_t exchange = {.setup = setup, .request = request, .now = now, .answer = answered};
-    exchange.json = mmi_json(answered->body, sizeof answered->body, now);
-    mmi_json_open(&exchange.json, NULL, '{');
+    mmi_exchange_t exchange = {.setup = setup, .request = request, .answer = answered};
+    mmi_json_begin(&exchange.json, answered->body, sizeof answered->body, now);
     answer(&exchange);
     mmi_json_close(&exchange.json, '}');
     MM_ASSERT(!exchange.json.failed);

@@ -197,13 +197,13 @@ void mmi_configurator_store(mmi_exchange_t *exchange) {
         add_checks(&reading.problems, &installation);
     } else {
         reading.problems.count =
-            mm_setup_install(setup, &installation, outcome->problems, MM_FIELD_PROBLEMS_MAX, &err, exchange->now);
+            mm_setup_install(setup, &installation, outcome->problems, MM_FIELD_PROBLEMS_MAX, &err, exchange->json.now);
     }
     outcome->problem_count = (uint8_t)reading.problems.count;
     outcome->status = outcome->problem_count > 0 ? 422 : err != MM_OK ? 503 : 200;
     if (outcome->status == 200) {
         outcome->revision = setup->configuration.installation.revision;
-        outcome->router_tried = outcome->has_router && mm_setup_try_router(setup, &router, exchange->now);
+        outcome->router_tried = outcome->has_router && mm_setup_try_router(setup, &router, exchange->json.now);
     }
 }
 

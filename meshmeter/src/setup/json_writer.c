@@ -3,12 +3,6 @@
 
 static const char hex[] = "0123456789abcdef";
 
-mmi_json_t mmi_json(char *text, size_t capacity_bytes, mm_us_t now) {
-    MM_ASSERT(capacity_bytes > 0);
-    text[0] = '\0';
-    return (mmi_json_t){.text = text, .capacity_bytes = capacity_bytes, .now = now, .is_first = true};
-}
-
 static void put(mmi_json_t *self, char character) {
     if (self->capacity_bytes - self->used_bytes < 2) {
         self->failed = true;
@@ -40,6 +34,13 @@ void mmi_json_open(mmi_json_t *self, const char *name, char bracket) {
     begin(self, name);
     put(self, bracket);
     self->is_first = true;
+}
+
+void mmi_json_begin(mmi_json_t *self, char *text, size_t capacity_bytes, mm_us_t now) {
+    MM_ASSERT(capacity_bytes > 0);
+    text[0] = '\0';
+    *self = (mmi_json_t){.text = text, .capacity_bytes = capacity_bytes, .now = now, .is_first = true};
+    mmi_json_open(self, NULL, '{');
 }
 
 void mmi_json_close(mmi_json_t *self, char bracket) {

@@ -14,8 +14,9 @@ typedef struct {
     bool is_first; ///< of the members or elements of what was opened last
 } mmi_json_t;
 
-mmi_json_t mmi_json(char *text, size_t capacity_bytes, mm_us_t now);
-/// '{' or '['; name NULL: an element of an array, or the outermost.
+/// Begin with the outermost '{'.
+void mmi_json_begin(mmi_json_t *self, char *text, size_t capacity_bytes, mm_us_t now);
+/// '{' or '['; name NULL: an element of an array.
 void mmi_json_open(mmi_json_t *self, const char *name, char bracket);
 void mmi_json_close(mmi_json_t *self, char bracket);
 /// Plain text (text.h). What means something to HTML is escaped, too.

@@ -232,8 +232,7 @@ mm_err_t mm_journal_prepare(mm_journal_t *self) {
 
 mm_err_t mm_journal_append(mm_journal_t *self, uint8_t type, const void *payload, size_t payload_bytes,
                            mm_position_t *position) {
-    MM_ASSERT(type != MM_RECORD_NONE);
-    MM_ASSERT(payload_bytes <= MM_RECORD_PAYLOAD_BYTES_MAX);
+    MM_ASSERT(type != MM_RECORD_NONE && payload_bytes <= MM_RECORD_PAYLOAD_BYTES_MAX);
     if (self->read_only) {
         return MM_ERR_STORAGE;
     }

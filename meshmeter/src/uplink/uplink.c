@@ -35,8 +35,8 @@ static const uint16_t legal_next[MM_UPLINK_STATE_COUNT] = {
 };
 
 static void enter(mm_uplink_t *self, mm_uplink_state_t state, mm_us_t deadline) {
-    MM_ASSERT(self->state < MM_UPLINK_STATE_COUNT && state < MM_UPLINK_STATE_COUNT);
-    MM_ASSERT((legal_next[self->state] & (1u << state)) != 0);
+    MM_ASSERT(self->state < MM_UPLINK_STATE_COUNT && state < MM_UPLINK_STATE_COUNT &&
+              (legal_next[self->state] & (1u << state)) != 0);
     self->state = state;
     self->deadline = deadline;
 }
@@ -452,9 +452,8 @@ bool mm_uplink_is_current(const mm_uplink_t *self, uint32_t session) {
 void mm_uplink_init(mm_uplink_t *self, const mm_mqtt_t *mqtt, const mm_uplink_source_t *source,
                     const mm_uplink_timing_t *timing, const mm_uplink_topics_t *topics, mm_counters_t *counters,
                     uint64_t random_seed) {
-    MM_ASSERT(timing->connect_us > 0 && timing->subscribe_us > 0 && timing->publish_us > 0 && timing->dwell_us >= 0);
-    MM_ASSERT(timing->close_us > 0 && timing->session_us > 0);
-    MM_ASSERT(timing->back_off_us > 0 && timing->back_off_max_us > 0);
+    MM_ASSERT(timing->connect_us > 0 && timing->subscribe_us > 0 && timing->publish_us > 0 && timing->dwell_us >= 0 &&
+              timing->close_us > 0 && timing->session_us > 0 && timing->back_off_us > 0 && timing->back_off_max_us > 0);
     memset(self, 0, sizeof *self);
     self->state = MM_UPLINK_STOPPED;
     self->mqtt = mqtt;

@@ -8,8 +8,7 @@
 #define SECTION_LENGTH_OFFSET 1
 
 void mmi_put_time(mm_writer_t *writer, mm_time_t time) {
-    MM_ASSERT(time.utc.us >= 0);
-    MM_ASSERT((unsigned)time.trust <= MM_TRUST_SYNCED);
+    MM_ASSERT(time.utc.us >= 0 && (unsigned)time.trust <= MM_TRUST_SYNCED);
     mm_put_u8(writer, (uint8_t)time.trust);
     mm_put_u64(writer, (uint64_t)time.utc.us);
 }

@@ -6,27 +6,32 @@
 #include "meshmeter/bytes.h"
 #include "meshmeter/crc32.h"
 #include "register_store_internal.h"
-#include "wire/fields.h"
 
 #define CHUNK_BYTES 64
 
-static const mmi_field_t header_fields[] = {
-    MMI_FIELD(mmi_store_header_t, tag, 2),           MMI_FIELD(mmi_store_header_t, version, 1),
-    MMI_FIELD(mmi_store_header_t, index, 1),         MMI_FIELD(mmi_store_header_t, seq, 4),
-    MMI_FIELD(mmi_store_header_t, payload_bytes, 2), MMI_FIELD(mmi_store_header_t, count, 2),
-    MMI_FIELD(mmi_store_header_t, crc, 4),
-};
-
+// Not a table of fields: their writer needs more stack, and this is below the deepest chain of calls.
 void mmi_store_put_header(uint8_t bytes[MM_STORE_HEADER_BYTES], const mmi_store_header_t *header) {
     mm_writer_t writer = mm_writer(bytes, MM_STORE_HEADER_BYTES);
-    mmi_put_fields(&writer, MMI_FIELDS(header_fields), header);
+    mm_put_u16(&writer, header->tag);
+    mm_put_u8(&writer, header->version);
+    mm_put_u8(&writer, header->index);
+    mm_put_u32(&writer, header->seq);
+    mm_put_u16(&writer, header->payload_bytes);
+    mm_put_u16(&writer, header->count);
+    mm_put_u32(&writer, header->crc);
     MM_ASSERT(!writer.failed && writer.used_bytes == MM_STORE_HEADER_BYTES);
 }
 
 mmi_store_header_t mmi_store_get_header(const uint8_t bytes[MM_STORE_HEADER_BYTES]) {
     mm_reader_t reader = mm_reader(bytes, MM_STORE_HEADER_BYTES);
     mmi_store_header_t header;
-    mmi_get_fields(&reader, MMI_FIELDS(header_fields), &header);
+    header.tag = mm_get_u16(&reader);
+    header.version = mm_get_u8(&reader);
+    header.index = mm_get_u8(&reader);
+    header.seq = mm_get_u32(&reader);
+    header.payload_bytes = mm_get_u16(&reader);
+    header.count = mm_get_u16(&reader);
+    header.crc = mm_get_u32(&reader);
     return header;
 }
 

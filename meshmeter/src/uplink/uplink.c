@@ -549,7 +549,7 @@ static void write_topic(char *topic, const char *site, const char *suffix) {
     static const char prefix[] = "meter/";
     size_t site_chars = strlen(site);
     memcpy(topic, prefix, sizeof prefix - 1);
-    memcpy(topic + sizeof prefix - 1, site, site_chars);
+    memcpy(topic + sizeof prefix - 1, site, site_chars + 1);
     memcpy(topic + sizeof prefix - 1 + site_chars, suffix, strlen(suffix) + 1);
 }
 

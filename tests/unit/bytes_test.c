@@ -224,6 +224,20 @@ static void test_base_names(void **state) {
     assert_string_equal(mm_err_name((mm_err_t)-99), "unknown error");
 }
 
+static void test_bytes_from_hex(void **state) {
+    (void)state;
+    uint8_t bytes[2] = {7, 7};
+    assert_true(mm_hex_read("0aFf", bytes, 2));
+    assert_int_equal(bytes[0], 0x0A);
+    assert_int_equal(bytes[1], 0xFF);
+    assert_true(mm_hex_read("", bytes, 0));
+    assert_false(mm_hex_read("0aF", bytes, 2)); // too short, at either digit
+    assert_false(mm_hex_read("0a", bytes, 2));
+    assert_false(mm_hex_read("0aFf0", bytes, 2)); // too long
+    assert_false(mm_hex_read("0aFg", bytes, 2));
+    assert_false(mm_hex_read("0a g", bytes, 2));
+}
+
 static void test_counters_saturate(void **state) {
     (void)state;
     mm_counters_t counters = {{0}};
@@ -232,8 +246,13 @@ static void test_counters_saturate(void **state) {
     assert_true(counters.values[MM_COUNTER_FRAME_CORRUPT] == UINT32_MAX);
     mm_counters_add(&counters, MM_COUNTER_FRAME_CORRUPT, 1);
     assert_true(counters.values[MM_COUNTER_FRAME_CORRUPT] == UINT32_MAX);
+    mm_counters_count(&counters, MM_COUNTER_FRAME_CORRUPT);
+    assert_true(counters.values[MM_COUNTER_FRAME_CORRUPT] == UINT32_MAX);
     assert_true(counters.values[MM_COUNTER_FRAME_VERSION] == 0);
+    mm_counters_count(&counters, MM_COUNTER_FRAME_VERSION);
+    assert_true(counters.values[MM_COUNTER_FRAME_VERSION] == 1);
     expect_assert_failure(mm_counters_add(&counters, MM_COUNTER_COUNT, 1));
+    expect_assert_failure(mm_counters_count(&counters, MM_COUNTER_COUNT));
 }
 
 static void test_counters_names_follow_ids(void **state) {
@@ -311,6 +330,7 @@ int main(void) {
         cmocka_unit_test(test_bytes_signed_varint),
         cmocka_unit_test(test_bytes_equal_constant_time),
         cmocka_unit_test(test_base_names),
+        cmocka_unit_test(test_bytes_from_hex),
         cmocka_unit_test(test_counters_saturate),
         cmocka_unit_test(test_counters_names_follow_ids),
     };

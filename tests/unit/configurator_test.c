@@ -504,8 +504,8 @@ static void test_configurator_json_is_bounded(void **state) {
     for (size_t capacity = 1; capacity < 60; capacity++) {
         char text[64];
         memset(text, 'x', sizeof text);
-        mmi_json_t json = mmi_json(text, capacity);
-        mmi_json_open(&json, NULL, '{');
+        mmi_json_t json;
+        mmi_json_begin(&json, text, capacity, 0);
         mmi_json_string(&json, "a", "\x01<b");
         mmi_json_number(&json, "n", UINT64_MAX);
         mmi_json_hex(&json, "h", (const uint8_t *)"\xAB", 1);
@@ -519,7 +519,8 @@ static void test_configurator_json_is_bounded(void **state) {
         assert_int_equal(text[capacity], 'x');
     }
     char none;
-    expect_assert_failure((void)mmi_json(&none, 0));
+    mmi_json_t json;
+    expect_assert_failure(mmi_json_begin(&json, &none, 0, 0));
 }
 
 // Without what runs on by itself.

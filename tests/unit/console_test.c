@@ -310,8 +310,8 @@ static void test_console_says_what_is(void **state) {
     console.facts.mesh_counters = numbers;
     console.facts.mesh_counter_count = 2;
     assert_string_equal(ask("mesh"),
-                        "{\"role\":\"member\",\"root\":\"00:00:00:00:00:00\",\"parent\":\"02:00:00:00:00:01\","
-                        "\"attached\":false,\"layer\":0,\"members\":9,\"counters\":{\"heard\":5}}\n");
+                        "{\"role\":\"member\",\"parent\":\"02:00:00:00:00:01\",\"members\":9,"
+                        "\"root\":\"00:00:00:00:00:00\",\"attached\":false,\"layer\":0,\"counters\":{\"heard\":5}}\n");
     console.facts.mesh_counter_count = 0;
     assert_has(ask("slot"), "\"slot_count\":250,\"slot_ms\":2000,\"cycle_s\":500,\"root\":false}");
     assert_has(ask("journal"), "\"watermark\":0,");

@@ -97,11 +97,25 @@ static void test_text_counts_characters(void **state) {
     assert_int_equal(mm_text_characters("", 0), 0);
 }
 
+static void test_text_knows_sites(void **state) {
+    (void)state;
+    static const char *const good[] = {"a", "z", "0", "9", "-", "north-7"};
+    static const char *const bad[] = {"", "A", "a b", "a/b", "a+", "a_b", "\xC3\xB1"};
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        assert_true(mm_text_is_site(good[i], strlen(good[i]) + 1));
+        assert_false(mm_text_is_site(good[i], strlen(good[i]))); // not terminated within its room
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        assert_false(mm_text_is_site(bad[i], strlen(bad[i]) + 1));
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_text_takes_what_can_be_shown),
         cmocka_unit_test(test_text_takes_every_character),
         cmocka_unit_test(test_text_counts_characters),
+        cmocka_unit_test(test_text_knows_sites),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -58,6 +58,10 @@ typedef enum {
 /// Short English name of an error, for messages. Never NULL.
 const char *mm_err_name(mm_err_t err);
 
+/// names[value]; "unknown" beyond them, as of a later version. names is an array.
+const char *mm_name_of(const char *const *names, size_t count, size_t value);
+#define MM_NAME_OF(names, value) mm_name_of(names, sizeof(names) / sizeof((names)[0]), value)
+
 #define MM_MAC_BYTES 6u
 /// Hardware address of a node: 6 bytes, transmitted in this order. Aligned, so that it is copied as two words: by bytes
 /// each copy costs 40 bytes of code.

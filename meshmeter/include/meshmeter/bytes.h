@@ -65,6 +65,8 @@ size_t mm_varint_bytes(uint64_t value);
 
 /// Value of a hexadecimal digit, of either case; -1: it is none.
 int mm_hex_digit(char character);
+/// Bytes from a text of exactly two digits each. False: it is none, and *bytes is partly written.
+bool mm_hex_read(const char *text, uint8_t *bytes, size_t bytes_count);
 
 /// Compare without telling by the time taken where the difference is.
 bool mm_bytes_equal_constant_time(const void *left, const void *right, size_t bytes_count);

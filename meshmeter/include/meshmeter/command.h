@@ -135,6 +135,17 @@ size_t mm_frame_write_ask_with_items(void *bytes, size_t capacity_bytes, mm_mac_
 /// As mm_ask_commands_begin, for the items; mm_ask_commands_next reads them.
 void mm_ask_items_begin(const mm_frame_t *frame, mm_ask_commands_t *self);
 
+typedef struct {
+    bool prepaid;
+    uint8_t relay_reasons;
+    bool relay_closed;
+    bool low;
+    bool emergency_taken;
+    int64_t balance_wh; ///< sent if prepaid, else 0; so are the following
+    int64_t applied_wh;
+    uint32_t token_count;
+} mm_control_report_meter_t;
+
 /// Section 4 of a REPORT: how far a node is with commands, and its credit.
 typedef struct {
     uint32_t era;        ///< 0: no state, nothing is taken
@@ -142,16 +153,7 @@ typedef struct {
     uint32_t slot;       ///< of the slot plan that was ordered; below slot_count
     uint32_t slot_count; ///< 0: none was ordered; slot is 0, too
     bool signed_only;    ///< the original's unsigned form is refused from now on
-    struct {
-        bool prepaid;
-        uint8_t relay_reasons;
-        bool relay_closed;
-        bool low;
-        bool emergency_taken;
-        int64_t balance_wh; ///< sent if prepaid, else 0; so are the following
-        int64_t applied_wh;
-        uint32_t token_count;
-    } meters[MM_CHANNELS];
+    mm_control_report_meter_t meters[MM_CHANNELS];
 } mm_control_report_t;
 
 /// Behind the snapshot, before the records. MM_ERR_FULL: does not fit; nothing was written.

@@ -65,6 +65,8 @@ typedef struct {
 } mm_counters_t;
 
 void mm_counters_add(mm_counters_t *self, mm_counter_t counter, uint32_t amount);
+/// Once.
+void mm_counters_count(mm_counters_t *self, mm_counter_t counter);
 /// Name used in logs and by HQ; "unknown" for an id of a later version.
 const char *mm_counter_name(uint32_t id);
 

@@ -189,6 +189,9 @@ mm_label_t mm_metering_label(const mm_metering_t *self, mm_us_t now);
 mm_err_t mm_metering_event(mm_metering_t *self, mm_event_code_t code, const uint64_t values[MM_EVENT_VALUES],
                            mm_us_t now);
 
+/// Journal an event with two values, where nothing can be done about a failure: it is counted.
+void mm_metering_tell(mm_metering_t *self, mm_event_code_t code, uint64_t first, uint64_t second, mm_us_t now);
+
 /// Journal a record of the levels above that changes nothing here, as a transaction; errors as above.
 mm_err_t mm_metering_record(mm_metering_t *self, const mm_record_t *record, mm_us_t now);
 

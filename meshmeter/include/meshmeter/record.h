@@ -149,6 +149,13 @@ typedef struct {
 #define MM_INSTALLATION_TEXT_CHARS_MAX 24
 #define MM_INSTALLATION_START_WH_MAX UINT64_C(3000000000)
 
+typedef struct {
+    char id[MM_METER_ID_CHARS_MAX + 1]; ///< "": no meter, and then nothing else
+    uint32_t pulse_constant;
+    uint64_t start_wh; ///< up to MM_INSTALLATION_START_WH_MAX
+    bool prepaid;
+} mm_installed_meter_t;
+
 /// What HQ needs to confirm an installation (setup.h). Limits of prepayment follow by command.
 typedef struct {
     uint32_t revision;
@@ -160,12 +167,7 @@ typedef struct {
     uint32_t postal_code;
     char installer[MM_INSTALLATION_TEXT_CHARS_MAX + 1]; ///< plain UTF-8 (text.h)
     mm_label_t at;
-    struct {
-        char id[MM_METER_ID_CHARS_MAX + 1]; ///< "": no meter, and then nothing else
-        uint32_t pulse_constant;
-        uint64_t start_wh; ///< up to MM_INSTALLATION_START_WH_MAX
-        bool prepaid;
-    } channels[MM_CHANNELS];
+    mm_installed_meter_t channels[MM_CHANNELS];
 } mm_installation_record_t;
 
 /// Who asks for the network, and the proof that only HQ can check (join.h).

@@ -12,6 +12,9 @@ size_t mm_text_character(const char *text, size_t bytes_count, uint32_t *code);
 bool mm_text_is_plain(const char *text, size_t bytes_count);
 /// Plain, and terminated within capacity_bytes.
 bool mm_text_is_plain_string(const char *text, size_t capacity_bytes);
+/// The name of a site, which is a level of a topic: 'a' to 'z', digits and '-', at least one; terminated within
+/// capacity_bytes.
+bool mm_text_is_site(const char *text, size_t capacity_bytes);
 /// Characters (not bytes) of plain text.
 size_t mm_text_characters(const char *text, size_t bytes_count);
 

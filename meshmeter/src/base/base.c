@@ -3,6 +3,10 @@
 
 #include <string.h>
 
+const char *mm_name_of(const char *const *names, size_t count, size_t value) {
+    return value < count ? names[value] : "unknown";
+}
+
 const char *mm_err_name(mm_err_t err) {
     switch (err) {
     case MM_OK:

@@ -201,6 +201,18 @@ int mm_hex_digit(char character) {
     return character >= 'A' && character <= 'F' ? character - 'A' + 10 : -1;
 }
 
+bool mm_hex_read(const char *text, uint8_t *bytes, size_t bytes_count) {
+    for (; bytes_count > 0; bytes_count--, text += 2) {
+        int high = mm_hex_digit(text[0]);
+        int low = high >= 0 ? mm_hex_digit(text[1]) : -1;
+        if (low < 0) {
+            return false;
+        }
+        *bytes++ = (uint8_t)(high * 16 + low);
+    }
+    return *text == '\0';
+}
+
 bool mm_bytes_equal_constant_time(const void *left, const void *right, size_t bytes_count) {
     const uint8_t *left_bytes = left;
     const uint8_t *right_bytes = right;

@@ -73,3 +73,15 @@ size_t mm_text_characters(const char *text, size_t bytes_count) {
     }
     return characters;
 }
+
+static bool is_of_site(char character) {
+    return (character >= 'a' && character <= 'z') || (character >= '0' && character <= '9') || character == '-';
+}
+
+bool mm_text_is_site(const char *text, size_t capacity_bytes) {
+    size_t chars = 0;
+    while (chars < capacity_bytes && is_of_site(text[chars])) {
+        chars++;
+    }
+    return chars > 0 && chars < capacity_bytes && text[chars] == '\0';
+}

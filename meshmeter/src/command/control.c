@@ -22,32 +22,16 @@ const char *mm_result_status_name(uint8_t status) {
         [MM_RESULT_TRYING] = "trying",
         [MM_RESULT_TOO_OLD] = "too_old",
     };
-    return status < MM_RESULT_COUNT ? names[status] : "unknown";
+    return MM_NAME_OF(names, status);
 }
 
 const char *mm_typed_verdict_name(mm_typed_verdict_t verdict) {
-    switch (verdict) {
-    case MM_TYPED_ACCEPTED:
-        return "accepted";
-    case MM_TYPED_WRONG:
-        return "wrong";
-    case MM_TYPED_USED:
-        return "used";
-    case MM_TYPED_NO_FORM:
-        return "no_form";
-    case MM_TYPED_LOCKED_OUT:
-        return "locked_out";
-    case MM_TYPED_REFUSED:
-        return "refused";
-    case MM_TYPED_NO_METER:
-        return "no_meter";
-    case MM_TYPED_NO_KEY:
-        return "no_key";
-    case MM_TYPED_STORAGE:
-        return "storage";
-    default:
-        return "unknown";
-    }
+    static const char *const names[] = {
+        [MM_TYPED_ACCEPTED] = "accepted", [MM_TYPED_WRONG] = "wrong",           [MM_TYPED_USED] = "used",
+        [MM_TYPED_NO_FORM] = "no_form",   [MM_TYPED_LOCKED_OUT] = "locked_out", [MM_TYPED_REFUSED] = "refused",
+        [MM_TYPED_NO_METER] = "no_meter", [MM_TYPED_NO_KEY] = "no_key",         [MM_TYPED_STORAGE] = "storage",
+    };
+    return MM_NAME_OF(names, verdict);
 }
 
 bool mmi_control_has_meter(const mm_control_t *self, uint8_t channel) {

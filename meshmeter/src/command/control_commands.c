@@ -104,16 +104,16 @@ static mmi_control_run_fn runner_of(uint8_t kind) {
 // What proves nothing, or is not for this node now, changes nothing.
 static mm_err_t admit(mm_control_t *self, const void *bytes, size_t bytes_count, mm_command_t *command) {
     if (mm_command_read(bytes, bytes_count, command) != MM_OK) {
-        mm_counters_add(self->counters, MM_COUNTER_COMMAND_CORRUPT, 1);
+        mm_counters_count(self->counters, MM_COUNTER_COMMAND_CORRUPT);
         return MM_ERR_CORRUPT;
     }
     if (!mm_mac_equal(command->node, self->options.mac) || command->era != self->era) {
-        mm_counters_add(self->counters, MM_COUNTER_COMMAND_FOREIGN, 1);
+        mm_counters_count(self->counters, MM_COUNTER_COMMAND_FOREIGN);
         return MM_ERR_ARG;
     }
     mm_err_t err = mm_command_verify(bytes, bytes_count, self->crypto);
     if (err != MM_OK) {
-        mm_counters_add(self->counters, MM_COUNTER_COMMAND_FORGED, 1);
+        mm_counters_count(self->counters, MM_COUNTER_COMMAND_FORGED);
     }
     return err;
 }
@@ -207,7 +207,7 @@ mm_err_t mm_control_take(mm_control_t *self, const void *bytes, size_t bytes_cou
         return err;
     }
     if (command.counter <= self->counter) {
-        mm_counters_add(self->counters, MM_COUNTER_COMMAND_REPEATED, 1);
+        mm_counters_count(self->counters, MM_COUNTER_COMMAND_REPEATED);
         mmi_control_answer_again(self, &command, now);
         return MM_OK;
     }
@@ -218,7 +218,7 @@ mm_err_t mm_control_take(mm_control_t *self, const void *bytes, size_t bytes_cou
     }
     mm_time_t time = mm_metering_time(self->metering, now);
     if (command.not_after_s != 0 && time.trust == MM_TRUST_UNSET) {
-        mm_counters_add(self->counters, MM_COUNTER_COMMAND_WAITING, 1);
+        mm_counters_count(self->counters, MM_COUNTER_COMMAND_WAITING);
         return MM_ERR_BUSY;
     }
     if (mm_metering_prepare(self->metering, now) != MM_OK) {

@@ -103,7 +103,7 @@ mm_result_status_t mmi_control_run_limits(const mm_control_t *self, mmi_task_t *
 // Typed tokens.
 
 static mm_typed_answer_t lock_out(mm_control_t *self, uint8_t channel, mm_us_t now) {
-    mm_counters_add(self->counters, MM_COUNTER_TOKEN_WRONG, 1);
+    mm_counters_count(self->counters, MM_COUNTER_TOKEN_WRONG);
     mm_control_t draft = *self;
     mm_credit_t *credit = &draft.credits[channel];
     credit->wrong_tokens = (uint8_t)(credit->wrong_tokens + (credit->wrong_tokens < UINT8_MAX ? 1 : 0));
@@ -206,7 +206,7 @@ mm_typed_answer_t mm_control_type_token(mm_control_t *self, uint8_t channel, con
     case MM_TOKEN_GOOD:
         return take_token(self, channel, &token, now);
     case MM_TOKEN_USED:
-        mm_counters_add(self->counters, MM_COUNTER_TOKEN_REPEATED, 1);
+        mm_counters_count(self->counters, MM_COUNTER_TOKEN_REPEATED);
         answer.verdict = MM_TYPED_USED;
         return answer;
     case MM_TOKEN_WRONG:

@@ -37,7 +37,7 @@ static void set_relay(mm_control_t *self, uint8_t channel, bool closed, mm_us_t 
     }
     self->relay_closed = (uint8_t)(closed ? self->relay_closed | bit : self->relay_closed & ~bit);
     if (self->relay != NULL && self->relay->set(self->relay->context, channel, closed) != MM_OK) {
-        mm_counters_add(self->counters, MM_COUNTER_RELAY_ERROR, 1);
+        mm_counters_count(self->counters, MM_COUNTER_RELAY_ERROR);
         self->relay_set &= (uint8_t)~bit;
         self->relay_refused |= bit;
         mmi_control_retry_later(self, now);

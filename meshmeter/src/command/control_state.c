@@ -10,32 +10,29 @@
 #define STATE_VERSION 2
 // Without what follows the meters.
 #define STATE_VERSION_1 1
-#define FLAG_SIGNED_ONLY 0x01
-#define FLAG_INSTALLATION_DUE 0x02
-#define ANSWER_SHIFT 2
-#define ANSWER_MASK 0x0F
-_Static_assert(MM_RESULT_COUNT <= ANSWER_MASK, "a status + 1 fits its four bits");
+#define ANSWER_BITS 0x3C
+_Static_assert(MM_RESULT_COUNT <= ANSWER_BITS / 4, "a status + 1 fits its four bits");
 #define STATE_BYTES_MAX (1 + 4 + 4 + 1 + 4 + 4 + 1 + 1 + 4 + 8 + 1 + MM_CHANNELS * (2 + MM_CREDIT_BYTES_MAX) + 4)
 _Static_assert(STATE_BYTES_MAX <= MM_METERING_EXTENSION_BYTES_MAX, "the state does not fit the register image");
 
-static const mmi_field_t first_fields[] = {
+static const mmi_field_t node_fields[] = {
     MMI_FIELD(mm_control_t, era, 4),
     MMI_FIELD(mm_control_t, counter, 4),
-};
-static const mmi_field_t other_fields[] = {
-    MMI_FIELD(mm_control_t, slots.slot, 4),      MMI_FIELD(mm_control_t, slots.slot_count, 4),
-    MMI_FIELD(mm_control_t, locked_channels, 1), MMI_FIELD(mm_control_t, acting_kind, 1),
-    MMI_FIELD(mm_control_t, acting_counter, 4),  MMI_FIELD(mm_control_t, acting_command_id, 8),
+    MMI_BITS(mm_control_t, signed_only, 0x01),
+    MMI_BITS(mm_control_t, installation_due, 0x02),
+    MMI_BITS_LAST(mm_control_t, acting_answer, ANSWER_BITS),
+    MMI_FIELD(mm_control_t, slots.slot, 4),
+    MMI_FIELD(mm_control_t, slots.slot_count, 4),
+    MMI_FIELD(mm_control_t, locked_channels, 1),
+    MMI_FIELD(mm_control_t, acting_kind, 1),
+    MMI_FIELD(mm_control_t, acting_counter, 4),
+    MMI_FIELD(mm_control_t, acting_command_id, 8),
     MMI_FIELD(mm_control_t, format_channels, 1),
 };
 
 static void encode(const mm_control_t *self, mm_writer_t *writer) {
     mm_put_u8(writer, STATE_VERSION);
-    mmi_put_fields(writer, MMI_FIELDS(first_fields), self);
-    mm_put_u8(writer,
-              (uint8_t)((self->signed_only ? FLAG_SIGNED_ONLY : 0) |
-                        (self->installation_due ? FLAG_INSTALLATION_DUE : 0) | self->acting_answer << ANSWER_SHIFT));
-    mmi_put_fields(writer, MMI_FIELDS(other_fields), self);
+    mmi_put_fields(writer, MMI_FIELDS(node_fields), self);
     for (uint8_t channel = 0; channel < MM_CHANNELS; channel++) {
         mm_put_u16(writer, (uint16_t)self->pulse_constants[channel]);
         mm_credit_encode(&self->credits[channel], writer);
@@ -46,12 +43,7 @@ static void encode(const mm_control_t *self, mm_writer_t *writer) {
 static mm_err_t decode(mm_control_t *self, mm_reader_t *reader) {
     uint8_t version = mm_get_u8(reader);
     bool sound = version == STATE_VERSION || version == STATE_VERSION_1;
-    mmi_get_fields(reader, MMI_FIELDS(first_fields), self);
-    uint8_t flags = mm_get_u8(reader);
-    self->signed_only = (flags & FLAG_SIGNED_ONLY) != 0;
-    self->installation_due = (flags & FLAG_INSTALLATION_DUE) != 0;
-    self->acting_answer = (uint8_t)(flags >> ANSWER_SHIFT & ANSWER_MASK);
-    mmi_get_fields(reader, MMI_FIELDS(other_fields), self);
+    mmi_get_fields(reader, MMI_FIELDS(node_fields), self);
     for (uint8_t channel = 0; channel < MM_CHANNELS; channel++) {
         self->pulse_constants[channel] = mm_get_u16(reader);
         sound = mm_credit_decode(&self->credits[channel], reader) == MM_OK && sound;
@@ -376,7 +368,7 @@ void mmi_control_restore(mm_control_t *self, mm_us_t now) {
     self->tamper_told = self->tampered;
     self->acting_status = MM_RESULT_FAILED; // of what a restart interrupted
     self->repeats_left = MM_CONTROL_REPEATS_MAX;
-    self->repeat_at = now + MM_CONTROL_REPEAT_S * MM_US_PER_S;
+    self->repeat_at = mm_us_after_s(now, MM_CONTROL_REPEAT_S);
     self->trial_until = now;
     mmi_control_set_relays(self, now);
 }

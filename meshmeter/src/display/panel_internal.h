@@ -74,9 +74,12 @@ void mmi_draw_notice(const char *notice, mm_canvas_t *canvas);
 
 /// A line of text at this height, and the same in the middle.
 void mmi_put(mm_canvas_t *canvas, int y, const char *text);
+void mmi_put_at(mm_canvas_t *canvas, int x, int y, const char *text);
 void mmi_put_middle(mm_canvas_t *canvas, int y, mm_font_t font, const char *text);
 /// A title, light on its whole width.
 void mmi_put_title(mm_canvas_t *canvas, const char *text);
+/// Light on the whole width of a line at this height: dark is light and light is dark.
+void mmi_put_light(mm_canvas_t *canvas, int y);
 /// Text broken into at most `line_count` lines, `step` dots apart. Returns the lines.
 int mmi_put_lines(mm_canvas_t *canvas, int y, int step, int line_count, const char *text);
 /// Link, root, backlog and clock, at the right of the first line.

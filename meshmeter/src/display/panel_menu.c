@@ -31,18 +31,19 @@ void mmi_draw_menu(const mm_panel_t *self, const mm_panel_model_t *model, mm_can
         if (line == cursor) {
             mmi_put(canvas, y + 1, ">");
         }
-        (void)mm_canvas_text(canvas, 8, y + 1, MM_FONT_SMALL, texts[line]);
+        mmi_put_at(canvas, 8, y + 1, texts[line]);
         if (line == cursor) {
-            mm_canvas_invert(canvas, 0, y, MM_CANVAS_WIDTH, 9);
+            mmi_put_light(canvas, y);
         }
         y += 9;
     }
 }
 
 static void put_mac(mm_canvas_t *canvas, int y, mm_mac_t mac) {
-    mmi_line_t line = {.chars = 0};
+    mmi_line_t line;
+    mmi_line_begin(&line, "MAC ");
     for (unsigned i = 0; i < sizeof mac.bytes; i++) {
-        mmi_line_add(&line, i > 0 ? ":" : "MAC ");
+        mmi_line_add(&line, i > 0 ? ":" : "");
         mmi_line_add_hex(&line, mac.bytes + i, 1);
     }
     mmi_put(canvas, y, line.text);
@@ -54,21 +55,19 @@ static MM_APART void put_page_hint(mm_canvas_t *canvas) {
 
 void mmi_draw_network(const mm_panel_t *self, const mm_panel_model_t *model, mm_canvas_t *canvas) {
     (void)self;
-    mmi_line_t line = {.chars = 0};
+    mmi_line_t line;
     mmi_put_title(canvas, "Network");
     if (!model->is_root) {
         mmi_put(canvas, 12, model->attached ? "through the mesh" : "no way to the root");
     } else {
         mmi_put(canvas, 12, model->router_up ? "router: connected" : "router: no connection");
     }
-    mmi_line_add_number(&line, model->backlog, 1);
-    mmi_line_add(&line, " to send");
+    mmi_line_begin(&line, "");
+    mmi_line_add_count(&line, model->backlog, " to send");
     mmi_put(canvas, 22, model->backlog > 0 ? line.text : "all is at HQ");
-    line = (mmi_line_t){.chars = 0};
+    mmi_line_begin(&line, model->time_known ? "" : "clock is not set");
     if (model->time_known) {
         mmi_line_add_time(&line, model->local_s);
-    } else {
-        mmi_line_add(&line, "clock is not set");
     }
     mmi_put(canvas, 32, line.text);
     put_page_hint(canvas);
@@ -76,15 +75,15 @@ void mmi_draw_network(const mm_panel_t *self, const mm_panel_model_t *model, mm_
 
 void mmi_draw_mesh(const mm_panel_t *self, const mm_panel_model_t *model, mm_canvas_t *canvas) {
     (void)self;
-    mmi_line_t line = {.chars = 0};
+    mmi_line_t line;
     mmi_put_title(canvas, "Mesh");
     if (model->is_root) {
-        mmi_line_add(&line, "root of the mesh");
+        mmi_line_begin(&line, "root of the mesh");
     } else if (model->attached) {
-        mmi_line_add(&line, "node in layer ");
-        mmi_line_add_number(&line, model->layer, 1);
+        mmi_line_begin(&line, "node in layer ");
+        mmi_line_add_count(&line, model->layer, "");
     } else {
-        mmi_line_add(&line, "looking for a parent");
+        mmi_line_begin(&line, "looking for a parent");
     }
     mmi_put(canvas, 12, line.text);
     put_mac(canvas, 22, model->mac);
@@ -93,15 +92,14 @@ void mmi_draw_mesh(const mm_panel_t *self, const mm_panel_model_t *model, mm_can
 
 void mmi_draw_info(const mm_panel_t *self, const mm_panel_model_t *model, mm_canvas_t *canvas) {
     (void)self;
-    mmi_line_t line = {.chars = 0};
+    mmi_line_t line;
     mmi_put_title(canvas, "Info");
-    mmi_line_add(&line, "version ");
+    mmi_line_begin(&line, "version ");
     mmi_line_add(&line, model->version != NULL ? model->version : "unknown");
     line.text[MMI_LINE_CHARS] = '\0';
     mmi_put(canvas, 10, line.text);
     put_mac(canvas, 19, model->mac);
-    line = (mmi_line_t){.chars = 0};
-    mmi_line_add(&line, "up ");
+    mmi_line_begin(&line, "up ");
     mmi_line_add_duration(&line, model->uptime_s);
     mmi_put(canvas, 28, line.text);
     (void)mmi_put_lines(canvas, 37, 9, 2, model->site);
@@ -110,13 +108,13 @@ void mmi_draw_info(const mm_panel_t *self, const mm_panel_model_t *model, mm_can
 
 static void draw_choice(const mm_panel_model_t *model, const char *title, uint8_t channel, mm_canvas_t *canvas) {
     const mm_panel_meter_t *meter = &model->meters[channel];
-    mmi_line_t line = {.chars = 0};
+    mmi_line_t line;
     mmi_put_title(canvas, title);
     mmi_put(canvas, 13, "Which meter?");
-    mmi_line_add(&line, "> ");
+    mmi_line_begin(&line, "> ");
     mmi_line_add(&line, meter->id);
     mmi_put(canvas, 27, line.text);
-    mm_canvas_invert(canvas, 0, 26, MM_CANVAS_WIDTH, 9);
+    mmi_put_light(canvas, 26);
     mmi_put(canvas, HINT_Y, "press:next  hold:take");
 }
 
@@ -136,7 +134,7 @@ static void put_digits(const mm_panel_t *self, mm_canvas_t *canvas) {
         if (i < self->digit_count) {
             text[0] = self->digits[i];
         }
-        (void)mm_canvas_text(canvas, (int)(place * 7 + place / 3 * 7), i < 12 ? 14 : 24, MM_FONT_SMALL, text);
+        mmi_put_at(canvas, (int)(place * 7 + place / 3 * 7), i < 12 ? 14 : 24, text);
     }
 }
 
@@ -148,7 +146,7 @@ static void put_symbols(const mm_panel_t *self, const mm_panel_model_t *model, u
         if (!mmi_token_has(self, model, symbol)) {
             continue;
         }
-        (void)mm_canvas_text(canvas, x + 3, 40, MM_FONT_SMALL, text);
+        mmi_put_at(canvas, x + 3, 40, text);
         if (symbol == chosen) {
             mm_canvas_invert(canvas, x + 1, 38, symbol == MMI_SYMBOL_OK ? 15 : 9, 11);
         }
@@ -158,17 +156,15 @@ static void put_symbols(const mm_panel_t *self, const mm_panel_model_t *model, u
 void mmi_draw_token(const mm_panel_t *self, const mm_panel_model_t *model, mm_canvas_t *canvas) {
     const mm_panel_meter_t *meter = &model->meters[self->channel];
     unsigned symbol = mmi_token_symbol(self, model);
-    mmi_line_t line = {.chars = 0};
-    mmi_line_add(&line, "Code for ");
+    mmi_line_t line;
+    mmi_line_begin(&line, "Code for ");
     mmi_line_add(&line, meter->id);
     mmi_put_title(canvas, line.text);
     put_digits(self, canvas);
     put_symbols(self, model, symbol, canvas);
     if (meter->lock_out_s > 0) {
-        line = (mmi_line_t){.chars = 0};
-        mmi_line_add(&line, "wait ");
-        mmi_line_add_number(&line, meter->lock_out_s, 1);
-        mmi_line_add(&line, " s");
+        mmi_line_begin(&line, "wait ");
+        mmi_line_add_count(&line, meter->lock_out_s, " s");
         mmi_put(canvas, HINT_Y, line.text);
     } else if (symbol == MMI_SYMBOL_OK) {
         mmi_put(canvas, HINT_Y, "press:next   hold:use");
@@ -180,8 +176,8 @@ void mmi_draw_token(const mm_panel_t *self, const mm_panel_model_t *model, mm_ca
 }
 
 static void put_no_yes(const mm_panel_t *self, mm_canvas_t *canvas) {
-    (void)mm_canvas_text(canvas, 30, 44, MM_FONT_SMALL, "No");
-    (void)mm_canvas_text(canvas, 80, 44, MM_FONT_SMALL, "Yes");
+    mmi_put_at(canvas, 30, 44, "No");
+    mmi_put_at(canvas, 80, 44, "Yes");
     mm_canvas_invert(canvas, self->cursor == 0 ? 26 : 76, 42, self->cursor == 0 ? 19 : 25, 11);
     mmi_put(canvas, HINT_Y, "press:next  hold:take");
 }

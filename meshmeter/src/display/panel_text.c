@@ -14,6 +14,11 @@ void mmi_line_add(mmi_line_t *self, const char *text) {
     self->text[self->chars] = '\0';
 }
 
+void mmi_line_begin(mmi_line_t *self, const char *text) {
+    self->chars = 0;
+    mmi_line_add(self, text);
+}
+
 void mmi_line_add_number(mmi_line_t *self, uint64_t number, unsigned digits_min) {
     char digits[21];
     size_t first = sizeof digits - 1;
@@ -23,6 +28,11 @@ void mmi_line_add_number(mmi_line_t *self, uint64_t number, unsigned digits_min)
         number /= 10;
     }
     mmi_line_add(self, digits + first);
+}
+
+void mmi_line_add_count(mmi_line_t *self, uint32_t number, const char *what) {
+    mmi_line_add_number(self, number, 1);
+    mmi_line_add(self, what);
 }
 
 void mmi_line_add_kwh(mmi_line_t *self, uint64_t wh, bool negative, unsigned decimals) {
@@ -49,15 +59,12 @@ void mmi_line_add_hex(mmi_line_t *self, const uint8_t *bytes, size_t bytes_count
 void mmi_line_add_duration(mmi_line_t *self, uint32_t seconds) {
     uint32_t hours = seconds / 3600;
     if (hours >= 48) {
-        mmi_line_add_number(self, hours / 24, 1);
-        mmi_line_add(self, " d ");
-        mmi_line_add_number(self, hours % 24, 1);
-        mmi_line_add(self, " h");
+        mmi_line_add_count(self, hours / 24, " d ");
+        mmi_line_add_count(self, hours % 24, " h");
         return;
     }
     if (hours > 0) {
-        mmi_line_add_number(self, hours, 1);
-        mmi_line_add(self, ":");
+        mmi_line_add_count(self, hours, ":");
     }
     mmi_line_add_number(self, seconds / 60 % 60, hours > 0 ? 2 : 1);
     mmi_line_add(self, ":");

@@ -12,7 +12,11 @@ typedef struct {
     size_t chars;
 } mmi_line_t;
 
+/// A new line, which begins with this.
+void mmi_line_begin(mmi_line_t *self, const char *text);
 void mmi_line_add(mmi_line_t *self, const char *text);
+/// A number and what it counts.
+void mmi_line_add_count(mmi_line_t *self, uint32_t number, const char *what);
 /// At least `digits_min` digits.
 void mmi_line_add_number(mmi_line_t *self, uint64_t number, unsigned digits_min);
 /// Wh as kWh with `decimals` (0 to 3) of them, the rest cut off, with its sign.

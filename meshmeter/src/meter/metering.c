@@ -78,9 +78,8 @@ void mmi_metering_count(mm_metering_t *self, mm_us_t at) {
         mmi_metering_keep_counts(self, at);
     }
     if (report_restart) {
-        const uint64_t values[MM_EVENT_VALUES] = {old_generation, read.generation, 0, 0};
-        mm_counters_add(self->counters, MM_COUNTER_PULSE_COUNTER_RESTARTED, 1);
-        (void)mm_metering_event(self, MM_EVENT_COUNTER_RESTARTED, values, at); // a failure is counted there
+        mm_counters_count(self->counters, MM_COUNTER_PULSE_COUNTER_RESTARTED);
+        mm_metering_tell(self, MM_EVENT_COUNTER_RESTARTED, old_generation, read.generation, at);
     }
 }
 
@@ -100,7 +99,7 @@ void mmi_metering_close_interval(mm_metering_t *self, mm_label_t end, mm_us_t at
     }
     if (!mmi_metering_settle(self, at)) {
         // The interval grows until the journal takes records again: fewer of them, but no pulse is in none.
-        mm_counters_add(self->counters, MM_COUNTER_RECORD_REFUSED, 1);
+        mm_counters_count(self->counters, MM_COUNTER_RECORD_REFUSED);
         return;
     }
     record.interval.interval_no = self->interval_no;
@@ -138,9 +137,8 @@ static void begin_hold(mm_metering_t *self, mm_us_t now) {
         return;
     }
     mmi_metering_close_interval(self, mm_metering_label(self, now), now);
-    const uint64_t values[MM_EVENT_VALUES] = {0};
     self->held = true;
-    (void)mm_metering_event(self, MM_EVENT_HOLD, values, now); // a failure is counted there
+    mm_metering_tell(self, MM_EVENT_HOLD, 0, 0, now);
 }
 
 mm_us_t mm_metering_poll(mm_metering_t *self, mm_us_t now) {
@@ -177,7 +175,7 @@ static mm_err_t commit_record(mm_metering_t *self, const mm_record_t *record, mm
 
 mm_err_t mm_metering_record(mm_metering_t *self, const mm_record_t *record, mm_us_t now) {
     if (!mmi_metering_settle(self, now)) {
-        mm_counters_add(self->counters, MM_COUNTER_RECORD_REFUSED, 1);
+        mm_counters_count(self->counters, MM_COUNTER_RECORD_REFUSED);
         return MM_ERR_STORAGE;
     }
     return commit_record(self, record, now);
@@ -197,6 +195,11 @@ mm_err_t mm_metering_event(mm_metering_t *self, mm_event_code_t code, const uint
                            mm_us_t now) {
     const mm_record_t record = make_event(self, code, values, now);
     return mm_metering_record(self, &record, now);
+}
+
+void mm_metering_tell(mm_metering_t *self, mm_event_code_t code, uint64_t first, uint64_t second, mm_us_t now) {
+    const uint64_t values[MM_EVENT_VALUES] = {first, second, 0, 0};
+    (void)mm_metering_event(self, code, values, now); // a failure is counted there
 }
 
 mm_err_t mmi_metering_settled_event(mm_metering_t *self, mm_event_code_t code, const uint64_t values[MM_EVENT_VALUES],

@@ -100,7 +100,7 @@ static MM_APART mm_err_t store(mm_metering_t *self, const mm_metering_transactio
     }
     if (mmi_metering_save_image(self, now) != MM_OK) {
         put_back(self, channel, &undo);
-        mm_counters_add(self->counters, MM_COUNTER_RECORD_REFUSED, 1);
+        mm_counters_count(self->counters, MM_COUNTER_RECORD_REFUSED);
         // A device that refused may have kept it all the same: what is valid becomes the newest image, now or soon.
         (void)mmi_metering_save_image(self, now);
         return MM_ERR_STORAGE;
@@ -124,7 +124,7 @@ mm_err_t mm_metering_commit(mm_metering_t *self, const mm_metering_transaction_t
         end_interval_of(self, change, now);
     }
     if (!mmi_metering_settle(self, now)) {
-        mm_counters_add(self->counters, MM_COUNTER_RECORD_REFUSED, 1);
+        mm_counters_count(self->counters, MM_COUNTER_RECORD_REFUSED);
         return MM_ERR_STORAGE;
     }
     return store(self, transaction, now);

@@ -115,7 +115,7 @@ bool mmi_metering_close_channel(mm_metering_t *self, mm_us_t now) {
     }
     self->closing_channels &= (uint8_t) ~(1u << channel);
     if (err != MM_OK || month.pulse_constant == 0) {
-        mm_counters_add(self->counters, MM_COUNTER_RECORD_REFUSED, 1);
+        mm_counters_count(self->counters, MM_COUNTER_RECORD_REFUSED);
         return true;
     }
     mm_record_t record = {.type = MM_RECORD_MONTH_CLOSING};
@@ -135,7 +135,7 @@ static void finish_closing(mm_metering_t *self, mm_us_t now) {
     while (mmi_metering_close_channel(self, now)) {
     }
     for (; self->closing_channels != 0; self->closing_channels &= (uint8_t)(self->closing_channels - 1)) {
-        mm_counters_add(self->counters, MM_COUNTER_RECORD_REFUSED, 1);
+        mm_counters_count(self->counters, MM_COUNTER_RECORD_REFUSED);
     }
 }
 

@@ -283,15 +283,13 @@ static void report_configuration(mm_metering_t *self, mm_us_t now) {
 }
 
 static void report_opening(mm_metering_t *self, const opening_t *opening, uint32_t reset_reason, mm_us_t now) {
-    const uint64_t boot[MM_EVENT_VALUES] = {self->boot_no, reset_reason, 0, 0};
-    (void)mm_metering_event(self, MM_EVENT_BOOT, boot, now); // failures are counted there
+    mm_metering_tell(self, MM_EVENT_BOOT, self->boot_no, reset_reason, now);
     uint64_t restart[MM_EVENT_VALUES];
     if (opening->journal.restarted && describe_restart(opening, restart)) {
         (void)mm_metering_event(self, MM_EVENT_JOURNAL_RESTARTED, restart, now);
     }
     if (opening->store_state == MM_STORE_FELL_BACK || opening->store_state == MM_STORE_LOST) {
-        const uint64_t values[MM_EVENT_VALUES] = {opening->store_state == MM_STORE_LOST ? 2 : 1, 0, 0, 0};
-        (void)mm_metering_event(self, MM_EVENT_REGISTERS_RECOVERED, values, now);
+        mm_metering_tell(self, MM_EVENT_REGISTERS_RECOVERED, opening->store_state == MM_STORE_LOST ? 2 : 1, 0, now);
     }
     report_configuration(self, now);
 }

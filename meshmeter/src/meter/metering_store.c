@@ -20,11 +20,15 @@ static const mmi_field_t count_fields[] = {
     MMI_FIELD(mm_metering_t, watermark.seq, 4),
     MMI_FIELD(mm_metering_t, closing_year_month, 2),
     MMI_FIELD(mm_metering_t, closing_channels, 1),
-};
-static const mmi_field_t pending_fields[] = {
+    MMI_BITS_LAST(mm_metering_t, interval_restarted, 0x01),
     MMI_FIELD(mm_metering_t, hour, 1),
     MMI_FIELD(mm_metering_t, pending_type, 1),
     MMI_FIELD(mm_metering_t, pending_payload_bytes, 1),
+};
+static const mmi_field_t meter_fields[] = {
+    MMI_FIELD(mm_meter_config_t, id, MMI_FIELD_TEXT),
+    MMI_FIELD(mm_meter_config_t, pulse_constant, 4),
+    MMI_FIELD(mm_meter_config_t, start_wh, 8),
 };
 static const mmi_field_t extension_fields[] = {
     MMI_FIELD(mm_metering_t, commanded_channels, 1),
@@ -33,35 +37,13 @@ static const mmi_field_t extension_fields[] = {
     MMI_FIELD(mm_metering_t, extension_bytes, 2),
 };
 
-static void put_meter(mm_writer_t *writer, const mm_meter_config_t *meter) {
-    uint8_t characters = (uint8_t)strlen(meter->id);
-    mm_put_u8(writer, characters);
-    mm_put_bytes(writer, meter->id, characters);
-    mm_put_u32(writer, meter->pulse_constant);
-    mm_put_u64(writer, meter->start_wh);
-}
-
-static bool get_meter(mm_reader_t *reader, mm_meter_config_t *meter) {
-    memset(meter, 0, sizeof *meter);
-    uint8_t characters = mm_get_u8(reader);
-    if (characters > MM_METER_ID_CHARS_MAX) {
-        return false;
-    }
-    mm_get_bytes(reader, meter->id, characters);
-    meter->pulse_constant = mm_get_u32(reader);
-    meter->start_wh = mm_get_u64(reader);
-    return mm_meter_config_check(meter) == MM_OK;
-}
-
 static void encode_image(const mm_metering_t *self, mm_writer_t *writer) {
     mm_put_u8(writer, IMAGE_VERSION);
     mm_registers_encode(&self->registers, writer);
     mmi_put_fields(writer, MMI_FIELDS(count_fields), self);
-    mm_put_u8(writer, self->interval_restarted ? 1 : 0);
-    mmi_put_fields(writer, MMI_FIELDS(pending_fields), self);
     mm_put_bytes(writer, self->pending_payload, self->pending_payload_bytes);
     for (uint8_t channel = 0; channel < MM_CHANNELS; channel++) {
-        put_meter(writer, &self->stored_meters[channel]);
+        mmi_put_fields(writer, MMI_FIELDS(meter_fields), &self->stored_meters[channel]);
     }
     mmi_put_fields(writer, MMI_FIELDS(extension_fields), self);
     mm_put_bytes(writer, self->extension, self->extension_bytes);
@@ -84,14 +66,15 @@ mm_err_t mmi_metering_decode_image(mm_metering_t *self, const void *image, size_
     }
     bool sound = mm_registers_decode(&self->registers, &reader) == MM_OK;
     mmi_get_fields(&reader, MMI_FIELDS(count_fields), self);
-    self->interval_restarted = mm_get_u8(&reader) != 0;
-    mmi_get_fields(&reader, MMI_FIELDS(pending_fields), self);
     if (self->pending_payload_bytes > MM_RECORD_PAYLOAD_BYTES_MAX) {
         return MM_ERR_CORRUPT;
     }
     mm_get_bytes(&reader, self->pending_payload, self->pending_payload_bytes);
     for (uint8_t channel = 0; channel < MM_CHANNELS; channel++) {
-        sound = get_meter(&reader, &self->stored_meters[channel]) && sound;
+        mm_meter_config_t *meter = &self->stored_meters[channel];
+        memset(meter, 0, sizeof *meter);
+        mmi_get_fields(&reader, MMI_FIELDS(meter_fields), meter);
+        sound = mm_meter_config_check(meter) == MM_OK && sound;
     }
     if (version != IMAGE_VERSION_WITHOUT_EXTENSION) {
         sound = get_extension(self, &reader) && sound;
@@ -274,7 +257,7 @@ mm_err_t mmi_metering_offer_pending(mm_metering_t *self, mm_err_t room, mm_us_t 
     if (room == MM_OK && append_pending(self) == MM_OK) {
         return MM_OK;
     }
-    mm_counters_add(self->counters, MM_COUNTER_RECORD_REFUSED, 1);
+    mm_counters_count(self->counters, MM_COUNTER_RECORD_REFUSED);
     self->journal_retry_at = mm_us_after_s(now, MM_METERING_RETRY_S);
     return MM_ERR_STORAGE;
 }

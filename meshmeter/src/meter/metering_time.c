@@ -140,9 +140,8 @@ static void step(mm_metering_t *self, mm_time_t time, mm_us_t now) {
     if (!mmi_metering_is_month_stuck(self)) {
         (void)mm_registers_file_pending(&self->registers, self->hour); // of a month that could not begin before
     }
-    const uint64_t values[MM_EVENT_VALUES] = {old_s, (uint64_t)(mm_us_whole_s(time.utc.us)), 0, 0};
-    mm_counters_add(self->counters, MM_COUNTER_CLOCK_STEPPED, 1);
-    (void)mm_metering_event(self, MM_EVENT_TIME_STEPPED, values, now); // a failure is counted there
+    mm_counters_count(self->counters, MM_COUNTER_CLOCK_STEPPED);
+    mm_metering_tell(self, MM_EVENT_TIME_STEPPED, old_s, (uint64_t)(mm_us_whole_s(time.utc.us)), now);
 }
 
 mm_err_t mm_metering_set_time(mm_metering_t *self, mm_time_t time, mm_us_t now) {
@@ -150,7 +149,7 @@ mm_err_t mm_metering_set_time(mm_metering_t *self, mm_time_t time, mm_us_t now) 
         return MM_ERR_ARG;
     }
     if (time.utc.us < UTC_S_MIN * MM_US_PER_S || time.utc.us >= UTC_S_END * MM_US_PER_S) {
-        mm_counters_add(self->counters, MM_COUNTER_CLOCK_REJECTED, 1);
+        mm_counters_count(self->counters, MM_COUNTER_CLOCK_REJECTED);
         return MM_ERR_ARG;
     }
     if (self->time_known && time.trust == MM_TRUST_HELD) {

@@ -30,8 +30,7 @@ static MM_APART void add_saturating(uint32_t *sum, uint64_t pulses) {
 }
 
 void mm_registers_count(mm_registers_t *self, uint8_t channel, uint32_t pulses, uint8_t hour) {
-    MM_ASSERT(channel < MM_CHANNELS);
-    MM_ASSERT(hour < MM_HOURS_OF_DAY || hour == MM_HOUR_UNKNOWN || self->year_month == 0);
+    MM_ASSERT(channel < MM_CHANNELS && (hour < MM_HOURS_OF_DAY || hour == MM_HOUR_UNKNOWN || self->year_month == 0));
     mm_channel_registers_t *registers = &self->channels[channel];
     registers->life_pulses += pulses;
     add_saturating(&registers->interval_pulses, pulses);

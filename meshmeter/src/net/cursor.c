@@ -63,7 +63,7 @@ mm_cursor_t *mm_cursor_touch(mm_cursor_table_t *self, mm_mac_t mac, bool attache
     if (cursor == NULL) {
         cursor = find_room(self);
         if (cursor == NULL) {
-            mm_counters_add(self->counters, MM_COUNTER_NODE_TABLE_FULL, 1);
+            mm_counters_count(self->counters, MM_COUNTER_NODE_TABLE_FULL);
             return NULL;
         }
         *cursor = (mm_cursor_t){.mac = mac, .used = true, .resend_at = MM_US_NEVER};
@@ -123,7 +123,7 @@ static void set_watermark(mm_cursor_table_t *self, mm_cursor_t *cursor, mm_posit
     cursor->watermark = watermark;
     cursor->hold_doublings = 0;
     if (order < 0) {
-        mm_counters_add(self->counters, MM_COUNTER_WATERMARK_MOVED_BACK, 1);
+        mm_counters_count(self->counters, MM_COUNTER_WATERMARK_MOVED_BACK);
         release_hold(cursor);
     } else if (mm_position_compare(cursor->confirmed, watermark) <= 0) {
         release_hold(cursor);

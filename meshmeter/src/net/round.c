@@ -32,8 +32,8 @@ void mm_round_init(mm_round_t *self, mm_batch_builder_t *batches, uint8_t batch_
 
 void mm_round_begin(mm_round_t *self, uint32_t round_id, uint8_t kind, const mm_mac_t *nodes, uint8_t node_count,
                     mm_us_t now, mm_us_t retry_us, mm_us_t deadline) {
-    MM_ASSERT(round_id != 0 && round_id != self->round_id);
-    MM_ASSERT(node_count <= MM_NODES_MAX && node_count <= (uint32_t)self->batch_capacity * MM_BATCH_NODES_MAX);
+    MM_ASSERT(round_id != 0 && round_id != self->round_id && node_count <= MM_NODES_MAX &&
+              node_count <= (uint32_t)self->batch_capacity * MM_BATCH_NODES_MAX);
     self->round_id = round_id;
     self->kind = kind;
     self->open = node_count > 0;
@@ -102,20 +102,20 @@ static mm_err_t add_to_batches(mm_round_t *self, const void *frame, size_t frame
 
 mm_err_t mm_round_answer(mm_round_t *self, mm_mac_t node, uint32_t round_id, const void *frame, size_t frame_bytes) {
     if (round_id == 0 || round_id != self->round_id) {
-        mm_counters_add(self->counters, MM_COUNTER_ANSWER_LATE, 1);
+        mm_counters_count(self->counters, MM_COUNTER_ANSWER_LATE);
         return MM_ERR_STATE;
     }
     uint8_t index = find_node(self, node);
     if (index == NOT_FOUND) {
-        mm_counters_add(self->counters, MM_COUNTER_ANSWER_STRANGER, 1);
+        mm_counters_count(self->counters, MM_COUNTER_ANSWER_STRANGER);
         return MM_ERR_STATE;
     }
     if (has_bit(self, index)) {
-        mm_counters_add(self->counters, MM_COUNTER_ANSWER_DUPLICATE, 1);
+        mm_counters_count(self->counters, MM_COUNTER_ANSWER_DUPLICATE);
         return MM_ERR_STATE;
     }
     if (!self->open) {
-        mm_counters_add(self->counters, MM_COUNTER_ANSWER_LATE, 1);
+        mm_counters_count(self->counters, MM_COUNTER_ANSWER_LATE);
         return MM_ERR_STATE;
     }
     if (add_to_batches(self, frame, frame_bytes) != MM_OK) {
@@ -130,7 +130,7 @@ mm_err_t mm_round_answer(mm_round_t *self, mm_mac_t node, uint32_t round_id, con
 bool mm_round_poll(mm_round_t *self, mm_us_t now) {
     if (self->open && now >= self->deadline) {
         self->open = false;
-        mm_counters_add(self->counters, MM_COUNTER_ROUND_INCOMPLETE, 1);
+        mm_counters_count(self->counters, MM_COUNTER_ROUND_INCOMPLETE);
     }
     return !self->open;
 }

@@ -72,7 +72,7 @@ const mm_console_line_t *mm_console_lines(size_t *count) {
 
 const char *mm_console_need_name(uint8_t need) {
     static const char *const names[MM_CONSOLE_NEED_COUNT] = {"nobody", "nothing", "presence", "proof", "code", "owner"};
-    return need < MM_CONSOLE_NEED_COUNT ? names[need] : "unknown";
+    return MM_NAME_OF(names, need);
 }
 
 // --- text ----------------------------------------------------------------------------------------------------------
@@ -207,7 +207,7 @@ static void tell(mm_console_t *self, const mm_console_line_t *line, mm_err_t res
     const uint64_t values[MM_EVENT_VALUES] = {line->act, result == MM_OK ? 0 : 1, self->untold, 0};
     if (mm_metering_event(&self->options.node->metering, MM_EVENT_CONSOLE, values, now) == MM_OK) {
         self->untold = 0;
-        self->event_at = now + MM_CONSOLE_EVENT_S * MM_US_PER_S;
+        self->event_at = mm_us_after_s(now, MM_CONSOLE_EVENT_S);
     }
 }
 

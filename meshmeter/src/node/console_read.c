@@ -2,11 +2,11 @@
 #include <string.h>
 
 #include "node/console_internal.h"
-#include "setup/json_writer.h"
+#include "setup/json_fields.h"
 
 static mmi_json_t begin(const mm_console_request_t *request) {
-    mmi_json_t json = mmi_json(request->text, request->capacity_bytes);
-    mmi_json_open(&json, NULL, '{');
+    mmi_json_t json;
+    mmi_json_begin(&json, request->text, request->capacity_bytes, request->now);
     return json;
 }
 
@@ -32,116 +32,17 @@ static const char *phase_of(const mm_setup_t *setup) {
     return setup != NULL ? mm_life_state_name(setup->configuration.phase.state) : "configured by a file";
 }
 
-// --- fields --------------------------------------------------------------------------------------------------------
-
-// Most of what is shown stands in a struct as it is: a table of it is a third of the calls.
-typedef enum {
-    FLAG,
-    U8,
-    U16,
-    U32,
-    U64,
-    TEXT,
-    ADDRESS,
-    SECRET, ///< only whether there is one
-    KEY,    ///< likewise, of KEY_BYTES
-} kind_t;
-
-#define KEY_BYTES sizeof(((mm_network_t *)0)->mesh_key)
-
-typedef struct {
-    const char *name;
-    uint32_t offset : 24;
-    uint32_t kind : 8; ///< kind_t
-} field_t;
-
-#define FIELD(kind, name, type, member)                                                                                \
-    { name, offsetof(type, member), kind }
-
-static uint64_t read_number(const uint8_t *at, uint32_t kind) {
-    uint16_t half;
-    uint32_t word;
-    uint64_t whole;
-    switch (kind) {
-    case U8:
-        return *at;
-    case U16:
-        memcpy(&half, at, sizeof half);
-        return half;
-    case U32:
-        memcpy(&word, at, sizeof word);
-        return word;
-    default:
-        memcpy(&whole, at, sizeof whole);
-        return whole;
-    }
-}
-
-static bool is_key(const uint8_t *at) {
-    uint8_t any = 0;
-    for (size_t i = 0; i < KEY_BYTES; i++) {
-        any |= at[i];
-    }
-    return any != 0;
-}
-
-// An address may carry credentials before an '@'.
-static void put_address(mmi_json_t *json, const char *name, const char *url) {
-    char text[MM_BROKER_URL_CHARS_MAX + 1];
-    const char *scheme = strstr(url, "://");
-    const char *host = scheme != NULL ? scheme + 3 : url;
-    const char *at = strrchr(host, '@');
-    size_t scheme_chars = (size_t)(host - url);
-    host = at != NULL ? at + 1 : host;
-    size_t host_chars = strlen(host);
-    if (scheme_chars + host_chars >= sizeof text) {
-        mmi_json_string(json, name, "too long to show");
-        return;
-    }
-    memcpy(text, url, scheme_chars);
-    memcpy(text + scheme_chars, host, host_chars + 1);
-    mmi_json_string(json, name, text);
-}
-
-static void put_fields(mmi_json_t *json, const void *base, const field_t *fields, size_t count) {
-    for (const field_t *field = fields; field < fields + count; field++) {
-        const uint8_t *at = (const uint8_t *)base + field->offset;
-        switch (field->kind) {
-        case FLAG:
-            mmi_json_bool(json, field->name, *at != 0);
-            break;
-        case TEXT:
-            mmi_json_string(json, field->name, (const char *)at);
-            break;
-        case ADDRESS:
-            put_address(json, field->name, (const char *)at);
-            break;
-        case SECRET:
-            mmi_json_string(json, field->name, *at != 0 ? "set" : "none");
-            break;
-        case KEY:
-            mmi_json_string(json, field->name, is_key(at) ? "set" : "none");
-            break;
-        default:
-            mmi_json_number(json, field->name, read_number(at, field->kind));
-            break;
-        }
-    }
-}
-
-#define PUT_FIELDS(json, base, fields) put_fields(json, base, fields, sizeof(fields) / sizeof((fields)[0]))
-
 // --- the node ------------------------------------------------------------------------------------------------------
 
-static const field_t status_fields[] = {
-    FIELD(TEXT, "site", mm_node_t, options.site),
-    FIELD(FLAG, "root", mm_node_t, root.active),
-    FIELD(FLAG, "attached", mm_node_t, attached),
-    FIELD(U8, "layer", mm_node_t, layer),
-    FIELD(U32, "boot_no", mm_node_t, metering.boot_no),
-    FIELD(U32, "sessions_made", mm_node_t, root.sessions_made),
-    FIELD(U32, "sessions_clean", mm_node_t, root.sessions_clean),
-    FIELD(FLAG, "held", mm_node_t, metering.held),
+static const mmi_json_field_t status_fields[] = {
+    MMI_JSON_FIELD("site", mm_node_t, options.site, MMI_JSON_TEXT),
+    MMI_JSON_FIELD("root", mm_node_t, root.active, MMI_JSON_BOOL),
+    MMI_JSON_FIELD("attached", mm_node_t, attached, MMI_JSON_BOOL),
+    MMI_JSON_NUMBER("layer", mm_node_t, layer),
+    MMI_JSON_NUMBER("boot_no", mm_node_t, metering.boot_no),
+    MMI_JSON_NUMBER("sessions_made", mm_node_t, root.sessions_made),
+    MMI_JSON_NUMBER("sessions_clean", mm_node_t, root.sessions_clean),
+    MMI_JSON_FIELD("held", mm_node_t, metering.held, MMI_JSON_BOOL),
 };
 
 void mmi_console_status(mm_console_request_t *request) {
@@ -152,9 +53,9 @@ void mmi_console_status(mm_console_request_t *request) {
     mmi_json_mac(&json, "mac", node->options.mac);
     mmi_json_string(&json, "version", version != NULL ? version : "");
     mmi_json_string(&json, "phase", phase_of(setup_of(request)));
-    PUT_FIELDS(&json, node, status_fields);
-    mmi_json_number(&json, "uptime_s", (uint64_t)((request->now - node->metering.boot_at) / MM_US_PER_S));
-    mmi_json_signed(&json, "time", time.utc.us / MM_US_PER_S);
+    MMI_JSON_FIELDS(&json, node, status_fields);
+    mmi_json_number(&json, "uptime_s", (uint64_t)mm_us_whole_s(request->now - node->metering.boot_at));
+    mmi_json_signed(&json, "time", mm_us_whole_s(time.utc.us));
     mmi_json_string(&json, "trust", mm_trust_name(time.trust));
     mmi_json_number(&json, "unsent", mm_journal_backlog(&node->journal));
     finish(request, &json);
@@ -181,8 +82,7 @@ static void put_reasons(mmi_json_t *json, uint8_t reasons) {
     mmi_json_close(json, ']');
 }
 
-static void put_credit(mmi_json_t *json, const mm_control_t *control, uint8_t channel, uint64_t life_pulses,
-                       mm_us_t now) {
+static void put_credit(mmi_json_t *json, const mm_control_t *control, uint8_t channel, uint64_t life_pulses) {
     const mm_credit_t *credit = &control->credits[channel];
     mmi_json_bool(json, "prepaid", credit->prepaid);
     mmi_json_string(json, "relay", (control->relay_closed >> channel & 1) != 0 ? "closed" : "open");
@@ -192,23 +92,37 @@ static void put_credit(mmi_json_t *json, const mm_control_t *control, uint8_t ch
     }
     mmi_json_signed(json, "balance_wh", mm_credit_balance_wh(credit, life_pulses, control->pulse_constants[channel]));
     mmi_json_bool(json, "emergency_taken", credit->emergency_taken);
-    mmi_json_number(json, "lock_out_s", mm_us_seconds_until(control->locked_until[channel], now));
+    mmi_json_left(json, "lock_out_s", control->locked_until[channel]);
 }
 
-static void put_meter(mmi_json_t *json, const mm_node_t *node, uint8_t channel, mm_us_t now) {
-    const mm_meter_config_t *meter = &node->metering.stored_meters[channel];
+typedef struct {
+    const char *id;
+    uint64_t energy_wh;
+    uint64_t life_pulses;
+    uint32_t pulse_constant;
+    uint8_t number;
+} meter_t;
+
+static const mmi_json_field_t meter_fields[] = {
+    MMI_JSON_NUMBER("channel", meter_t, number),
+    MMI_JSON_FIELD("id", meter_t, id, MMI_JSON_POINTER),
+    MMI_JSON_NUMBER("energy_wh", meter_t, energy_wh),
+    MMI_JSON_NUMBER("life_pulses", meter_t, life_pulses),
+    MMI_JSON_NUMBER("pulse_constant", meter_t, pulse_constant),
+};
+
+static void put_meter(mmi_json_t *json, const mm_node_t *node, uint8_t channel) {
+    const mm_meter_config_t *config = &node->metering.stored_meters[channel];
     uint64_t life_pulses = node->metering.registers.channels[channel].life_pulses;
-    if (meter->id[0] == '\0') {
+    if (config->id[0] == '\0') {
         return;
     }
+    const meter_t meter = {config->id, mm_meter_energy_wh(config->start_wh, life_pulses, config->pulse_constant),
+                           life_pulses, config->pulse_constant, (uint8_t)(channel + 1)};
     mmi_json_open(json, NULL, '{');
-    mmi_json_number(json, "channel", channel + 1u);
-    mmi_json_string(json, "id", meter->id);
-    mmi_json_number(json, "energy_wh", mm_meter_energy_wh(meter->start_wh, life_pulses, meter->pulse_constant));
-    mmi_json_number(json, "life_pulses", life_pulses);
-    mmi_json_number(json, "pulse_constant", meter->pulse_constant);
+    MMI_JSON_FIELDS(json, &meter, meter_fields);
     if (node->has_control) {
-        put_credit(json, &node->control, channel, life_pulses, now);
+        put_credit(json, &node->control, channel, life_pulses);
     }
     mmi_json_close(json, '}');
 }
@@ -223,7 +137,7 @@ void mmi_console_meters(mm_console_request_t *request) {
     mmi_json_open(&json, "meters", '[');
     for (uint8_t channel = 0; channel < MM_CHANNELS; channel++) {
         if (only == 0 || only == channel + 1u) {
-            put_meter(&json, node_of(request), channel, request->now);
+            put_meter(&json, node_of(request), channel);
         }
     }
     mmi_json_close(&json, ']');
@@ -232,40 +146,44 @@ void mmi_console_meters(mm_console_request_t *request) {
 
 // --- configuration -------------------------------------------------------------------------------------------------
 
-static const field_t network_fields[] = {
-    FIELD(U32, "revision", mm_network_t, revision),
-    FIELD(TEXT, "site", mm_network_t, site),
-    FIELD(ADDRESS, "broker", mm_network_t, broker_url),
-    FIELD(SECRET, "broker_user", mm_network_t, broker_user),
-    FIELD(SECRET, "broker_password", mm_network_t, broker_password),
-    FIELD(TEXT, "router_name", mm_network_t, router_name),
-    FIELD(SECRET, "router_password", mm_network_t, router_password),
-    FIELD(KEY, "mesh_key", mm_network_t, mesh_key),
+static const mmi_json_field_t network_fields[] = {
+    MMI_JSON_NUMBER("revision", mm_network_t, revision),
+    MMI_JSON_FIELD("site", mm_network_t, site, MMI_JSON_TEXT),
+    MMI_JSON_FIELD("broker", mm_network_t, broker_url, MMI_JSON_ADDRESS),
+    MMI_JSON_FIELD("broker_user", mm_network_t, broker_user, MMI_JSON_SECRET),
+    MMI_JSON_FIELD("broker_password", mm_network_t, broker_password, MMI_JSON_SECRET),
+    MMI_JSON_FIELD("router_name", mm_network_t, router_name, MMI_JSON_TEXT),
+    MMI_JSON_FIELD("router_password", mm_network_t, router_password, MMI_JSON_SECRET),
+    MMI_JSON_FIELD("mesh_key", mm_network_t, mesh_key, MMI_JSON_KEY),
 };
 
-static const field_t installation_fields[] = {
-    FIELD(U32, "revision", mm_installation_t, revision), FIELD(U32, "node_no", mm_installation_t, node_no),
-    FIELD(U16, "province", mm_installation_t, province), FIELD(U16, "canton", mm_installation_t, canton),
-    FIELD(U16, "parish", mm_installation_t, parish),     FIELD(U32, "postal_code", mm_installation_t, postal_code),
-    FIELD(TEXT, "address", mm_installation_t, address),  FIELD(TEXT, "installer", mm_installation_t, installer),
+static const mmi_json_field_t installation_fields[] = {
+    MMI_JSON_NUMBER("revision", mm_installation_t, revision),
+    MMI_JSON_NUMBER("node_no", mm_installation_t, node_no),
+    MMI_JSON_NUMBER("province", mm_installation_t, province),
+    MMI_JSON_NUMBER("canton", mm_installation_t, canton),
+    MMI_JSON_NUMBER("parish", mm_installation_t, parish),
+    MMI_JSON_NUMBER("postal_code", mm_installation_t, postal_code),
+    MMI_JSON_FIELD("address", mm_installation_t, address, MMI_JSON_TEXT),
+    MMI_JSON_FIELD("installer", mm_installation_t, installer, MMI_JSON_TEXT),
 };
 
-static const field_t channel_fields[] = {
-    FIELD(TEXT, "id", mm_channel_setup_t, meter.id),
-    FIELD(U32, "pulse_constant", mm_channel_setup_t, meter.pulse_constant),
-    FIELD(U64, "start_wh", mm_channel_setup_t, meter.start_wh),
-    FIELD(FLAG, "prepaid", mm_channel_setup_t, prepaid),
+static const mmi_json_field_t channel_fields[] = {
+    MMI_JSON_FIELD("id", mm_channel_setup_t, meter.id, MMI_JSON_TEXT),
+    MMI_JSON_NUMBER("pulse_constant", mm_channel_setup_t, meter.pulse_constant),
+    MMI_JSON_NUMBER("start_wh", mm_channel_setup_t, meter.start_wh),
+    MMI_JSON_FIELD("prepaid", mm_channel_setup_t, prepaid, MMI_JSON_BOOL),
 };
 
 static void put_installation(mmi_json_t *json, const mm_installation_t *installation) {
     mmi_json_open(json, "installation", '{');
-    PUT_FIELDS(json, installation, installation_fields);
+    MMI_JSON_FIELDS(json, installation, installation_fields);
     mmi_json_open(json, "meters", '[');
     for (uint8_t channel = 0; channel < MM_CHANNELS; channel++) {
         if (installation->channels[channel].meter.id[0] != '\0') {
             mmi_json_open(json, NULL, '{');
             mmi_json_number(json, "channel", channel + 1u);
-            PUT_FIELDS(json, &installation->channels[channel], channel_fields);
+            MMI_JSON_FIELDS(json, &installation->channels[channel], channel_fields);
             mmi_json_close(json, '}');
         }
     }
@@ -279,14 +197,14 @@ void mmi_console_config(mm_console_request_t *request) {
     mmi_json_string(&json, "phase", phase_of(setup));
     mmi_json_string(&json, "site", node_of(request)->options.site);
     if (request->console->facts.broker != NULL) {
-        put_address(&json, "broker", request->console->facts.broker);
+        mmi_json_address(&json, "broker", request->console->facts.broker);
     }
     if (node_of(request)->has_control && mm_control_is_on_trial(&node_of(request)->control)) {
         mmi_json_bool(&json, "on_trial", true);
     }
     if (setup != NULL && setup->configuration.has_network) {
         mmi_json_open(&json, "network", '{');
-        PUT_FIELDS(&json, &setup->configuration.network, network_fields);
+        MMI_JSON_FIELDS(&json, &setup->configuration.network, network_fields);
         mmi_json_close(&json, '}');
     }
     if (setup != NULL && setup->configuration.has_installation) {
@@ -310,6 +228,12 @@ void mmi_console_install(mm_console_request_t *request) {
     finish(request, &json);
 }
 
+static const mmi_json_field_t code_fields[] = {
+    MMI_JSON_FIELD("wait_s", mm_setup_t, challenge.lock_out.until, MMI_JSON_LEFT),
+    MMI_JSON_NUMBER("lock_outs", mm_setup_t, challenge.lock_out.in_a_row),
+    MMI_JSON_FIELD("session", mm_setup_t, session, MMI_JSON_BOOL),
+};
+
 void mmi_console_code(mm_console_request_t *request) {
     mm_setup_t *setup = request->console->options.setup;
     const mm_challenge_t *challenge = &setup->challenge;
@@ -322,14 +246,12 @@ void mmi_console_code(mm_console_request_t *request) {
     mmi_json_string(&json, "phase", phase_of(setup));
     if (has_number) {
         mmi_json_string(&json, "number", digits);
-        mmi_json_number(&json, "number_left_s", mm_us_seconds_until(challenge->expires_at, request->now));
+        mmi_json_left(&json, "number_left_s", challenge->expires_at);
         mmi_json_number(&json, "tries_left", (uint64_t)(MM_LOCK_OUT_TRIES - challenge->lock_out.wrong));
     }
-    mmi_json_number(&json, "wait_s", mm_lock_out_wait_s(&challenge->lock_out, request->now));
-    mmi_json_number(&json, "lock_outs", challenge->lock_out.in_a_row);
-    mmi_json_bool(&json, "session", setup->session);
+    MMI_JSON_FIELDS(&json, setup, code_fields);
     if (setup->session) {
-        mmi_json_number(&json, "session_left_s", mm_us_seconds_until(setup->session_until, request->now));
+        mmi_json_left(&json, "session_left_s", setup->session_until);
     }
     mmi_json_string(&json, "page", page != NULL ? page : "");
     finish(request, &json);
@@ -337,16 +259,22 @@ void mmi_console_code(mm_console_request_t *request) {
 
 // --- mesh, slot, journal, log --------------------------------------------------------------------------------------
 
+static const mmi_json_field_t mesh_facts[] = {
+    MMI_JSON_FIELD("role", mm_console_facts_t, role, MMI_JSON_POINTER),
+    MMI_JSON_FIELD("parent", mm_console_facts_t, parent, MMI_JSON_MAC),
+    MMI_JSON_NUMBER("members", mm_console_facts_t, members),
+};
+static const mmi_json_field_t mesh_fields[] = {
+    MMI_JSON_FIELD("root", mm_node_t, root_mac, MMI_JSON_MAC),
+    MMI_JSON_FIELD("attached", mm_node_t, attached, MMI_JSON_BOOL),
+    MMI_JSON_NUMBER("layer", mm_node_t, layer),
+};
+
 void mmi_console_mesh(mm_console_request_t *request) {
-    const mm_node_t *node = node_of(request);
     const mm_console_facts_t *facts = &request->console->facts;
     mmi_json_t json = begin(request);
-    mmi_json_string(&json, "role", facts->role != NULL ? facts->role : "");
-    mmi_json_mac(&json, "root", node->root_mac);
-    mmi_json_mac(&json, "parent", facts->parent);
-    mmi_json_bool(&json, "attached", node->attached);
-    mmi_json_number(&json, "layer", node->layer);
-    mmi_json_number(&json, "members", facts->members);
+    MMI_JSON_FIELDS(&json, facts, mesh_facts);
+    MMI_JSON_FIELDS(&json, node_of(request), mesh_fields);
     mmi_json_open(&json, "counters", '{');
     for (size_t i = 0; i < facts->mesh_counter_count; i++) {
         if (facts->mesh_counters[i].value != 0) {
@@ -357,39 +285,64 @@ void mmi_console_mesh(mm_console_request_t *request) {
     finish(request, &json);
 }
 
+static const mmi_json_field_t slot_fields[] = {
+    MMI_JSON_NUMBER("slot", mm_slot_plan_t, slot),
+    MMI_JSON_NUMBER("slot_count", mm_slot_plan_t, slot_count),
+};
+
 void mmi_console_slot(mm_console_request_t *request) {
     const mm_root_t *root = &node_of(request)->root;
     const mm_slot_plan_t *plan = &root->timing->slots;
     mmi_json_t json = begin(request);
-    mmi_json_number(&json, "slot", plan->slot);
-    mmi_json_number(&json, "slot_count", plan->slot_count);
+    MMI_JSON_FIELDS(&json, plan, slot_fields);
     mmi_json_number(&json, "slot_ms", (uint64_t)(plan->slot_us / 1000));
-    mmi_json_number(&json, "cycle_s", (uint64_t)(mm_slot_cycle_us(plan) / MM_US_PER_S));
+    mmi_json_number(&json, "cycle_s", (uint64_t)mm_us_whole_s(mm_slot_cycle_us(plan)));
     mmi_json_bool(&json, "root", root->active);
     if (root->active && root->session_at != MM_US_NEVER) {
-        mmi_json_number(&json, "next_session_s", mm_us_seconds_until(root->session_at, request->now));
+        mmi_json_left(&json, "next_session_s", root->session_at);
     }
     finish(request, &json);
 }
 
+typedef struct {
+    uint32_t epoch;
+    uint32_t oldest;
+    uint32_t next;
+    uint32_t watermark;
+    uint32_t unsent;
+    uint32_t sectors;
+    uint32_t used;
+    uint32_t retired;
+    bool read_only;
+} stored_t;
+
+static const mmi_json_field_t stored_fields[] = {
+    MMI_JSON_NUMBER("epoch", stored_t, epoch),
+    MMI_JSON_NUMBER("oldest", stored_t, oldest),
+    MMI_JSON_NUMBER("next", stored_t, next),
+    MMI_JSON_NUMBER("watermark", stored_t, watermark),
+    MMI_JSON_NUMBER("unsent", stored_t, unsent),
+    MMI_JSON_NUMBER("sectors", stored_t, sectors),
+    MMI_JSON_NUMBER("sectors_used", stored_t, used),
+    MMI_JSON_NUMBER("sectors_retired", stored_t, retired),
+    MMI_JSON_FIELD("read_only", stored_t, read_only, MMI_JSON_BOOL),
+};
+
 void mmi_console_journal(mm_console_request_t *request) {
     const mm_journal_t *journal = &node_of(request)->journal;
-    uint32_t used = 0;
-    uint32_t retired = 0;
+    stored_t stored = {.epoch = journal->epoch,
+                       .oldest = mm_journal_oldest(journal).seq,
+                       .next = mm_journal_next(journal).seq,
+                       .watermark = journal->watermark.epoch == journal->epoch ? journal->watermark.seq : 0,
+                       .unsent = mm_journal_backlog(journal),
+                       .sectors = journal->sector_count,
+                       .read_only = journal->read_only};
     for (uint32_t i = 0; i < journal->sector_count; i++) {
-        used += journal->sectors[i].state == MM_JOURNAL_SECTOR_USED ? 1 : 0;
-        retired += journal->sectors[i].state == MM_JOURNAL_SECTOR_RETIRED ? 1 : 0;
+        stored.used += journal->sectors[i].state == MM_JOURNAL_SECTOR_USED ? 1 : 0;
+        stored.retired += journal->sectors[i].state == MM_JOURNAL_SECTOR_RETIRED ? 1 : 0;
     }
     mmi_json_t json = begin(request);
-    mmi_json_number(&json, "epoch", journal->epoch);
-    mmi_json_number(&json, "oldest", mm_journal_oldest(journal).seq);
-    mmi_json_number(&json, "next", mm_journal_next(journal).seq);
-    mmi_json_number(&json, "watermark", journal->watermark.epoch == journal->epoch ? journal->watermark.seq : 0);
-    mmi_json_number(&json, "unsent", mm_journal_backlog(journal));
-    mmi_json_number(&json, "sectors", journal->sector_count);
-    mmi_json_number(&json, "sectors_used", used);
-    mmi_json_number(&json, "sectors_retired", retired);
-    mmi_json_bool(&json, "read_only", journal->read_only);
+    MMI_JSON_FIELDS(&json, &stored, stored_fields);
     finish(request, &json);
 }
 

@@ -198,7 +198,7 @@ static void take_mesh_time(mm_node_t *self, mm_time_t time, mm_us_t now) {
 static void take_welcome(mm_node_t *self, const mm_frame_t *frame, mm_us_t now) {
     mm_welcome_t welcome;
     if (mm_frame_read_welcome(frame, &welcome) != MM_OK) {
-        mm_counters_add(&self->counters, MM_COUNTER_FRAME_CORRUPT, 1);
+        mm_counters_count(&self->counters, MM_COUNTER_FRAME_CORRUPT);
         return;
     }
     take_mesh_time(self, welcome.time, now);
@@ -234,7 +234,7 @@ static void take_items(mm_node_t *self, const mm_frame_t *frame, mm_us_t now) {
 static void take_ask(mm_node_t *self, const mm_frame_t *frame, mm_us_t now) {
     mm_ask_t ask;
     if (mm_frame_read_ask(frame, &ask) != MM_OK) {
-        mm_counters_add(&self->counters, MM_COUNTER_FRAME_CORRUPT, 1);
+        mm_counters_count(&self->counters, MM_COUNTER_FRAME_CORRUPT);
         return;
     }
     take_mesh_time(self, ask.time, now);
@@ -255,7 +255,7 @@ static void take_ask(mm_node_t *self, const mm_frame_t *frame, mm_us_t now) {
         return; // the ask leaves no room for any answer
     }
     if (self->ports.mesh->send(self->ports.mesh->context, frame->source, self->root.frame, size) != MM_OK) {
-        mm_counters_add(&self->counters, MM_COUNTER_MESH_SEND_FAILED, 1); // the root asks again
+        mm_counters_count(&self->counters, MM_COUNTER_MESH_SEND_FAILED); // the root asks again
     }
 }
 
@@ -263,7 +263,7 @@ static void take_join(mm_node_t *self, const mm_frame_t *frame, mm_us_t now) {
     if (self->has_join) {
         mm_join_on_frame(&self->join, frame, now);
     } else {
-        mm_counters_add(&self->counters, MM_COUNTER_FRAME_UNKNOWN, 1);
+        mm_counters_count(&self->counters, MM_COUNTER_FRAME_UNKNOWN);
     }
 }
 
@@ -272,12 +272,11 @@ void mm_node_on_mesh_frame(mm_node_t *self, mm_mac_t from, const void *bytes, si
     mm_frame_t frame;
     mm_err_t err = mm_frame_open(bytes, bytes_count, &frame);
     if (err != MM_OK) {
-        mm_counters_add(&self->counters, err == MM_ERR_VERSION ? MM_COUNTER_FRAME_VERSION : MM_COUNTER_FRAME_CORRUPT,
-                        1);
+        mm_counters_count(&self->counters, err == MM_ERR_VERSION ? MM_COUNTER_FRAME_VERSION : MM_COUNTER_FRAME_CORRUPT);
         return;
     }
     if (!mm_mac_equal(frame.source, from)) {
-        mm_counters_add(&self->counters, MM_COUNTER_FRAME_UNEXPECTED, 1); // nobody speaks for another node
+        mm_counters_count(&self->counters, MM_COUNTER_FRAME_UNEXPECTED); // nobody speaks for another node
         return;
     }
     switch (frame.type) {
@@ -288,7 +287,7 @@ void mm_node_on_mesh_frame(mm_node_t *self, mm_mac_t from, const void *bytes, si
     case MM_FRAME_WELCOME:
     case MM_FRAME_ASK:
         if (is_root(self)) {
-            mm_counters_add(&self->counters, MM_COUNTER_FRAME_UNEXPECTED, 1); // another root: the mesh sorts it out
+            mm_counters_count(&self->counters, MM_COUNTER_FRAME_UNEXPECTED); // another root: the mesh sorts it out
         } else if (frame.type == MM_FRAME_WELCOME) {
             take_welcome(self, &frame, now);
         } else {
@@ -300,7 +299,7 @@ void mm_node_on_mesh_frame(mm_node_t *self, mm_mac_t from, const void *bytes, si
         take_join(self, &frame, now);
         break;
     default:
-        mm_counters_add(&self->counters, MM_COUNTER_FRAME_UNKNOWN, 1);
+        mm_counters_count(&self->counters, MM_COUNTER_FRAME_UNKNOWN);
         break;
     }
 }
@@ -353,7 +352,7 @@ static void say_hello(mm_node_t *self, mm_us_t now) {
     size_t size = mm_frame_write_hello(self->root.frame, sizeof self->root.frame, self->options.mac, &hello);
     MM_ASSERT(size > 0);
     if (self->ports.mesh->send_to_root(self->ports.mesh->context, self->root.frame, size) != MM_OK) {
-        mm_counters_add(&self->counters, MM_COUNTER_MESH_SEND_FAILED, 1);
+        mm_counters_count(&self->counters, MM_COUNTER_MESH_SEND_FAILED);
     }
     self->hello_at = now + self->options.timing.hello_retry_us;
 }

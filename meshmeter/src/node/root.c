@@ -120,7 +120,7 @@ static bool is_drained(const mm_root_t *self, const mm_cursor_t *cursor) {
 static void take_report(mm_root_t *self, const mm_frame_t *frame, const void *bytes, size_t bytes_count, mm_us_t now) {
     report_content_t content;
     if (examine_report(frame, &content) != MM_OK) {
-        mm_counters_add(self->counters, MM_COUNTER_FRAME_CORRUPT, 1);
+        mm_counters_count(self->counters, MM_COUNTER_FRAME_CORRUPT);
         return;
     }
     mm_cursor_t *cursor = mm_cursor_touch(&self->cursors, frame->source, true, now);
@@ -203,7 +203,7 @@ static void ask_node(mm_root_t *self, mm_mac_t mac, mm_us_t now) {
     size_t size = write_ask(self, mac, &ask);
     MM_ASSERT(size > 0);
     if (self->mesh->send(self->mesh->context, mac, self->frame, size) != MM_OK) {
-        mm_counters_add(self->counters, MM_COUNTER_MESH_SEND_FAILED, 1); // the round asks again
+        mm_counters_count(self->counters, MM_COUNTER_MESH_SEND_FAILED); // the round asks again
     }
 }
 
@@ -465,8 +465,7 @@ void mm_root_start(mm_root_t *self, bool router_up, mm_us_t now) {
                          self->counters);
     (void)mm_cursor_touch(&self->cursors, self->mac, true, now);
     mm_uplink_start(&self->uplink, router_up, now);
-    const uint64_t values[MM_EVENT_VALUES] = {router_up};
-    (void)mm_metering_event(self->metering, MM_EVENT_ROOT_TAKEN, values, now); // a failure is counted there
+    mm_metering_tell(self->metering, MM_EVENT_ROOT_TAKEN, router_up, 0, now);
     log_info(self, "root role taken", "router_up", router_up, NULL, 0);
 }
 
@@ -478,8 +477,7 @@ void mm_root_stop(mm_root_t *self, mm_us_t now) {
     mm_uplink_stop(&self->uplink, now);
     forget_session(self);
     mmi_root_commands_forget(&self->commands);
-    const uint64_t values[MM_EVENT_VALUES] = {self->router_up};
-    (void)mm_metering_event(self->metering, MM_EVENT_ROOT_LOST, values, now);
+    mm_metering_tell(self->metering, MM_EVENT_ROOT_LOST, self->router_up, 0, now);
     log_info(self, "root role lost", "router_up", self->router_up, NULL, 0);
 }
 
@@ -517,20 +515,20 @@ static void answer_hello(mm_root_t *self, mm_mac_t mac, mm_us_t now) {
     size_t size = mm_frame_write_welcome(bytes, sizeof bytes, self->mac, &welcome);
     MM_ASSERT(size > 0);
     if (self->mesh->send(self->mesh->context, mac, bytes, size) != MM_OK) {
-        mm_counters_add(self->counters, MM_COUNTER_MESH_SEND_FAILED, 1); // the node says hello again
+        mm_counters_count(self->counters, MM_COUNTER_MESH_SEND_FAILED); // the node says hello again
     }
 }
 
 void mm_root_on_frame(mm_root_t *self, const mm_frame_t *frame, const void *bytes, size_t bytes_count, mm_us_t now) {
     if (!self->active) {
-        mm_counters_add(self->counters, MM_COUNTER_FRAME_UNEXPECTED, 1);
+        mm_counters_count(self->counters, MM_COUNTER_FRAME_UNEXPECTED);
         return;
     }
     mm_hello_t hello;
     switch (frame->type) {
     case MM_FRAME_HELLO:
         if (mm_frame_read_hello(frame, &hello) != MM_OK) {
-            mm_counters_add(self->counters, MM_COUNTER_FRAME_CORRUPT, 1);
+            mm_counters_count(self->counters, MM_COUNTER_FRAME_CORRUPT);
             return;
         }
         answer_hello(self, frame->source, now);
@@ -539,7 +537,7 @@ void mm_root_on_frame(mm_root_t *self, const mm_frame_t *frame, const void *byte
         take_report(self, frame, bytes, bytes_count, now);
         return;
     default:
-        mm_counters_add(self->counters, MM_COUNTER_FRAME_UNEXPECTED, 1);
+        mm_counters_count(self->counters, MM_COUNTER_FRAME_UNEXPECTED);
         return;
     }
 }
@@ -547,11 +545,11 @@ void mm_root_on_frame(mm_root_t *self, const mm_frame_t *frame, const void *byte
 static void take_ack(mm_root_t *self, const mm_mqtt_event_t *event, mm_us_t now) {
     mm_ack_t ack;
     if (event->bytes == NULL) {
-        mm_counters_add(self->counters, MM_COUNTER_DOWNLINK_TOO_LARGE, 1);
+        mm_counters_count(self->counters, MM_COUNTER_DOWNLINK_TOO_LARGE);
         return;
     }
     if (mm_ack_read(event->bytes, event->bytes_count, &ack) != MM_OK) {
-        mm_counters_add(self->counters, MM_COUNTER_DOWNLINK_CORRUPT, 1);
+        mm_counters_count(self->counters, MM_COUNTER_DOWNLINK_CORRUPT);
         return;
     }
     if (mm_cursor_apply_ack(&self->cursors, &ack, now) != MM_OK) {
@@ -603,7 +601,7 @@ void mm_root_on_mqtt(mm_root_t *self, const mm_mqtt_event_t *event, mm_us_t now)
     } else if (strcmp(event->topic, self->topics.ack_topic) == 0) {
         take_ack(self, event, now);
     } else {
-        mm_counters_add(self->counters, MM_COUNTER_FRAME_UNKNOWN, 1);
+        mm_counters_count(self->counters, MM_COUNTER_FRAME_UNKNOWN);
     }
 }
 

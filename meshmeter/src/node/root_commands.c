@@ -99,7 +99,7 @@ static bool is_newer(mm_root_commands_t *self, const mm_command_batch_t *batch, 
     if (is_same) {
         return self->bytes_count == 0; // it was away from the broker
     }
-    mm_counters_add(counters, MM_COUNTER_COMMANDS_OLD, 1);
+    mm_counters_count(counters, MM_COUNTER_COMMANDS_OLD);
     self->has_old = true;
     return self->old_sessions >= MM_ROOT_OLD_SESSIONS;
 }
@@ -111,13 +111,13 @@ bool mmi_root_commands_take(mm_root_commands_t *self, const mm_mqtt_event_t *eve
         return false;
     }
     if (event->bytes == NULL || event->bytes_count > sizeof self->bytes) {
-        mm_counters_add(counters, MM_COUNTER_DOWNLINK_TOO_LARGE, 1);
+        mm_counters_count(counters, MM_COUNTER_DOWNLINK_TOO_LARGE);
         return false;
     }
     mm_command_batch_t batch;
     mm_err_t err = mm_command_batch_read(event->bytes, event->bytes_count, &batch);
     if (err != MM_OK) {
-        mm_counters_add(counters, err == MM_ERR_VERSION ? MM_COUNTER_FRAME_VERSION : MM_COUNTER_DOWNLINK_CORRUPT, 1);
+        mm_counters_count(counters, err == MM_ERR_VERSION ? MM_COUNTER_FRAME_VERSION : MM_COUNTER_DOWNLINK_CORRUPT);
         return false;
     }
     if (!is_newer(self, &batch, counters)) {
@@ -143,13 +143,13 @@ bool mmi_root_commands_take_legacy(mm_root_commands_t *self, const mm_mqtt_event
     const mm_legacy_t *legacy = control != NULL && !control->signed_only ? control->options.legacy : NULL;
     self->has_come = true;
     if (legacy == NULL) {
-        mm_counters_add(counters, MM_COUNTER_COMMAND_UNSIGNED, 1);
+        mm_counters_count(counters, MM_COUNTER_COMMAND_UNSIGNED);
         return false;
     }
     mm_err_t err = legacy->check(event->bytes, event->bytes_count);
     if (err != MM_OK) {
         bool is_large = err == MM_ERR_FULL; // no longer than our buffer, too
-        mm_counters_add(counters, is_large ? MM_COUNTER_DOWNLINK_TOO_LARGE : MM_COUNTER_DOWNLINK_CORRUPT, 1);
+        mm_counters_count(counters, is_large ? MM_COUNTER_DOWNLINK_TOO_LARGE : MM_COUNTER_DOWNLINK_CORRUPT);
         return false;
     }
     if (self->is_legacy && self->bytes_count == event->bytes_count &&

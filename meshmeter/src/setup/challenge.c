@@ -82,26 +82,12 @@ mm_err_t mm_challenge_code(const mm_challenge_options_t *options, const mm_crypt
 }
 
 const char *mm_code_verdict_name(mm_code_verdict_t verdict) {
-    switch (verdict) {
-    case MM_CODE_GOOD:
-        return "good";
-    case MM_CODE_WRONG:
-        return "wrong";
-    case MM_CODE_NO_FORM:
-        return "no_form";
-    case MM_CODE_EXPIRED:
-        return "expired";
-    case MM_CODE_LOCKED_OUT:
-        return "locked_out";
-    case MM_CODE_NO_KEY:
-        return "no_key";
-    case MM_CODE_STATE:
-        return "state";
-    case MM_CODE_STORAGE:
-        return "storage";
-    default:
-        return "unknown";
-    }
+    static const char *const names[] = {
+        [MM_CODE_GOOD] = "good",       [MM_CODE_WRONG] = "wrong",           [MM_CODE_NO_FORM] = "no_form",
+        [MM_CODE_EXPIRED] = "expired", [MM_CODE_LOCKED_OUT] = "locked_out", [MM_CODE_NO_KEY] = "no_key",
+        [MM_CODE_STATE] = "state",     [MM_CODE_STORAGE] = "storage",
+    };
+    return MM_NAME_OF(names, verdict);
 }
 
 void mm_challenge_init(mm_challenge_t *self, const mm_challenge_options_t *options, const mm_crypto_t *crypto,

@@ -8,104 +8,66 @@
 #include "wire/fields.h"
 
 // docs/spec/configuration.md, 2.
-#define HAS_NETWORK 0x01
-#define HAS_INSTALLATION 0x02
-#define FLAGS_KNOWN 0x03
 #define THRESHOLD_WH_MAX 1000000000
+#define THRESHOLD_WANTED "from 0 to 1,000,000,000 Wh"
 #define QUIET_HOURS_KNOWN 0x00FFFFFFu
 #define QUIET_DAYS_KNOWN 0x7F
 
-static void put_text(mm_writer_t *writer, const char *text, size_t capacity_bytes) {
-    const char *end = memchr(text, '\0', capacity_bytes);
-    MM_ASSERT(end != NULL);
-    mm_put_u8(writer, (uint8_t)(end - text));
-    mm_put_bytes(writer, text, (size_t)(end - text));
-}
-
-static void get_text(mm_reader_t *reader, char *text, size_t capacity_bytes) {
-    size_t length = mm_get_u8(reader);
-    if (length >= capacity_bytes) {
-        reader->failed = true;
-        return;
-    }
-    mm_get_bytes(reader, text, length);
-    reader->failed = reader->failed || memchr(text, '\0', length) != NULL;
-}
+static const mmi_field_t network_fields[] = {
+    MMI_FIELD(mm_network_t, revision, 4),
+    MMI_FIELD(mm_network_t, site, MMI_FIELD_TEXT),
+    MMI_FIELD(mm_network_t, router_name, MMI_FIELD_TEXT),
+    MMI_FIELD(mm_network_t, router_password, MMI_FIELD_TEXT),
+    MMI_FIELD(mm_network_t, broker_url, MMI_FIELD_TEXT),
+    MMI_FIELD(mm_network_t, broker_user, MMI_FIELD_TEXT),
+    MMI_FIELD(mm_network_t, broker_password, MMI_FIELD_TEXT),
+    MMI_FIELD(mm_network_t, mesh_key, MMI_FIELD_BYTES),
+};
 
 void mmi_network_put(mm_writer_t *writer, const mm_network_t *network) {
-    mm_put_u32(writer, network->revision);
-    put_text(writer, network->site, sizeof network->site);
-    put_text(writer, network->router_name, sizeof network->router_name);
-    put_text(writer, network->router_password, sizeof network->router_password);
-    put_text(writer, network->broker_url, sizeof network->broker_url);
-    put_text(writer, network->broker_user, sizeof network->broker_user);
-    put_text(writer, network->broker_password, sizeof network->broker_password);
-    mm_put_bytes(writer, network->mesh_key, sizeof network->mesh_key);
+    mmi_put_fields(writer, MMI_FIELDS(network_fields), network);
 }
 
 void mmi_network_get(mm_reader_t *reader, mm_network_t *network) {
-    network->revision = mm_get_u32(reader);
-    get_text(reader, network->site, sizeof network->site);
-    get_text(reader, network->router_name, sizeof network->router_name);
-    get_text(reader, network->router_password, sizeof network->router_password);
-    get_text(reader, network->broker_url, sizeof network->broker_url);
-    get_text(reader, network->broker_user, sizeof network->broker_user);
-    get_text(reader, network->broker_password, sizeof network->broker_password);
-    mm_get_bytes(reader, network->mesh_key, sizeof network->mesh_key);
+    mmi_get_fields(reader, MMI_FIELDS(network_fields), network);
     reader->failed = reader->failed || mm_network_check(network) != MM_OK;
 }
 
-static const mmi_field_t limit_fields[] = {
-    MMI_FIELD(mm_credit_limits_t, warning_wh, 4),
-    MMI_FIELD(mm_credit_limits_t, emergency_wh, 4),
-    MMI_FIELD(mm_credit_limits_t, quiet_hours, 4),
-    MMI_FIELD(mm_credit_limits_t, quiet_days, 1),
+static const mmi_field_t installation_fields[] = {
+    MMI_FIELD(mm_installation_t, revision, 4),
+    MMI_FIELD(mm_installation_t, node_no, 4),
+    MMI_FIELD(mm_installation_t, province, 2),
+    MMI_FIELD(mm_installation_t, canton, 2),
+    MMI_FIELD(mm_installation_t, parish, 2),
+    MMI_FIELD(mm_installation_t, postal_code, 4),
+    MMI_FIELD(mm_installation_t, address, MMI_FIELD_TEXT),
+    MMI_FIELD(mm_installation_t, installer, MMI_FIELD_TEXT),
 };
-static const mmi_field_t place_fields[] = {
-    MMI_FIELD(mm_installation_t, revision, 4), MMI_FIELD(mm_installation_t, node_no, 4),
-    MMI_FIELD(mm_installation_t, province, 2), MMI_FIELD(mm_installation_t, canton, 2),
-    MMI_FIELD(mm_installation_t, parish, 2),   MMI_FIELD(mm_installation_t, postal_code, 4),
+// Of a channel the id, and behind it, if it is not empty, the rest.
+static const mmi_field_t channel_fields[] = {
+    MMI_FIELD(mm_channel_setup_t, meter.id, MMI_FIELD_TEXT), MMI_FIELD(mm_channel_setup_t, meter.pulse_constant, 2),
+    MMI_FIELD(mm_channel_setup_t, meter.start_wh, 8),        MMI_BITS_LAST(mm_channel_setup_t, prepaid, 0x01),
+    MMI_FIELD(mm_channel_setup_t, limits.warning_wh, 4),     MMI_FIELD(mm_channel_setup_t, limits.emergency_wh, 4),
+    MMI_FIELD(mm_channel_setup_t, limits.quiet_hours, 4),    MMI_FIELD(mm_channel_setup_t, limits.quiet_days, 1),
 };
-
-static void put_channel(mm_writer_t *writer, const mm_channel_setup_t *channel) {
-    put_text(writer, channel->meter.id, sizeof channel->meter.id);
-    if (channel->meter.id[0] == '\0') {
-        return;
-    }
-    mm_put_u16(writer, (uint16_t)channel->meter.pulse_constant);
-    mm_put_u64(writer, channel->meter.start_wh);
-    mm_put_u8(writer, channel->prepaid ? 1 : 0);
-    mmi_put_fields(writer, MMI_FIELDS(limit_fields), &channel->limits);
-}
-
-static void get_channel(mm_reader_t *reader, mm_channel_setup_t *channel) {
-    get_text(reader, channel->meter.id, sizeof channel->meter.id);
-    if (channel->meter.id[0] == '\0') {
-        return;
-    }
-    channel->meter.pulse_constant = mm_get_u16(reader);
-    channel->meter.start_wh = mm_get_u64(reader);
-    uint8_t prepaid = mm_get_u8(reader);
-    reader->failed = reader->failed || prepaid > 1;
-    channel->prepaid = prepaid == 1;
-    mmi_get_fields(reader, MMI_FIELDS(limit_fields), &channel->limits);
-}
+#define CHANNEL_FIELD_COUNT (sizeof channel_fields / sizeof channel_fields[0])
 
 static void put_installation(mm_writer_t *writer, const mm_installation_t *installation) {
-    mmi_put_fields(writer, MMI_FIELDS(place_fields), installation);
-    put_text(writer, installation->address, sizeof installation->address);
-    put_text(writer, installation->installer, sizeof installation->installer);
+    mmi_put_fields(writer, MMI_FIELDS(installation_fields), installation);
     for (uint8_t channel = 0; channel < MM_CHANNELS; channel++) {
-        put_channel(writer, &installation->channels[channel]);
+        const mm_channel_setup_t *setup = &installation->channels[channel];
+        mmi_put_fields(writer, channel_fields, setup->meter.id[0] == '\0' ? 1 : CHANNEL_FIELD_COUNT, setup);
     }
 }
 
 static void get_installation(mm_reader_t *reader, mm_installation_t *installation) {
-    mmi_get_fields(reader, MMI_FIELDS(place_fields), installation);
-    get_text(reader, installation->address, sizeof installation->address);
-    get_text(reader, installation->installer, sizeof installation->installer);
+    mmi_get_fields(reader, MMI_FIELDS(installation_fields), installation);
     for (uint8_t channel = 0; channel < MM_CHANNELS; channel++) {
-        get_channel(reader, &installation->channels[channel]);
+        mm_channel_setup_t *setup = &installation->channels[channel];
+        mmi_get_fields(reader, channel_fields, 1, setup);
+        if (setup->meter.id[0] != '\0') {
+            mmi_get_fields(reader, channel_fields + 1, CHANNEL_FIELD_COUNT - 1, setup);
+        }
     }
 }
 
@@ -125,14 +87,19 @@ static bool installation_is_good(const mm_installation_t *installation) {
     return installation->revision != 0 && mm_installation_check(installation, &problem, 1) == 0;
 }
 
+static const mmi_field_t presence_fields[] = {
+    MMI_BITS(mm_configuration_t, has_network, 0x01),
+    MMI_BITS_LAST(mm_configuration_t, has_installation, 0x02),
+};
+
 void mm_configuration_encode(const mm_configuration_t *configuration, mm_writer_t *writer) {
-    MM_ASSERT(is_lasting((uint8_t)lasting_state(&configuration->phase)));
-    MM_ASSERT(!configuration->has_network || mm_network_check(&configuration->network) == MM_OK);
-    MM_ASSERT(!configuration->has_installation || installation_is_good(&configuration->installation));
+    mm_life_state_t state = lasting_state(&configuration->phase);
+    MM_ASSERT(is_lasting((uint8_t)state) &&
+              (!configuration->has_network || mm_network_check(&configuration->network) == MM_OK) &&
+              (!configuration->has_installation || installation_is_good(&configuration->installation)));
     mm_put_u8(writer, MMI_CONFIGURATION_VERSION);
-    mm_put_u8(writer, (uint8_t)((configuration->has_network ? HAS_NETWORK : 0) |
-                                (configuration->has_installation ? HAS_INSTALLATION : 0)));
-    mm_put_u8(writer, (uint8_t)lasting_state(&configuration->phase));
+    mmi_put_fields(writer, MMI_FIELDS(presence_fields), configuration);
+    mm_put_u8(writer, (uint8_t)state);
     mm_put_u8(writer, configuration->challenge_lock_outs);
     mm_put_u8(writer, configuration->confirmed_channels);
     if (configuration->has_network) {
@@ -144,7 +111,7 @@ void mm_configuration_encode(const mm_configuration_t *configuration, mm_writer_
 }
 
 static void decode(mm_configuration_t *configuration, uint8_t version, mm_reader_t *reader) {
-    uint8_t flags = mm_get_u8(reader);
+    mmi_get_fields(reader, MMI_FIELDS(presence_fields), configuration);
     uint8_t state = mm_get_u8(reader);
     configuration->challenge_lock_outs = mm_get_u8(reader);
     if (version != MMI_CONFIGURATION_VERSION_1) {
@@ -152,13 +119,11 @@ static void decode(mm_configuration_t *configuration, uint8_t version, mm_reader
     } else if (state == MM_LIFE_RUNNING) { // of what waited then nothing is known
         configuration->confirmed_channels = MM_ALL_CHANNELS;
     }
-    if ((flags & ~FLAGS_KNOWN) != 0 || !is_lasting(state)) {
+    if (reader->failed || !is_lasting(state)) {
         reader->failed = true;
         return;
     }
     configuration->phase = (mm_life_cycle_t){(mm_life_state_t)state, (mm_life_state_t)state};
-    configuration->has_network = (flags & HAS_NETWORK) != 0;
-    configuration->has_installation = (flags & HAS_INSTALLATION) != 0;
     if (configuration->has_network) {
         mmi_network_get(reader, &configuration->network);
     }
@@ -211,7 +176,7 @@ const char *mm_field_name(mm_field_t field) {
         [MM_FIELD_WARNING_WH] = "warning_wh",
         [MM_FIELD_EMERGENCY_WH] = "emergency_wh",
     };
-    return field < MM_FIELD_COUNT ? names[field] : "unknown";
+    return MM_NAME_OF(names, field);
 }
 
 bool mm_field_is_of_meter(mm_field_t field) {
@@ -225,22 +190,37 @@ void mmi_problem(mmi_problems_t *self, mm_field_t field, uint8_t channel, const 
     }
 }
 
+#define NUMBER(field, type, member, lowest, highest, what)                                                             \
+    { field, offsetof(type, member), sizeof(((type *)0)->member), lowest, highest, what }
+
+const mmi_number_t mmi_place_numbers[MMI_PLACE_NUMBERS] = {
+    NUMBER(MM_FIELD_NODE_NO, mm_installation_t, node_no, 1, MM_NODE_NO_MAX, "a number from 1 to 100,000 is wanted"),
+    NUMBER(MM_FIELD_PROVINCE, mm_installation_t, province, 0, MM_PROVINCE_MAX, "from 1 to 200, or nothing"),
+    NUMBER(MM_FIELD_CANTON, mm_installation_t, canton, 0, MM_CANTON_MAX, "from 1 to 500, or nothing"),
+    NUMBER(MM_FIELD_PARISH, mm_installation_t, parish, 0, MM_PARISH_MAX, "from 1 to 500, or nothing"),
+    NUMBER(MM_FIELD_POSTAL_CODE, mm_installation_t, postal_code, 0, MM_POSTAL_CODE_MAX,
+           "from 1 to 9,999,999, or nothing"),
+};
+const mmi_number_t mmi_meter_numbers[MMI_METER_NUMBERS] = {
+    NUMBER(MM_FIELD_PULSE_CONSTANT, mm_channel_setup_t, meter.pulse_constant, MM_PULSE_CONSTANT_MIN,
+           MM_PULSE_CONSTANT_MAX, "from 100 to 10,000 pulses per kWh"),
+    NUMBER(MM_FIELD_START_WH, mm_channel_setup_t, meter.start_wh, 0, MM_START_WH_MAX, "from 0 to 3,000,000 kWh"),
+    NUMBER(MM_FIELD_WARNING_WH, mm_channel_setup_t, limits.warning_wh, 0, THRESHOLD_WH_MAX, THRESHOLD_WANTED),
+    NUMBER(MM_FIELD_EMERGENCY_WH, mm_channel_setup_t, limits.emergency_wh, 0, THRESHOLD_WH_MAX, THRESHOLD_WANTED),
+};
+
+static void check_numbers(const mmi_number_t *numbers, size_t number_count, const void *object, uint8_t channel,
+                          mmi_problems_t *problems) {
+    for (const mmi_number_t *number = numbers; number < numbers + number_count; number++) {
+        uint64_t value = mmi_load_number((const uint8_t *)object + number->offset_bytes, number->member_bytes);
+        if (value < number->lowest || value > number->highest) {
+            mmi_problem(problems, (mm_field_t)number->field, channel, number->what);
+        }
+    }
+}
+
 static void check_place(const mm_installation_t *installation, mmi_problems_t *problems) {
-    if (installation->node_no < 1 || installation->node_no > MM_NODE_NO_MAX) {
-        mmi_problem(problems, MM_FIELD_NODE_NO, 0, "a number from 1 to 100,000 is wanted");
-    }
-    if (installation->province > MM_PROVINCE_MAX) {
-        mmi_problem(problems, MM_FIELD_PROVINCE, 0, "from 1 to 200, or nothing");
-    }
-    if (installation->canton > MM_CANTON_MAX) {
-        mmi_problem(problems, MM_FIELD_CANTON, 0, "from 1 to 500, or nothing");
-    }
-    if (installation->parish > MM_PARISH_MAX) {
-        mmi_problem(problems, MM_FIELD_PARISH, 0, "from 1 to 500, or nothing");
-    }
-    if (installation->postal_code > MM_POSTAL_CODE_MAX) {
-        mmi_problem(problems, MM_FIELD_POSTAL_CODE, 0, "from 1 to 9,999,999, or nothing");
-    }
+    check_numbers(mmi_place_numbers, MMI_PLACE_NUMBERS, installation, 0, problems);
     if (!mm_text_is_plain_string(installation->address, sizeof installation->address)) {
         mmi_problem(problems, MM_FIELD_ADDRESS, 0, "at most 45 bytes of plain text");
     }
@@ -263,25 +243,12 @@ static void check_absent(const mm_channel_setup_t *setup, uint8_t channel, mmi_p
 
 static void check_meter(const mm_channel_setup_t *setup, uint8_t channel, mmi_problems_t *problems) {
     mm_meter_config_t meter = setup->meter;
-    bool constant_is_good =
-        meter.pulse_constant >= MM_PULSE_CONSTANT_MIN && meter.pulse_constant <= MM_PULSE_CONSTANT_MAX;
     meter.pulse_constant = MM_PULSE_CONSTANT_MIN; // so that only the id is judged
     if (mm_meter_config_check(&meter) != MM_OK) {
         mmi_problem(problems, MM_FIELD_METER_ID, channel,
                     "at most 12 printable ASCII characters without blanks, commas and quotes");
     }
-    if (!constant_is_good) {
-        mmi_problem(problems, MM_FIELD_PULSE_CONSTANT, channel, "from 100 to 10,000 pulses per kWh");
-    }
-    if (meter.start_wh > MM_START_WH_MAX) {
-        mmi_problem(problems, MM_FIELD_START_WH, channel, "from 0 to 3,000,000 kWh");
-    }
-    if (setup->limits.warning_wh > THRESHOLD_WH_MAX) {
-        mmi_problem(problems, MM_FIELD_WARNING_WH, channel, "from 0 to 1,000,000,000 Wh");
-    }
-    if (setup->limits.emergency_wh > THRESHOLD_WH_MAX) {
-        mmi_problem(problems, MM_FIELD_EMERGENCY_WH, channel, "from 0 to 1,000,000,000 Wh");
-    }
+    check_numbers(mmi_meter_numbers, MMI_METER_NUMBERS, setup, channel, problems);
     if (setup->limits.quiet_hours > QUIET_HOURS_KNOWN || setup->limits.quiet_days > QUIET_DAYS_KNOWN) {
         mmi_problem(problems, MM_FIELD_PREPAID, channel, "quiet hours or days that do not exist");
     }
@@ -319,25 +286,13 @@ size_t mm_installation_check(const mm_installation_t *installation, mm_field_pro
     return list.count;
 }
 
-static bool is_topic_level(const char *site, size_t capacity_bytes) {
-    size_t length = 0;
-    while (length < capacity_bytes && site[length] != '\0') {
-        char character = site[length];
-        if ((character < 'a' || character > 'z') && (character < '0' || character > '9') && character != '-') {
-            return false;
-        }
-        length++;
-    }
-    return length > 0 && length < capacity_bytes;
-}
-
 bool mmi_router_password_is_good(const char *password) {
     size_t length = strlen(password);
     return length == 0 || length >= 8;
 }
 
 mm_err_t mm_network_check(const mm_network_t *network) {
-    bool is_good = is_topic_level(network->site, sizeof network->site) &&
+    bool is_good = mm_text_is_site(network->site, sizeof network->site) &&
                    mm_text_is_plain_string(network->router_name, sizeof network->router_name) &&
                    mm_text_is_plain_string(network->router_password, sizeof network->router_password) &&
                    mm_text_is_plain_string(network->broker_url, sizeof network->broker_url) &&

@@ -3,8 +3,10 @@
 
 #include <string.h>
 
+#include "meshmeter/bytes.h"
 #include "meshmeter/form.h"
 #include "setup/configurator_internal.h"
+#include "setup/json_fields.h"
 
 typedef enum {
     RIGHT_NONE, ///< everybody
@@ -30,7 +32,7 @@ static void put_session(mmi_exchange_t *exchange) {
     const mm_setup_t *setup = exchange->setup;
     if (setup->session) {
         mmi_json_hex(&exchange->json, "nonce", setup->nonce, sizeof setup->nonce);
-        mmi_json_number(&exchange->json, "session_left_s", mm_us_seconds_until(setup->session_until, exchange->now));
+        mmi_json_left(&exchange->json, "session_left_s", setup->session_until);
     }
 }
 
@@ -38,24 +40,31 @@ static void get_page(mmi_exchange_t *exchange) {
     exchange->answer->is_page = true;
 }
 
+static const mmi_json_field_t number_fields[] = {
+    MMI_JSON_NUMBER("number", mm_setup_t, challenge.number),
+    MMI_JSON_FIELD("number_left_s", mm_setup_t, challenge.expires_at, MMI_JSON_LEFT),
+};
+static const mmi_json_field_t wait_fields[] = {
+    MMI_JSON_FIELD("wait_s", mm_setup_t, challenge.lock_out.until, MMI_JSON_LEFT),
+    MMI_JSON_FIELD("session", mm_setup_t, session, MMI_JSON_BOOL),
+};
+
 static void get_state(mmi_exchange_t *exchange) {
     mm_setup_t *setup = exchange->setup;
     mmi_json_t *json = &exchange->json;
     uint32_t number;
-    bool has_number = mm_setup_number(setup, exchange->now, &number); // ends a session whose time is over
+    bool has_number = mm_setup_number(setup, exchange->json.now, &number); // ends a session whose time is over
     mmi_json_string(json, "phase", mm_life_state_name(setup->configuration.phase.state));
     mmi_json_mac(json, "mac", setup->options.mac);
     if (setup->configuration.has_network) {
         mmi_json_string(json, "site", setup->configuration.network.site);
     }
     if (has_number) {
-        mmi_json_number(json, "number", number);
-        mmi_json_number(json, "number_left_s", mm_us_seconds_until(setup->challenge.expires_at, exchange->now));
+        MMI_JSON_FIELDS(json, setup, number_fields);
     }
-    mmi_json_number(json, "wait_s", mm_lock_out_wait_s(&setup->challenge.lock_out, exchange->now));
-    mmi_json_bool(json, "session", setup->session);
+    MMI_JSON_FIELDS(json, setup, wait_fields);
     if (setup->session) {
-        mmi_json_number(json, "session_left_s", mm_us_seconds_until(setup->session_until, exchange->now));
+        mmi_json_left(json, "session_left_s", setup->session_until);
     }
     mmi_json_bool(json, "applying", mm_setup_is_applying(setup));
     if (setup->configuration.has_installation) {
@@ -88,7 +97,7 @@ static void post_token(mmi_exchange_t *exchange) {
         refuse(exchange, 404, "there is no such meter here");
         return;
     }
-    mm_typed_answer_t typed = mm_control_type_token(setup->control, channel, digits, exchange->now);
+    mm_typed_answer_t typed = mm_control_type_token(setup->control, channel, digits, exchange->json.now);
     exchange->answer->status = typed.verdict == MM_TYPED_ACCEPTED     ? 200
                                : typed.verdict == MM_TYPED_LOCKED_OUT ? 429
                                                                       : 403;
@@ -125,7 +134,7 @@ static void post_code(mmi_exchange_t *exchange) {
     }
     bool is_busy = setup->session;
     uint32_t wait_s;
-    mm_code_verdict_t verdict = mm_setup_enter(setup, code, exchange->now, &wait_s);
+    mm_code_verdict_t verdict = mm_setup_enter(setup, code, exchange->json.now, &wait_s);
     exchange->answer->status = status_of(verdict);
     if (verdict == MM_CODE_LOCKED_OUT && is_busy && setup->session) {
         exchange->answer->status = 409;
@@ -150,7 +159,7 @@ static void put_stored(mmi_exchange_t *exchange) {
 }
 
 static void cancel(mmi_exchange_t *exchange) {
-    mm_setup_leave(exchange->setup, exchange->now);
+    mm_setup_leave(exchange->setup, exchange->json.now);
 }
 
 static void put_cancelled(mmi_exchange_t *exchange) {
@@ -202,25 +211,6 @@ static const route_t *find_route(const mm_http_request_t *request, uint16_t *sta
     return NULL;
 }
 
-static MM_APART int hex_digit(char character) {
-    if (character >= '0' && character <= '9') {
-        return character - '0';
-    }
-    return character >= 'a' && character <= 'f' ? character - 'a' + 10 : -1;
-}
-
-static bool read_nonce(const char *text, uint8_t nonce[MM_SETUP_NONCE_BYTES]) {
-    for (size_t index = 0; index < MM_SETUP_NONCE_BYTES; index++) {
-        int high = hex_digit(text[2 * index]);
-        int low = high < 0 ? -1 : hex_digit(text[2 * index + 1]);
-        if (low < 0) {
-            return false;
-        }
-        nonce[index] = (uint8_t)(high * 16 + low);
-    }
-    return text[(size_t)2 * MM_SETUP_NONCE_BYTES] == '\0';
-}
-
 static bool find_nonce(mmi_exchange_t *exchange, right_t right, uint8_t nonce[MM_SETUP_NONCE_BYTES]) {
     char typed[2 * MM_SETUP_NONCE_BYTES + 1] = "";
     const char *text = typed;
@@ -229,7 +219,8 @@ static bool find_nonce(mmi_exchange_t *exchange, right_t right, uint8_t nonce[MM
     } else if (mm_form_text(&exchange->form, "nonce", typed, sizeof typed) != MM_OK) {
         return false;
     }
-    return read_nonce(text, nonce);
+    bool has_capitals = text[strcspn(text, "ABCDEF")] != '\0'; // a nonce has one spelling
+    return !has_capitals && mm_hex_read(text, nonce, MM_SETUP_NONCE_BYTES);
 }
 
 // A request of the session: carried out, or answered once more. False: it has no right.
@@ -238,7 +229,7 @@ static bool serve_session(mmi_exchange_t *exchange, const route_t *route) {
     if (!find_nonce(exchange, route->right, nonce)) {
         return false;
     }
-    bool is_new = mm_setup_use_nonce(exchange->setup, nonce, exchange->now);
+    bool is_new = mm_setup_use_nonce(exchange->setup, nonce, exchange->json.now);
     if (!is_new && !mmi_configurator_is_repeated(exchange, nonce)) {
         return false;
     }
@@ -283,9 +274,8 @@ static void answer(mmi_exchange_t *exchange) {
 void mm_configurator_answer(mm_setup_t *setup, const mm_http_request_t *request, mm_us_t now,
                             mm_http_answer_t *answered) {
     memset(answered, 0, sizeof *answered);
-    mmi_exchange_t exchange = {.setup = setup, .request = request, .now = now, .answer = answered};
-    exchange.json = mmi_json(answered->body, sizeof answered->body);
-    mmi_json_open(&exchange.json, NULL, '{');
+    mmi_exchange_t exchange = {.setup = setup, .request = request, .answer = answered};
+    mmi_json_begin(&exchange.json, answered->body, sizeof answered->body, now);
     answer(&exchange);
     mmi_json_close(&exchange.json, '}');
     MM_ASSERT(!exchange.json.failed);

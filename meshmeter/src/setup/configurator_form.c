@@ -4,38 +4,45 @@
 #include "meshmeter/text.h"
 #include "setup/configuration_internal.h"
 #include "setup/configurator_internal.h"
+#include "setup/json_fields.h"
 #include "wire/fields.h"
 
 static const char not_a_number[] = "a whole number is wanted";
 static const char not_a_text[] = "too long, or with characters that cannot be used";
 
+static const mmi_json_field_t text_fields[] = {
+    MMI_JSON_FIELD("address", mm_configuration_t, installation.address, MMI_JSON_TEXT),
+    MMI_JSON_FIELD("installer", mm_configuration_t, installation.installer, MMI_JSON_TEXT),
+    MMI_JSON_FIELD("router_name", mm_configuration_t, network.router_name, MMI_JSON_TEXT),
+};
+static const mmi_json_field_t meter_fields[] = {
+    MMI_JSON_FIELD("meter_id", mm_meter_config_t, id, MMI_JSON_TEXT),
+    MMI_JSON_NUMBER("pulse_constant", mm_meter_config_t, pulse_constant),
+    MMI_JSON_NUMBER("start_wh", mm_meter_config_t, start_wh),
+};
+static const mmi_json_field_t credit_fields[] = {
+    MMI_JSON_FIELD("prepaid", mm_credit_t, prepaid, MMI_JSON_BOOL),
+    MMI_JSON_NUMBER("warning_wh", mm_credit_t, limits.warning_wh),
+    MMI_JSON_NUMBER("emergency_wh", mm_credit_t, limits.emergency_wh),
+};
+
 void mmi_configurator_put_values(const mm_setup_t *setup, mmi_json_t *json) {
     const mm_installation_t *installation = &setup->configuration.installation;
-    const struct {
-        const char *name;
-        uint32_t value;
-    } numbers[] = {{"revision", installation->revision}, {"node_no", installation->node_no},
-                   {"province", installation->province}, {"canton", installation->canton},
-                   {"parish", installation->parish},     {"postal_code", installation->postal_code}};
-    for (size_t index = 0; index < sizeof numbers / sizeof numbers[0]; index++) {
-        if (numbers[index].value != 0) {
-            mmi_json_number(json, numbers[index].name, numbers[index].value);
+    if (installation->revision != 0) {
+        mmi_json_number(json, "revision", installation->revision);
+    }
+    for (const mmi_number_t *number = mmi_place_numbers; number < mmi_place_numbers + MMI_PLACE_NUMBERS; number++) {
+        uint64_t value = mmi_load_number((const uint8_t *)installation + number->offset_bytes, number->member_bytes);
+        if (value != 0) {
+            mmi_json_number(json, mm_field_name((mm_field_t)number->field), value);
         }
     }
-    mmi_json_string(json, "address", installation->address);
-    mmi_json_string(json, "installer", installation->installer);
-    mmi_json_string(json, "router_name", setup->configuration.network.router_name);
+    MMI_JSON_FIELDS(json, &setup->configuration, text_fields);
     mmi_json_open(json, "channels", '[');
     for (uint8_t channel = 0; channel < MM_CHANNELS; channel++) {
-        const mm_meter_config_t *meter = &setup->metering->options.meters[channel];
-        const mm_credit_t *credit = &setup->control->credits[channel];
         mmi_json_open(json, NULL, '{');
-        mmi_json_string(json, "meter_id", meter->id);
-        mmi_json_number(json, "pulse_constant", meter->pulse_constant);
-        mmi_json_number(json, "start_wh", meter->start_wh);
-        mmi_json_bool(json, "prepaid", credit->prepaid);
-        mmi_json_number(json, "warning_wh", credit->limits.warning_wh);
-        mmi_json_number(json, "emergency_wh", credit->limits.emergency_wh);
+        MMI_JSON_FIELDS(json, &setup->metering->options.meters[channel], meter_fields);
+        MMI_JSON_FIELDS(json, &setup->control->credits[channel], credit_fields);
         mmi_json_bool(json, "fixed", mm_setup_is_fixed(setup, channel));
         mmi_json_close(json, '}');
     }
@@ -78,29 +85,6 @@ static const char *meter_field_name(mm_field_t field, uint8_t channel, char name
     return name;
 }
 
-typedef struct {
-    mm_field_t field;
-    uint16_t offset_bytes; ///< of an unsigned number …
-    uint8_t member_bytes;  ///< … of 2, 4 or 8 bytes
-} number_t;
-
-#define NUMBER(type, field, member)                                                                                    \
-    { field, offsetof(type, member), sizeof(((type *)0)->member) }
-
-static const number_t place_numbers[] = {
-    NUMBER(mm_installation_t, MM_FIELD_NODE_NO, node_no),
-    NUMBER(mm_installation_t, MM_FIELD_PROVINCE, province),
-    NUMBER(mm_installation_t, MM_FIELD_CANTON, canton),
-    NUMBER(mm_installation_t, MM_FIELD_PARISH, parish),
-    NUMBER(mm_installation_t, MM_FIELD_POSTAL_CODE, postal_code),
-};
-static const number_t meter_numbers[4] = {
-    NUMBER(mm_channel_setup_t, MM_FIELD_PULSE_CONSTANT, meter.pulse_constant),
-    NUMBER(mm_channel_setup_t, MM_FIELD_START_WH, meter.start_wh),
-    NUMBER(mm_channel_setup_t, MM_FIELD_WARNING_WH, limits.warning_wh),
-    NUMBER(mm_channel_setup_t, MM_FIELD_EMERGENCY_WH, limits.emergency_wh),
-};
-
 static uint64_t read_meter_number(reading_t *self, mm_field_t field, uint8_t channel, uint64_t largest) {
     char name[MM_FORM_NAME_CHARS_MAX + 1];
     bool is_of_meter = mm_field_is_of_meter(field);
@@ -108,11 +92,12 @@ static uint64_t read_meter_number(reading_t *self, mm_field_t field, uint8_t cha
                        is_of_meter ? meter_field_name(field, channel, name) : mm_field_name(field), largest);
 }
 
-static void read_numbers(reading_t *self, const number_t *numbers, size_t number_count, uint8_t channel, void *object) {
+static void read_numbers(reading_t *self, const mmi_number_t *numbers, size_t number_count, uint8_t channel,
+                         void *object) {
     for (; number_count > 0; number_count--, numbers++) {
         uint64_t largest = UINT64_MAX >> (64 - 8 * numbers->member_bytes);
         mmi_store_number((uint8_t *)object + numbers->offset_bytes, numbers->member_bytes,
-                         read_meter_number(self, numbers->field, channel, largest));
+                         read_meter_number(self, (mm_field_t)numbers->field, channel, largest));
     }
 }
 
@@ -120,13 +105,13 @@ static void read_channel(reading_t *self, const mm_setup_t *setup, uint8_t chann
     char name[MM_FORM_NAME_CHARS_MAX + 1];
     read_text(self, MM_FIELD_METER_ID, channel, meter_field_name(MM_FIELD_METER_ID, channel, name), wanted->meter.id,
               sizeof wanted->meter.id);
-    read_numbers(self, meter_numbers, 2, channel, wanted);
+    read_numbers(self, mmi_meter_numbers, 2, channel, wanted);
     uint64_t prepaid = read_meter_number(self, MM_FIELD_PREPAID, channel, 2);
     if (prepaid > 1) {
         mmi_problem(&self->problems, MM_FIELD_PREPAID, channel, "0 or 1 is wanted");
     }
     wanted->prepaid = prepaid == 1;
-    read_numbers(self, meter_numbers + 2, 2, channel, wanted);
+    read_numbers(self, mmi_meter_numbers + 2, MMI_METER_NUMBERS - 2, channel, wanted);
     if (wanted->meter.id[0] != '\0') { // of these the page knows nothing
         wanted->limits.quiet_hours = setup->control->credits[channel].limits.quiet_hours;
         wanted->limits.quiet_days = setup->control->credits[channel].limits.quiet_days;
@@ -135,7 +120,7 @@ static void read_channel(reading_t *self, const mm_setup_t *setup, uint8_t chann
 
 static void read_installation(reading_t *self, const mm_setup_t *setup, mm_installation_t *installation) {
     memset(installation, 0, sizeof *installation);
-    read_numbers(self, place_numbers, sizeof place_numbers / sizeof place_numbers[0], 0, installation);
+    read_numbers(self, mmi_place_numbers, MMI_PLACE_NUMBERS, 0, installation);
     read_text(self, MM_FIELD_ADDRESS, 0, "address", installation->address, sizeof installation->address);
     read_text(self, MM_FIELD_INSTALLER, 0, "installer", installation->installer, sizeof installation->installer);
     for (uint8_t channel = 0; channel < MM_CHANNELS; channel++) {
@@ -212,7 +197,7 @@ static MM_APART void store(mmi_exchange_t *exchange, mm_network_body_t *router) 
         add_checks(&reading.problems, &installation);
     } else {
         reading.problems.count =
-            mm_setup_install(setup, &installation, outcome->problems, MM_FIELD_PROBLEMS_MAX, &err, exchange->now);
+            mm_setup_install(setup, &installation, outcome->problems, MM_FIELD_PROBLEMS_MAX, &err, exchange->json.now);
     }
     outcome->problem_count = (uint8_t)reading.problems.count;
     outcome->status = outcome->problem_count > 0 ? 422 : err != MM_OK ? 503 : 200;
@@ -225,7 +210,7 @@ void mmi_configurator_store(mmi_exchange_t *exchange) {
     store(exchange, &router);
     if (outcome->status == 200) {
         outcome->revision = setup->configuration.installation.revision;
-        outcome->router_tried = outcome->has_router && mm_setup_try_router(setup, &router, exchange->now);
+        outcome->router_tried = outcome->has_router && mm_setup_try_router(setup, &router, exchange->json.now);
     }
 }
 

@@ -12,10 +12,9 @@
 typedef struct {
     mm_setup_t *setup;
     const mm_http_request_t *request;
-    mm_us_t now;
     mm_http_answer_t *answer;
+    mmi_json_t json;            ///< members of the answer, and the time
     mm_form_t form;             ///< of a POST
-    mmi_json_t json;            ///< members of the answer
     mm_setup_outcome_t outcome; ///< of a request of the session
 } mmi_exchange_t;
 

@@ -54,7 +54,7 @@ static bool digest_of(const mm_setup_t *setup, const mm_http_request_t *request,
 bool mmi_configurator_is_repeated(mmi_exchange_t *exchange, const uint8_t nonce[MM_SETUP_NONCE_BYTES]) {
     const mm_setup_repeat_t *repeat = &exchange->setup->repeat;
     uint8_t digest[MM_SETUP_DIGEST_BYTES];
-    if (!repeat->is_there || exchange->now >= repeat->until ||
+    if (!repeat->is_there || exchange->json.now >= repeat->until ||
         !mm_bytes_equal_constant_time(repeat->nonce, nonce, sizeof repeat->nonce) ||
         !digest_of(exchange->setup, exchange->request, digest) ||
         !mm_bytes_equal_constant_time(repeat->digest, digest, sizeof digest)) {
@@ -69,7 +69,7 @@ void mmi_configurator_remember(const mmi_exchange_t *exchange, const uint8_t non
     repeat->is_there = digest_of(exchange->setup, exchange->request, repeat->digest);
     repeat->outcome = exchange->outcome;
     // The end of a session has no nonce behind it: the answer is given as long as the session could have lasted.
-    repeat->until =
-        exchange->setup->session ? exchange->setup->session_until : exchange->now + MM_SETUP_SESSION_S * MM_US_PER_S;
+    repeat->until = exchange->setup->session ? exchange->setup->session_until
+                                             : mm_us_after_s(exchange->json.now, MM_SETUP_SESSION_S);
     memcpy(repeat->nonce, nonce, sizeof repeat->nonce);
 }

@@ -90,13 +90,13 @@ static void follow(mm_join_t *self, mm_us_t now) {
 
 void mmi_join_send_to_door(mm_join_t *self, mm_mac_t to, const mmi_join_frame_t *frame) {
     if (self->door == NULL || self->door->send(self->door->context, to, frame->bytes, frame->size) != MM_OK) {
-        mm_counters_add(self->counters, MM_COUNTER_MESH_SEND_FAILED, 1); // the asker asks again
+        mm_counters_count(self->counters, MM_COUNTER_MESH_SEND_FAILED); // the asker asks again
     }
 }
 
 static void send_to_root(mm_join_t *self, const mmi_join_frame_t *frame) {
     if (self->mesh->send_to_root(self->mesh->context, frame->bytes, frame->size) != MM_OK) {
-        mm_counters_add(self->counters, MM_COUNTER_MESH_SEND_FAILED, 1);
+        mm_counters_count(self->counters, MM_COUNTER_MESH_SEND_FAILED);
     }
 }
 
@@ -174,7 +174,7 @@ static void take_whole_answer(mm_join_t *self, mm_us_t now) {
         say(self, MM_LOG_WARNING, "HQ's root sent a network that this version does not understand", NULL, 0);
         end_nonce(self, now);
     } else {
-        mm_counters_add(self->counters, MM_COUNTER_JOIN_FORGED, 1);
+        mm_counters_count(self->counters, MM_COUNTER_JOIN_FORGED);
     }
     mmi_join_wipe(&network, sizeof network);
 }
@@ -230,9 +230,9 @@ static void carry_ask(mm_join_t *self, const mm_join_ask_t *question, mm_us_t no
 static void on_door_ask(mm_join_t *self, const mm_frame_t *frame, mm_us_t now) {
     mm_join_ask_t question;
     if (mm_frame_read_join_ask(frame, &question) != MM_OK) {
-        mm_counters_add(self->counters, MM_COUNTER_JOIN_REFUSED, 1);
+        mm_counters_count(self->counters, MM_COUNTER_JOIN_REFUSED);
     } else if (!mm_mac_equal(question.asker, frame->source) || mm_mac_equal(question.asker, self->mac)) {
-        mm_counters_add(self->counters, MM_COUNTER_JOIN_FORGED, 1);
+        mm_counters_count(self->counters, MM_COUNTER_JOIN_FORGED);
     } else {
         carry_ask(self, &question, now);
     }
@@ -243,11 +243,11 @@ void mm_join_on_door(mm_join_t *self, mm_mac_t from, const void *bytes, size_t b
     mm_join_answer_t answer;
     bool is_frame = bytes_count <= MM_DOOR_PACKET_BYTES_MAX && mm_frame_open(bytes, bytes_count, &frame) == MM_OK;
     if (is_frame && !mm_mac_equal(frame.source, from)) {
-        mm_counters_add(self->counters, MM_COUNTER_JOIN_FORGED, 1);
+        mm_counters_count(self->counters, MM_COUNTER_JOIN_FORGED);
     } else if (is_frame && frame.type == MM_FRAME_JOIN_ASK) {
         on_door_ask(self, &frame, now);
     } else if (!is_frame || frame.type != MM_FRAME_JOIN_ANSWER || mm_frame_read_join_answer(&frame, &answer) != MM_OK) {
-        mm_counters_add(self->counters, MM_COUNTER_JOIN_REFUSED, 1);
+        mm_counters_count(self->counters, MM_COUNTER_JOIN_REFUSED);
     } else if (mm_mac_equal(answer.asker, self->mac)) {
         take_answer(self, &answer, now);
     }
@@ -256,9 +256,9 @@ void mm_join_on_door(mm_join_t *self, mm_mac_t from, const void *bytes, size_t b
 static void on_mesh_answer(mm_join_t *self, const mm_frame_t *frame, mm_us_t now) {
     mm_join_answer_t answer;
     if (mm_frame_read_join_answer(frame, &answer) != MM_OK) {
-        mm_counters_add(self->counters, MM_COUNTER_FRAME_CORRUPT, 1);
+        mm_counters_count(self->counters, MM_COUNTER_FRAME_CORRUPT);
     } else if (self->is_root) {
-        mm_counters_add(self->counters, MM_COUNTER_FRAME_UNEXPECTED, 1); // another root: the mesh sorts it out
+        mm_counters_count(self->counters, MM_COUNTER_FRAME_UNEXPECTED); // another root: the mesh sorts it out
     } else if (mm_mac_equal(answer.asker, self->mac)) {
         take_answer(self, &answer, now);
     } else if (self->door != NULL) {
@@ -274,9 +274,9 @@ void mm_join_on_frame(mm_join_t *self, const mm_frame_t *frame, mm_us_t now) {
     if (frame->type == MM_FRAME_JOIN_ANSWER) {
         on_mesh_answer(self, frame, now);
     } else if (mm_frame_read_join_ask(frame, &question) != MM_OK) {
-        mm_counters_add(self->counters, MM_COUNTER_FRAME_CORRUPT, 1);
+        mm_counters_count(self->counters, MM_COUNTER_FRAME_CORRUPT);
     } else if (!self->is_root || !mmi_join_has_network(self)) {
-        mm_counters_add(self->counters, MM_COUNTER_FRAME_UNEXPECTED, 1);
+        mm_counters_count(self->counters, MM_COUNTER_FRAME_UNEXPECTED);
     } else {
         mmi_join_host_ask(self, &question, frame->source, now);
     }

@@ -30,7 +30,7 @@ static mm_join_asker_t *find(mm_join_t *self, mm_mac_t mac, const uint8_t nonce[
 }
 
 static bool may_make_room(const mm_join_asker_t *asker, mm_us_t now) {
-    return !asker->admitted || now - asker->asked_at >= MM_JOIN_SERVED_S * MM_US_PER_S;
+    return !asker->admitted || now >= mm_us_after_s(asker->asked_at, MM_JOIN_SERVED_S);
 }
 
 // Room for one more: free, or of the one that has not asked for the longest time. HQ's word takes any. NULL: none.
@@ -69,7 +69,7 @@ static mm_join_asker_t *add(mm_join_t *self, mm_mac_t mac, const uint8_t nonce[M
 
 static void tell_hq(mm_join_t *self, mm_join_asker_t *asker, mm_us_t now) {
     if (self->records_left == 0) {
-        mm_counters_add(self->counters, MM_COUNTER_JOIN_REFUSED, 1);
+        mm_counters_count(self->counters, MM_COUNTER_JOIN_REFUSED);
         return;
     }
     mm_record_t record = {.type = MM_RECORD_JOIN,
@@ -96,7 +96,7 @@ static void send_answer(mm_join_t *self, const mm_join_asker_t *asker, const mm_
     if (mm_mac_equal(asker->via, self->mac)) {
         mmi_join_send_to_door(self, asker->asker, &frame);
     } else if (self->mesh->send(self->mesh->context, asker->via, frame.bytes, frame.size) != MM_OK) {
-        mm_counters_add(self->counters, MM_COUNTER_MESH_SEND_FAILED, 1); // the asker asks again
+        mm_counters_count(self->counters, MM_COUNTER_MESH_SEND_FAILED); // the asker asks again
     }
 }
 
@@ -161,7 +161,7 @@ static void answer(mm_join_t *self, mm_join_asker_t *asker) {
 void mmi_join_host_ask(mm_join_t *self, const mm_join_ask_t *question, mm_mac_t via, mm_us_t now) {
     bool is_own = mm_mac_equal(question->asker, self->mac);
     if (is_own || question->revision >= self->setup->configuration.network.revision) {
-        mm_counters_add(self->counters, is_own ? MM_COUNTER_JOIN_FORGED : MM_COUNTER_JOIN_REFUSED, 1);
+        mm_counters_count(self->counters, is_own ? MM_COUNTER_JOIN_FORGED : MM_COUNTER_JOIN_REFUSED);
         return;
     }
     mm_join_asker_t *asker = find(self, question->asker, question->nonce);
@@ -169,7 +169,7 @@ void mmi_join_host_ask(mm_join_t *self, const mm_join_ask_t *question, mm_mac_t 
         asker = add(self, question->asker, question->nonce, false, now);
     }
     if (asker == NULL) {
-        mm_counters_add(self->counters, MM_COUNTER_JOIN_REFUSED, 1);
+        mm_counters_count(self->counters, MM_COUNTER_JOIN_REFUSED);
         return;
     }
     asker->via = via;
@@ -210,11 +210,11 @@ mm_us_t mmi_join_host_poll(mm_join_t *self, mm_us_t now) {
     if (now >= self->forget_at) {
         self->forget_at = MM_US_NEVER;
         for (size_t i = 0; i < MM_JOIN_ASKERS_MAX; i++) {
-            mm_us_t silent_us = now - self->askers[i].asked_at;
-            if (self->askers[i].used && silent_us >= MM_JOIN_FORGET_S * MM_US_PER_S) {
+            mm_us_t forget_at = mm_us_after_s(self->askers[i].asked_at, MM_JOIN_FORGET_S);
+            if (self->askers[i].used && now >= forget_at) {
                 forget(&self->askers[i]);
             } else if (self->askers[i].used) {
-                self->forget_at = mm_us_earlier(self->forget_at, now + MM_JOIN_FORGET_S * MM_US_PER_S - silent_us);
+                self->forget_at = mm_us_earlier(self->forget_at, forget_at);
             }
         }
     }

@@ -3,12 +3,6 @@
 
 static const char hex[] = "0123456789abcdef";
 
-mmi_json_t mmi_json(char *text, size_t capacity_bytes) {
-    MM_ASSERT(capacity_bytes > 0);
-    text[0] = '\0';
-    return (mmi_json_t){.text = text, .capacity_bytes = capacity_bytes, .is_first = true};
-}
-
 static void put(mmi_json_t *self, char character) {
     if (self->capacity_bytes - self->used_bytes < 2) {
         self->failed = true;
@@ -40,6 +34,13 @@ void mmi_json_open(mmi_json_t *self, const char *name, char bracket) {
     begin(self, name);
     put(self, bracket);
     self->is_first = true;
+}
+
+void mmi_json_begin(mmi_json_t *self, char *text, size_t capacity_bytes, mm_us_t now) {
+    MM_ASSERT(capacity_bytes > 0);
+    text[0] = '\0';
+    *self = (mmi_json_t){.text = text, .capacity_bytes = capacity_bytes, .now = now, .is_first = true};
+    mmi_json_open(self, NULL, '{');
 }
 
 void mmi_json_close(mmi_json_t *self, char bracket) {
@@ -87,6 +88,10 @@ void mmi_json_signed(mmi_json_t *self, const char *name, int64_t value) {
     begin(self, name);
     put_text(self, value < 0 ? "-" : "");
     put_number(self, value < 0 ? (uint64_t)0 - (uint64_t)value : (uint64_t)value);
+}
+
+void mmi_json_left(mmi_json_t *self, const char *name, mm_us_t until) {
+    mmi_json_number(self, name, mm_us_seconds_until(until, self->now));
 }
 
 void mmi_json_bool(mmi_json_t *self, const char *name, bool value) {

@@ -103,7 +103,7 @@ const char *mm_life_state_name(mm_life_state_t state) {
         [MM_LIFE_PARKED] = "parked",     [MM_LIFE_PROVISIONED] = "provisioned", [MM_LIFE_CONFIGURING] = "configuring",
         [MM_LIFE_AWAITING] = "awaiting", [MM_LIFE_RUNNING] = "running",         [MM_LIFE_FAULT] = "fault",
     };
-    return state < MM_LIFE_STATE_COUNT ? names[state] : "unknown";
+    return MM_NAME_OF(names, state);
 }
 
 const char *mm_life_event_name(mm_life_event_t event) {
@@ -118,7 +118,7 @@ const char *mm_life_event_name(mm_life_event_t event) {
         [MM_LIFE_MEMORY_FAILED] = "memory_failed",
         [MM_LIFE_MEMORY_BACK] = "memory_back",
     };
-    return event < MM_LIFE_EVENT_COUNT ? names[event] : "unknown";
+    return MM_NAME_OF(names, event);
 }
 
 bool mm_life_is_confirmed(const mm_life_cycle_t *self) {

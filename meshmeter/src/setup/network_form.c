@@ -6,42 +6,36 @@
 #include "meshmeter/bytes.h"
 #include "setup/join_internal.h"
 
-#define KEY_DIGITS 64
+#define KEY_BYTES 32
+#define KEY_DIGITS (2 * KEY_BYTES)
 
-static bool read_key(const mm_form_t *form, uint8_t key[32]) {
+static bool read_key(const mm_form_t *form, uint8_t key[KEY_BYTES]) {
     char digits[KEY_DIGITS + 1];
-    bool good = mm_form_text(form, "mesh_key", digits, sizeof digits) == MM_OK && strlen(digits) == KEY_DIGITS;
-    for (size_t i = 0; good && i < KEY_DIGITS; i += 2) {
-        int high = mm_hex_digit(digits[i]);
-        int low = mm_hex_digit(digits[i + 1]);
-        good = high >= 0 && low >= 0;
-        key[i / 2] = good ? (uint8_t)(high * 16 + low) : 0;
-    }
+    bool good = mm_form_text(form, "mesh_key", digits, sizeof digits) == MM_OK && mm_hex_read(digits, key, KEY_BYTES);
     // Half a text of the key does not stay in memory that the caller knows nothing of.
     mmi_join_wipe(digits, sizeof digits);
     return good;
 }
 
+#define TEXT(member, may_be_absent)                                                                                    \
+    { #member, offsetof(mm_network_t, member), sizeof(((mm_network_t *)0)->member), may_be_absent }
+
+static const struct {
+    const char *name;
+    uint16_t offset_bytes;
+    uint8_t capacity_bytes;
+    bool may_be_absent;
+} texts[] = {
+    TEXT(site, false),           TEXT(broker_url, false), TEXT(broker_user, true),
+    TEXT(broker_password, true), TEXT(router_name, true), TEXT(router_password, true),
+};
+
 static const char *read_texts(const mm_form_t *form, mm_network_t *network) {
-    const struct {
-        const char *name;
-        char *text;
-        size_t bytes;
-        bool may_be_absent;
-    } texts[] = {
-        {"site", network->site, sizeof network->site, false},
-        {"broker_url", network->broker_url, sizeof network->broker_url, false},
-        {"broker_user", network->broker_user, sizeof network->broker_user, true},
-        {"broker_password", network->broker_password, sizeof network->broker_password, true},
-        {"router_name", network->router_name, sizeof network->router_name, true},
-        {"router_password", network->router_password, sizeof network->router_password, true},
-    };
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
-        mm_err_t err = mm_form_text(form, texts[i].name, texts[i].text, texts[i].bytes);
-        if (err != MM_OK && !(err == MM_ERR_NOT_FOUND && texts[i].may_be_absent)) {
-            return texts[i].name;
-        }
-        if (texts[i].text[0] == '\0' && !texts[i].may_be_absent) {
+        char *text = (char *)network + texts[i].offset_bytes;
+        mm_err_t err = mm_form_text(form, texts[i].name, text, texts[i].capacity_bytes);
+        bool is_absent = err == MM_ERR_NOT_FOUND || (err == MM_OK && text[0] == '\0');
+        if (is_absent ? !texts[i].may_be_absent : err != MM_OK) {
             return texts[i].name;
         }
     }

@@ -18,7 +18,7 @@ mm_life_state_t mmi_setup_lasting_state(const mm_setup_t *self) {
 
 mm_err_t mmi_setup_save(mm_setup_t *self, const mm_configuration_t *draft) {
     if (mm_configuration_store_save(&self->store, draft) != MM_OK) {
-        mm_counters_add(self->counters, MM_COUNTER_FLASH_ERROR, 1);
+        mm_counters_count(self->counters, MM_COUNTER_FLASH_ERROR);
         say(self, MM_LOG_ERROR, "the configuration could not be stored", NULL, 0);
         return MM_ERR_STORAGE;
     }
@@ -141,7 +141,7 @@ static void tell_lock_out(mm_setup_t *self, mm_us_t now) {
     if (mm_metering_event(self->metering, MM_EVENT_INSTALLER_LOCK_OUT, self->lock_out, now) == MM_OK) {
         memset(self->lock_out, 0, sizeof self->lock_out);
     } else {
-        self->retry_at = now + MM_SETUP_RETRY_S * MM_US_PER_S;
+        self->retry_at = mm_us_after_s(now, MM_SETUP_RETRY_S);
     }
 }
 
@@ -149,7 +149,7 @@ static void note_wrong(mm_setup_t *self, mm_code_verdict_t verdict, uint32_t wai
     if (verdict != MM_CODE_WRONG) {
         return;
     }
-    mm_counters_add(self->counters, MM_COUNTER_CODE_WRONG, 1);
+    mm_counters_count(self->counters, MM_COUNTER_CODE_WRONG);
     if (wait_s > 0) { // it was one too many
         self->lock_out[0] = MM_LOCK_OUT_TRIES;
         self->lock_out[1] = self->challenge.lock_out.in_a_row;

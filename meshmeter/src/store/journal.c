@@ -64,7 +64,7 @@ mm_err_t mmi_journal_open_sector(mm_journal_t *self) {
             err = take_sector(self, index);
             if (err != MM_OK) {
                 self->sectors[index].state = MM_JOURNAL_SECTOR_RETIRED;
-                mm_counters_add(self->counters, MM_COUNTER_JOURNAL_SECTOR_RETIRED, 1);
+                mm_counters_count(self->counters, MM_COUNTER_JOURNAL_SECTOR_RETIRED);
             }
         }
         self->next_generation++;
@@ -232,8 +232,7 @@ mm_err_t mm_journal_prepare(mm_journal_t *self) {
 
 mm_err_t mm_journal_append(mm_journal_t *self, uint8_t type, const void *payload, size_t payload_bytes,
                            mm_position_t *position) {
-    MM_ASSERT(type != MM_RECORD_NONE);
-    MM_ASSERT(payload_bytes <= MM_RECORD_PAYLOAD_BYTES_MAX);
+    MM_ASSERT(type != MM_RECORD_NONE && payload_bytes <= MM_RECORD_PAYLOAD_BYTES_MAX);
     if (self->read_only) {
         return MM_ERR_STORAGE;
     }
@@ -260,11 +259,11 @@ mm_err_t mm_journal_append(mm_journal_t *self, uint8_t type, const void *payload
 
 mm_err_t mm_journal_set_watermark(mm_journal_t *self, mm_position_t watermark) {
     if (self->read_only || watermark.epoch != self->epoch || watermark.seq >= mmi_journal_visible_limit_seq(self)) {
-        mm_counters_add(self->counters, MM_COUNTER_WATERMARK_REJECTED, 1);
+        mm_counters_count(self->counters, MM_COUNTER_WATERMARK_REJECTED);
         return MM_ERR_ARG;
     }
     if (watermark.seq < self->watermark.seq && !self->watermark_recovered) {
-        mm_counters_add(self->counters, MM_COUNTER_WATERMARK_MOVED_BACK, 1);
+        mm_counters_count(self->counters, MM_COUNTER_WATERMARK_MOVED_BACK);
         self->gaps_due = true;
     }
     self->watermark = watermark;

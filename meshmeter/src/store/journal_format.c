@@ -25,7 +25,7 @@ mm_err_t mmi_journal_read(const mm_journal_t *self, uint32_t sector_index, uint3
         if (flash->read(flash->context, address, bytes, bytes_count) == MM_OK) {
             return MM_OK;
         }
-        mm_counters_add(self->counters, MM_COUNTER_FLASH_ERROR, 1);
+        mm_counters_count(self->counters, MM_COUNTER_FLASH_ERROR);
     }
     return MM_ERR_STORAGE;
 }
@@ -45,7 +45,7 @@ mm_err_t mmi_journal_program(mm_journal_t *self, uint32_t sector_index, uint32_t
     const mm_flash_t *flash = self->flash;
     uint32_t address = sector_index * MM_FLASH_SECTOR_BYTES + offset_bytes;
     if (flash->program(flash->context, address, bytes, bytes_count) != MM_OK) {
-        mm_counters_add(self->counters, MM_COUNTER_FLASH_ERROR, 1);
+        mm_counters_count(self->counters, MM_COUNTER_FLASH_ERROR);
         return MM_ERR_STORAGE;
     }
     uint8_t chunk[CHUNK_BYTES];
@@ -55,7 +55,7 @@ mm_err_t mmi_journal_program(mm_journal_t *self, uint32_t sector_index, uint32_t
             return MM_ERR_STORAGE;
         }
         if (memcmp(chunk, (const uint8_t *)bytes + done, chunk_bytes) != 0) {
-            mm_counters_add(self->counters, MM_COUNTER_FLASH_ERROR, 1);
+            mm_counters_count(self->counters, MM_COUNTER_FLASH_ERROR);
             return MM_ERR_STORAGE;
         }
     }
@@ -154,7 +154,7 @@ mm_err_t mmi_journal_erase(mm_journal_t *self, uint32_t sector_index) {
     *sector = (mm_journal_sector_t){.state = MM_JOURNAL_SECTOR_RETIRED, .end_bytes = MMI_JOURNAL_MARK_BYTES};
     mm_err_t err = self->flash->erase(self->flash->context, sector_index);
     if (err != MM_OK) {
-        mm_counters_add(self->counters, MM_COUNTER_FLASH_ERROR, 1);
+        mm_counters_count(self->counters, MM_COUNTER_FLASH_ERROR);
     } else if (!is_blank(self, sector_index)) {
         err = MM_ERR_STORAGE;
     }
@@ -167,7 +167,7 @@ mm_err_t mmi_journal_erase(mm_journal_t *self, uint32_t sector_index) {
         err = mmi_journal_program(self, sector_index, 0, bytes, sizeof bytes);
     }
     if (err != MM_OK) {
-        mm_counters_add(self->counters, MM_COUNTER_JOURNAL_SECTOR_RETIRED, 1);
+        mm_counters_count(self->counters, MM_COUNTER_JOURNAL_SECTOR_RETIRED);
         return MM_ERR_STORAGE;
     }
     sector->state = MM_JOURNAL_SECTOR_ERASED;

@@ -30,7 +30,7 @@ static void survey_sector(mm_journal_t *self, uint32_t index, survey_t *survey) 
     if (err == MM_ERR_STORAGE) {
         survey->read_error_count++;
         sector->state = MM_JOURNAL_SECTOR_RETIRED;
-        mm_counters_add(self->counters, MM_COUNTER_JOURNAL_SECTOR_RETIRED, 1);
+        mm_counters_count(self->counters, MM_COUNTER_JOURNAL_SECTOR_RETIRED);
         return;
     }
     if (err != MM_OK) {
@@ -287,8 +287,8 @@ static void apply_expected(mm_journal_t *self, mm_position_t expected_next, mm_j
 
 mm_err_t mm_journal_open(mm_journal_t *self, const mm_flash_t *flash, mm_counters_t *counters,
                          const mm_journal_options_t *options, mm_journal_opening_t *opening) {
-    MM_ASSERT(options->sector_count >= MM_JOURNAL_SECTORS_MIN && options->sector_count <= MM_JOURNAL_SECTORS_MAX);
-    MM_ASSERT(options->sector_count <= flash->sector_count);
+    MM_ASSERT(options->sector_count >= MM_JOURNAL_SECTORS_MIN && options->sector_count <= MM_JOURNAL_SECTORS_MAX &&
+              options->sector_count <= flash->sector_count);
     memset(self, 0, sizeof *self);
     memset(opening, 0, sizeof *opening);
     self->flash = flash;

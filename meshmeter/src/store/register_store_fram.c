@@ -12,8 +12,6 @@
 #define IMAGE_SLOT_BYTES (MM_STORE_HEADER_BYTES + MM_STORE_IMAGE_BYTES_MAX)
 #define CELL_SLOT_BYTES (MM_STORE_HEADER_BYTES + MM_STORE_CELL_BYTES_MAX)
 #define PAGE_SLOT_BYTES (MM_STORE_HEADER_BYTES + MM_STORE_PAGE_BYTES_MAX)
-#define CHUNK_BYTES 64
-#define READ_ATTEMPTS 2
 // A seq in a damaged header is believed if it lies no further ahead than saves that failed can have brought it.
 #define SEQ_PLAUSIBLE 16
 
@@ -36,35 +34,9 @@ static uint32_t page_address(uint8_t page_index) {
     return SLOTS * (IMAGE_SLOT_BYTES + CELL_SLOT_BYTES) + (uint32_t)page_index * PAGE_SLOT_BYTES;
 }
 
-static mm_err_t read_bytes(const mm_register_store_t *self, uint32_t address, void *bytes, size_t bytes_count) {
-    for (int attempt = 0; attempt < READ_ATTEMPTS; attempt++) {
-        if (self->fram->read(self->fram->context, address, bytes, bytes_count) == MM_OK) {
-            return MM_OK;
-        }
-        mm_counters_add(self->counters, MM_COUNTER_FRAM_ERROR, 1);
-    }
-    return MM_ERR_STORAGE;
-}
-
-// Write and read back: a bus that acknowledges does not say that the chip stored anything.
-static mm_err_t write_bytes(const mm_register_store_t *self, uint32_t address, const void *bytes, size_t bytes_count) {
-    if (self->fram->write(self->fram->context, address, bytes, bytes_count) != MM_OK) {
-        return MM_ERR_STORAGE;
-    }
-    uint8_t chunk[CHUNK_BYTES];
-    for (size_t done = 0; done < bytes_count; done += CHUNK_BYTES) {
-        size_t chunk_bytes = bytes_count - done < CHUNK_BYTES ? bytes_count - done : CHUNK_BYTES;
-        if (read_bytes(self, address + (uint32_t)done, chunk, chunk_bytes) != MM_OK ||
-            memcmp(chunk, (const uint8_t *)bytes + done, chunk_bytes) != 0) {
-            return MM_ERR_STORAGE;
-        }
-    }
-    return MM_OK;
-}
-
 static MM_APART mm_err_t clear_header(const mm_register_store_t *self, uint32_t address) {
     static const uint8_t zeros[MM_STORE_HEADER_BYTES] = {0};
-    return write_bytes(self, address, zeros, sizeof zeros);
+    return mmi_store_write(self, address, zeros, sizeof zeros);
 }
 
 static mm_err_t write_slot(const mm_register_store_t *self, uint32_t address, mmi_store_header_t *header,
@@ -75,17 +47,17 @@ static mm_err_t write_slot(const mm_register_store_t *self, uint32_t address, mm
     mmi_store_put_header(bytes, header);
     mm_err_t err = clear_header(self, address);
     if (err == MM_OK) {
-        err = write_bytes(self, address + MM_STORE_HEADER_BYTES, payload, header->payload_bytes);
+        err = mmi_store_write(self, address + MM_STORE_HEADER_BYTES, payload, header->payload_bytes);
     }
     if (err == MM_OK) {
-        err = write_bytes(self, address + MMI_STORE_TAG_BYTES, bytes + MMI_STORE_TAG_BYTES,
-                          MM_STORE_HEADER_BYTES - MMI_STORE_TAG_BYTES);
+        err = mmi_store_write(self, address + MMI_STORE_TAG_BYTES, bytes + MMI_STORE_TAG_BYTES,
+                              MM_STORE_HEADER_BYTES - MMI_STORE_TAG_BYTES);
     }
     if (err == MM_OK) {
-        err = write_bytes(self, address, bytes, MMI_STORE_TAG_BYTES);
+        err = mmi_store_write(self, address, bytes, MMI_STORE_TAG_BYTES);
     }
     if (err != MM_OK) {
-        mm_counters_add(self->counters, MM_COUNTER_FRAM_ERROR, 1);
+        mm_counters_count(self->counters, MM_COUNTER_FRAM_ERROR);
     }
     return err;
 }
@@ -95,7 +67,7 @@ static mm_err_t read_slot(const mm_register_store_t *self, uint32_t address, uin
                           mmi_store_buffer_t *buffer) {
     uint8_t bytes[MM_STORE_HEADER_BYTES];
     *slot = (slot_t){.valid = false};
-    if (read_bytes(self, address, bytes, sizeof bytes) != MM_OK) {
+    if (mmi_store_read(self, address, bytes, sizeof bytes) != MM_OK) {
         return MM_ERR_STORAGE;
     }
     mmi_store_header_t *header = &slot->header;
@@ -105,18 +77,9 @@ static mm_err_t read_slot(const mm_register_store_t *self, uint32_t address, uin
     bool sound = header->version == MMI_STORE_VERSION && header->payload_bytes >= 1 &&
                  header->payload_bytes <= mmi_store_payload_bytes_max(tag) &&
                  (buffer == NULL || header->payload_bytes <= buffer->capacity);
-    uint32_t crc = mmi_store_header_crc(header);
-    uint8_t chunk[CHUNK_BYTES];
-    for (uint32_t done = 0; sound && done < header->payload_bytes; done += CHUNK_BYTES) {
-        uint32_t left_bytes = header->payload_bytes - done;
-        uint32_t chunk_bytes = left_bytes < CHUNK_BYTES ? left_bytes : CHUNK_BYTES;
-        if (read_bytes(self, address + MM_STORE_HEADER_BYTES + done, chunk, chunk_bytes) != MM_OK) {
-            return MM_ERR_STORAGE;
-        }
-        crc = mm_crc32(crc, chunk, chunk_bytes);
-        if (buffer != NULL) {
-            memcpy((uint8_t *)buffer->bytes + done, chunk, chunk_bytes);
-        }
+    uint32_t crc = 0;
+    if (sound && mmi_store_payload_crc(self, address, header, buffer != NULL ? buffer->bytes : NULL, &crc) != MM_OK) {
+        return MM_ERR_STORAGE;
     }
     slot->valid = sound && crc == header->crc;
     slot->damaged = slot->traced && !slot->valid;
@@ -230,7 +193,7 @@ mm_err_t mmi_store_fram_open(mm_register_store_t *self, mm_store_state_t *state,
             note_seq(self, cells[slot].header.seq);
         }
         if (images[slot].damaged) {
-            mm_counters_add(self->counters, MM_COUNTER_FRAM_SLOT_DAMAGED, 1);
+            mm_counters_count(self->counters, MM_COUNTER_FRAM_SLOT_DAMAGED);
             if (self->image_seq == 0 || images[slot].header.seq - self->image_seq <= SEQ_PLAUSIBLE) {
                 note_seq(self, images[slot].header.seq < UINT32_MAX / 2 ? images[slot].header.seq : 0);
             }
@@ -269,7 +232,7 @@ mm_err_t mmi_store_fram_save(mm_register_store_t *self, const void *image, size_
     mmi_store_header_t header = {
         .tag = MMI_STORE_TAG_IMAGE, .seq = ++self->seq_high, .payload_bytes = (uint16_t)image_bytes};
     if (over_damaged) {
-        mm_counters_add(self->counters, MM_COUNTER_FRAM_SLOT_DAMAGED, 1);
+        mm_counters_count(self->counters, MM_COUNTER_FRAM_SLOT_DAMAGED);
     }
     if (write_slot(self, image_address(slot), &header, image) != MM_OK) {
         // It may stand there nevertheless, and then it would make the cells of the image before void. Cells of a
@@ -286,7 +249,7 @@ mm_err_t mmi_store_fram_save(mm_register_store_t *self, const void *image, size_
 
 mm_err_t mmi_store_fram_save_cell(mm_register_store_t *self, const void *cell, size_t cell_bytes) {
     if (self->slot_dubious && clear_header(self, image_address((uint8_t)(1 - self->image_slot))) != MM_OK) {
-        mm_counters_add(self->counters, MM_COUNTER_FRAM_ERROR, 1);
+        mm_counters_count(self->counters, MM_COUNTER_FRAM_ERROR);
         return MM_ERR_STORAGE;
     }
     self->slot_dubious = false;
@@ -301,8 +264,8 @@ mm_err_t mmi_store_fram_save_cell(mm_register_store_t *self, const void *cell, s
     mmi_store_put_header(bytes, &header);
     memcpy(bytes + MM_STORE_HEADER_BYTES, cell, cell_bytes);
     uint8_t slot = (uint8_t)(1 - self->cell_slot);
-    if (write_bytes(self, cell_address(slot), bytes, MM_STORE_HEADER_BYTES + cell_bytes) != MM_OK) {
-        mm_counters_add(self->counters, MM_COUNTER_FRAM_ERROR, 1);
+    if (mmi_store_write(self, cell_address(slot), bytes, MM_STORE_HEADER_BYTES + cell_bytes) != MM_OK) {
+        mm_counters_count(self->counters, MM_COUNTER_FRAM_ERROR);
         return MM_ERR_STORAGE;
     }
     self->cell_slot = slot;
@@ -322,7 +285,7 @@ mm_err_t mmi_store_fram_load_page(const mm_register_store_t *self, uint8_t page_
         return MM_ERR_STORAGE;
     }
     if (slot.damaged) {
-        mm_counters_add(self->counters, MM_COUNTER_FRAM_SLOT_DAMAGED, 1);
+        mm_counters_count(self->counters, MM_COUNTER_FRAM_SLOT_DAMAGED);
     }
     return slot.valid && slot.header.index == page_index ? MM_OK : MM_ERR_NOT_FOUND;
 }

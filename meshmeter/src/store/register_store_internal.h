@@ -20,6 +20,7 @@ typedef struct {
 #define MMI_STORE_TAG_PAGE 0x504D  // "MP"
 #define MMI_STORE_VERSION 1
 #define MMI_STORE_TAG_BYTES 2
+#define MMI_STORE_READ_ATTEMPTS 2
 
 typedef struct {
     void *bytes;
@@ -32,6 +33,15 @@ mmi_store_header_t mmi_store_get_header(const uint8_t bytes[MM_STORE_HEADER_BYTE
 // Checksum of the header (with its tag, without the checksum itself), to be continued over the payload.
 uint32_t mmi_store_header_crc(const mmi_store_header_t *header);
 uint32_t mmi_store_payload_bytes_max(uint16_t tag);
+
+// From the FRAM, or else the flash. What cannot be read is asked for once more, and counted.
+mm_err_t mmi_store_read(const mm_register_store_t *self, uint32_t address, void *bytes, size_t bytes_count);
+// Write and read back: a bus that acknowledges does not say that the chip stored anything.
+mm_err_t mmi_store_write(const mm_register_store_t *self, uint32_t address, const void *bytes, size_t bytes_count);
+// Checksum of what stands at this address, as header is to be read; payload NULL: only that. Otherwise the checksum is
+// of the very bytes in it.
+mm_err_t mmi_store_payload_crc(const mm_register_store_t *self, uint32_t address, const mmi_store_header_t *header,
+                               uint8_t *payload, uint32_t *crc);
 
 mm_err_t mmi_store_fram_open(mm_register_store_t *self, mm_store_state_t *state, mmi_store_buffer_t *image,
                              mmi_store_buffer_t *cell);

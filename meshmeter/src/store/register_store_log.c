@@ -14,7 +14,6 @@
 // however blank it looks.
 
 #define CHUNK_BYTES 64
-#define READ_ATTEMPTS 2
 #define ERASED_AHEAD 2
 #define WRITE_ATTEMPTS 4
 #define SECTOR_ATTEMPTS 2
@@ -23,32 +22,6 @@
 // Little-endian "MSRE" and its complement.
 #define MARK_BYTES 8
 static const uint8_t erase_mark[MARK_BYTES] = {0x4D, 0x53, 0x52, 0x45, 0xB2, 0xAC, 0xAD, 0xBA};
-
-static mm_err_t read_bytes(const mm_register_store_t *self, uint32_t address, void *bytes, size_t bytes_count) {
-    for (int attempt = 0; attempt < READ_ATTEMPTS; attempt++) {
-        if (self->flash->read(self->flash->context, address, bytes, bytes_count) == MM_OK) {
-            return MM_OK;
-        }
-        mm_counters_add(self->counters, MM_COUNTER_FLASH_ERROR, 1);
-    }
-    return MM_ERR_STORAGE;
-}
-
-static mm_err_t program_bytes(const mm_register_store_t *self, uint32_t address, const void *bytes,
-                              size_t bytes_count) {
-    if (self->flash->program(self->flash->context, address, bytes, bytes_count) != MM_OK) {
-        return MM_ERR_STORAGE;
-    }
-    uint8_t chunk[CHUNK_BYTES];
-    for (size_t done = 0; done < bytes_count; done += CHUNK_BYTES) {
-        size_t chunk_bytes = bytes_count - done < CHUNK_BYTES ? bytes_count - done : CHUNK_BYTES;
-        if (read_bytes(self, address + (uint32_t)done, chunk, chunk_bytes) != MM_OK ||
-            memcmp(chunk, (const uint8_t *)bytes + done, chunk_bytes) != 0) {
-            return MM_ERR_STORAGE;
-        }
-    }
-    return MM_OK;
-}
 
 static MM_APART bool is_bad(const mm_register_store_t *self, uint32_t sector_index) {
     return (self->bad_sectors[sector_index / 8] >> (sector_index % 8) & 1) != 0;
@@ -80,21 +53,6 @@ static uint32_t good_sector_count(const mm_register_store_t *self) {
 
 static uint32_t entry_bytes(uint32_t payload_bytes) {
     return (MM_STORE_HEADER_BYTES + payload_bytes + 3) & ~UINT32_C(3);
-}
-
-static mm_err_t crc_of_payload(const mm_register_store_t *self, uint32_t address, const mmi_store_header_t *header,
-                               uint32_t *crc) {
-    uint8_t chunk[CHUNK_BYTES];
-    *crc = mmi_store_header_crc(header);
-    for (uint32_t done = 0; done < header->payload_bytes; done += CHUNK_BYTES) {
-        uint32_t left_bytes = header->payload_bytes - done;
-        uint32_t chunk_bytes = left_bytes < CHUNK_BYTES ? left_bytes : CHUNK_BYTES;
-        if (read_bytes(self, address + MM_STORE_HEADER_BYTES + done, chunk, chunk_bytes) != MM_OK) {
-            return MM_ERR_STORAGE;
-        }
-        *crc = mm_crc32(*crc, chunk, chunk_bytes);
-    }
-    return MM_OK;
 }
 
 typedef enum {
@@ -130,7 +88,7 @@ static mm_err_t read_entry(const mm_register_store_t *self, uint32_t address, mm
     if (room_bytes < sizeof bytes) {
         return MM_OK;
     }
-    if (read_bytes(self, address, bytes, sizeof bytes) != MM_OK) {
+    if (mmi_store_read(self, address, bytes, sizeof bytes) != MM_OK) {
         return MM_ERR_STORAGE;
     }
     const mmi_store_header_t found = mmi_store_get_header(bytes);
@@ -139,7 +97,7 @@ static mm_err_t read_entry(const mm_register_store_t *self, uint32_t address, mm
         judged.tag = tags[turn];
         bool is_sound_entry = is_sound(&judged, room_bytes);
         uint32_t crc = 0;
-        if (is_sound_entry && crc_of_payload(self, address, &judged, &crc) != MM_OK) {
+        if (is_sound_entry && mmi_store_payload_crc(self, address, &judged, NULL, &crc) != MM_OK) {
             return MM_ERR_STORAGE;
         }
         if (is_sound_entry && crc == judged.crc) {
@@ -177,7 +135,7 @@ static mm_err_t used_end(const mm_register_store_t *self, uint32_t sector_index,
     uint8_t chunk[CHUNK_BYTES];
     *end_bytes = 0;
     for (uint32_t at = 0; at < MM_FLASH_SECTOR_BYTES; at += CHUNK_BYTES) {
-        if (read_bytes(self, sector_index * MM_FLASH_SECTOR_BYTES + at, chunk, sizeof chunk) != MM_OK) {
+        if (mmi_store_read(self, sector_index * MM_FLASH_SECTOR_BYTES + at, chunk, sizeof chunk) != MM_OK) {
             return MM_ERR_STORAGE;
         }
         for (uint32_t index = 0; index < sizeof chunk; index++) {
@@ -191,7 +149,7 @@ static mm_err_t used_end(const mm_register_store_t *self, uint32_t sector_index,
 
 static bool has_mark(const mm_register_store_t *self, uint32_t sector_index) {
     uint8_t mark[MARK_BYTES];
-    return read_bytes(self, sector_index * MM_FLASH_SECTOR_BYTES, mark, sizeof mark) == MM_OK &&
+    return mmi_store_read(self, sector_index * MM_FLASH_SECTOR_BYTES, mark, sizeof mark) == MM_OK &&
            memcmp(mark, erase_mark, sizeof mark) == 0;
 }
 
@@ -206,7 +164,7 @@ static mm_err_t erase(const mm_register_store_t *self, uint32_t sector_index) {
         used_end(self, sector_index, &end_bytes) != MM_OK || end_bytes != 0) {
         return MM_ERR_STORAGE;
     }
-    return program_bytes(self, sector_index * MM_FLASH_SECTOR_BYTES, erase_mark, MARK_BYTES);
+    return mmi_store_write(self, sector_index * MM_FLASH_SECTOR_BYTES, erase_mark, MARK_BYTES);
 }
 
 static bool counts(const mm_register_store_t *self, uint32_t address, const mmi_store_header_t *header) {
@@ -236,8 +194,8 @@ static mm_err_t program_entry(const mm_register_store_t *self, uint32_t address,
                               source_t source) {
     uint8_t bytes[MM_STORE_HEADER_BYTES];
     mmi_store_put_header(bytes, header);
-    mm_err_t err = program_bytes(self, address + MMI_STORE_TAG_BYTES, bytes + MMI_STORE_TAG_BYTES,
-                                 MM_STORE_HEADER_BYTES - MMI_STORE_TAG_BYTES);
+    mm_err_t err = mmi_store_write(self, address + MMI_STORE_TAG_BYTES, bytes + MMI_STORE_TAG_BYTES,
+                                   MM_STORE_HEADER_BYTES - MMI_STORE_TAG_BYTES);
     uint8_t chunk[CHUNK_BYTES];
     for (uint32_t done = 0; err == MM_OK && done < header->payload_bytes; done += CHUNK_BYTES) {
         uint32_t left_bytes = header->payload_bytes - done;
@@ -245,13 +203,13 @@ static mm_err_t program_entry(const mm_register_store_t *self, uint32_t address,
         if (source.bytes != NULL) {
             memcpy(chunk, source.bytes + done, chunk_bytes);
         } else {
-            err = read_bytes(self, source.address + MM_STORE_HEADER_BYTES + done, chunk, chunk_bytes);
+            err = mmi_store_read(self, source.address + MM_STORE_HEADER_BYTES + done, chunk, chunk_bytes);
         }
         if (err == MM_OK) {
-            err = program_bytes(self, address + MM_STORE_HEADER_BYTES + done, chunk, chunk_bytes);
+            err = mmi_store_write(self, address + MM_STORE_HEADER_BYTES + done, chunk, chunk_bytes);
         }
     }
-    return err == MM_OK ? program_bytes(self, address, bytes, MMI_STORE_TAG_BYTES) : err;
+    return err == MM_OK ? mmi_store_write(self, address, bytes, MMI_STORE_TAG_BYTES) : err;
 }
 
 // Write where there is room, without making any.
@@ -269,7 +227,7 @@ static mm_err_t place(mm_register_store_t *self, mmi_store_header_t *header, sou
         header->seq = ++self->seq_high;
         if (source.bytes != NULL) {
             header->crc = mm_crc32(mmi_store_header_crc(header), source.bytes, header->payload_bytes);
-        } else if (crc_of_payload(self, source.address, header, &header->crc) != MM_OK) {
+        } else if (mmi_store_payload_crc(self, source.address, header, NULL, &header->crc) != MM_OK) {
             return MM_ERR_STORAGE;
         }
         uint32_t address = self->log_sector_index * MM_FLASH_SECTOR_BYTES + self->log_offset_bytes;
@@ -278,7 +236,7 @@ static mm_err_t place(mm_register_store_t *self, mmi_store_header_t *header, sou
             set_newest(self, address, header);
             return MM_OK;
         }
-        mm_counters_add(self->counters, MM_COUNTER_FLASH_ERROR, 1);
+        mm_counters_count(self->counters, MM_COUNTER_FLASH_ERROR);
     }
     return MM_ERR_STORAGE;
 }
@@ -331,7 +289,7 @@ static mm_err_t erase_ahead(mm_register_store_t *self) {
             continue;
         }
         // Left as it is: what is readable in it stays readable.
-        mm_counters_add(self->counters, MM_COUNTER_FLASH_ERROR, 1);
+        mm_counters_count(self->counters, MM_COUNTER_FLASH_ERROR);
         set_bad(self, index, true);
     }
     return MM_OK;
@@ -412,7 +370,7 @@ static mm_err_t load(const mm_register_store_t *self, uint32_t address, mmi_stor
     if (state != ENTRY_VALID || header.payload_bytes > buffer->capacity) {
         return MM_ERR_NOT_FOUND;
     }
-    if (read_bytes(self, address + MM_STORE_HEADER_BYTES, buffer->bytes, header.payload_bytes) != MM_OK) {
+    if (mmi_store_read(self, address + MM_STORE_HEADER_BYTES, buffer->bytes, header.payload_bytes) != MM_OK) {
         return MM_ERR_STORAGE;
     }
     if (mm_crc32(mmi_store_header_crc(&header), buffer->bytes, header.payload_bytes) != header.crc) {
@@ -426,7 +384,7 @@ static mm_err_t load(const mm_register_store_t *self, uint32_t address, mmi_stor
 static bool answers(const mm_register_store_t *self) {
     for (uint32_t index = 0; index < self->log_sector_count; index++) {
         uint8_t byte;
-        if (!is_bad(self, index) && read_bytes(self, index * MM_FLASH_SECTOR_BYTES, &byte, sizeof byte) == MM_OK) {
+        if (!is_bad(self, index) && mmi_store_read(self, index * MM_FLASH_SECTOR_BYTES, &byte, sizeof byte) == MM_OK) {
             return true;
         }
     }
@@ -521,7 +479,7 @@ mm_err_t mmi_store_log_open(mm_register_store_t *self, mm_store_state_t *state, 
     bool fell_back = survey.unreadable;
     bool loaded = false;
     // An image that reads well once and badly now gives way to the one before; how often is bounded.
-    for (int attempt = 0; attempt < READ_ATTEMPTS && self->image_seq != 0 && !loaded; attempt++) {
+    for (int attempt = 0; attempt < MMI_STORE_READ_ATTEMPTS && self->image_seq != 0 && !loaded; attempt++) {
         loaded = load(self, self->image_address, image) == MM_OK;
         if (!loaded) {
             fell_back = true;

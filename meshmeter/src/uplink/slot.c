@@ -20,8 +20,8 @@ uint32_t mm_slot_guess(mm_mac_t mac, uint32_t slot_count) {
 }
 
 mm_us_t mm_slot_cycle_us(const mm_slot_plan_t *plan) {
-    MM_ASSERT(plan->slot_us > 0 && plan->slot_count > 0 && plan->slot < plan->slot_count);
-    MM_ASSERT(plan->slot_us <= INT64_MAX / plan->slot_count);
+    MM_ASSERT(plan->slot_us > 0 && plan->slot_count > 0 && plan->slot < plan->slot_count &&
+              plan->slot_us <= INT64_MAX / plan->slot_count);
     return plan->slot_us * plan->slot_count;
 }
 

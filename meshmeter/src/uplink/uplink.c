@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "meshmeter/text.h"
+
 // What one failure adds to the failures in a row; each doubles the back-off.
 #define STEPS_FAILED 1
 #define STEPS_REFUSED 2
@@ -33,8 +35,8 @@ static const uint16_t legal_next[MM_UPLINK_STATE_COUNT] = {
 };
 
 static void enter(mm_uplink_t *self, mm_uplink_state_t state, mm_us_t deadline) {
-    MM_ASSERT(self->state < MM_UPLINK_STATE_COUNT && state < MM_UPLINK_STATE_COUNT);
-    MM_ASSERT((legal_next[self->state] & (1u << state)) != 0);
+    MM_ASSERT(self->state < MM_UPLINK_STATE_COUNT && state < MM_UPLINK_STATE_COUNT &&
+              (legal_next[self->state] & (1u << state)) != 0);
     self->state = state;
     self->deadline = deadline;
 }
@@ -70,7 +72,7 @@ static mm_us_t draw_back_off_us(mm_uplink_t *self) {
 }
 
 static void back_off(mm_uplink_t *self, mm_us_t now) {
-    mm_counters_add(self->counters, MM_COUNTER_SESSION_FAILED, 1);
+    mm_counters_count(self->counters, MM_COUNTER_SESSION_FAILED);
     unsigned failures = (unsigned)self->failures + self->failure_steps;
     self->failures = (uint8_t)(failures < FAILURES_MAX ? failures : FAILURES_MAX);
     enter(self, MM_UPLINK_BACKING_OFF, now + draw_back_off_us(self));
@@ -135,7 +137,7 @@ static void abort_session(mm_uplink_t *self, mm_us_t now) {
     if (clean) {
         self->failures = 0;
     } else {
-        mm_counters_add(self->counters, MM_COUNTER_SESSION_FAILED, 1);
+        mm_counters_count(self->counters, MM_COUNTER_SESSION_FAILED);
     }
     self->source.closed(self->source.context, clean, now);
 }
@@ -198,7 +200,7 @@ static bool drop_overdue(mm_uplink_t *self, mm_us_t now) {
         mm_uplink_inflight_t *inflight = &self->inflight[i];
         if (inflight->packet_id != 0 && now >= inflight->deadline) {
             *inflight = (mm_uplink_inflight_t){0};
-            mm_counters_add(self->counters, MM_COUNTER_PUBACK_TIMEOUT, 1);
+            mm_counters_count(self->counters, MM_COUNTER_PUBACK_TIMEOUT);
             dropped = true;
         }
     }
@@ -358,7 +360,7 @@ static void on_ended(mm_uplink_t *self, const mm_mqtt_event_t *event, mm_us_t no
     }
     uint8_t steps = STEPS_FAILED;
     if (event->kind == MM_MQTT_REFUSED) {
-        mm_counters_add(self->counters, MM_COUNTER_SESSION_REFUSED, 1);
+        mm_counters_count(self->counters, MM_COUNTER_SESSION_REFUSED);
         steps = is_transient_refusal(event->reason) ? STEPS_REFUSED : STEPS_REJECTED;
     }
     // Stopped even if the connection is gone: nothing of it may reconnect behind our back.
@@ -378,7 +380,7 @@ static void on_subscribed(mm_uplink_t *self, const mm_mqtt_event_t *event, mm_us
     }
     if (event->reason > REASON_SUBSCRIBED_MAX) {
         // Readings go out all the same.
-        mm_counters_add(self->counters, MM_COUNTER_SUBSCRIBE_REFUSED, 1);
+        mm_counters_count(self->counters, MM_COUNTER_SUBSCRIBE_REFUSED);
     }
     self->suback_pending--;
     if (self->suback_pending == 0) {
@@ -399,7 +401,7 @@ static mm_uplink_inflight_t *find_unacked(mm_uplink_t *self, uint16_t packet_id)
 static void on_published(mm_uplink_t *self, const mm_mqtt_event_t *event, mm_us_t now) {
     mm_uplink_inflight_t *inflight = find_unacked(self, event->packet_id);
     if (inflight == NULL) {
-        mm_counters_add(self->counters, MM_COUNTER_PUBACK_UNKNOWN, 1);
+        mm_counters_count(self->counters, MM_COUNTER_PUBACK_UNKNOWN);
         return;
     }
     self->quiet_since = now;
@@ -408,7 +410,7 @@ static void on_published(mm_uplink_t *self, const mm_mqtt_event_t *event, mm_us_
         return;
     }
     // Refused, or taken by a broker that has nobody to give it to. The others may have more luck.
-    mm_counters_add(self->counters, MM_COUNTER_PUBLISH_REFUSED, 1);
+    mm_counters_count(self->counters, MM_COUNTER_PUBLISH_REFUSED);
     note_failure(self, STEPS_FAILED);
     *inflight = (mm_uplink_inflight_t){0};
 }
@@ -416,7 +418,7 @@ static void on_published(mm_uplink_t *self, const mm_mqtt_event_t *event, mm_us_
 void mm_uplink_on_mqtt(mm_uplink_t *self, const mm_mqtt_event_t *event, mm_us_t now) {
     if (!mm_uplink_is_current(self, event->session)) {
         if (event->kind == MM_MQTT_PUBLISHED) {
-            mm_counters_add(self->counters, MM_COUNTER_PUBACK_UNKNOWN, 1);
+            mm_counters_count(self->counters, MM_COUNTER_PUBACK_UNKNOWN);
         }
         return;
     }
@@ -450,9 +452,8 @@ bool mm_uplink_is_current(const mm_uplink_t *self, uint32_t session) {
 void mm_uplink_init(mm_uplink_t *self, const mm_mqtt_t *mqtt, const mm_uplink_source_t *source,
                     const mm_uplink_timing_t *timing, const mm_uplink_topics_t *topics, mm_counters_t *counters,
                     uint64_t random_seed) {
-    MM_ASSERT(timing->connect_us > 0 && timing->subscribe_us > 0 && timing->publish_us > 0 && timing->dwell_us >= 0);
-    MM_ASSERT(timing->close_us > 0 && timing->session_us > 0);
-    MM_ASSERT(timing->back_off_us > 0 && timing->back_off_max_us > 0);
+    MM_ASSERT(timing->connect_us > 0 && timing->subscribe_us > 0 && timing->publish_us > 0 && timing->dwell_us >= 0 &&
+              timing->close_us > 0 && timing->session_us > 0 && timing->back_off_us > 0 && timing->back_off_max_us > 0);
     memset(self, 0, sizeof *self);
     self->state = MM_UPLINK_STOPPED;
     self->mqtt = mqtt;
@@ -541,31 +542,24 @@ const char *mm_uplink_state_name(mm_uplink_state_t state) {
         [MM_UPLINK_CLOSING] = "closing",
         [MM_UPLINK_BACKING_OFF] = "backing_off",
     };
-    return (unsigned)state < MM_UPLINK_STATE_COUNT ? names[state] : "unknown";
+    return MM_NAME_OF(names, (unsigned)state);
 }
 
-static bool is_site_character(char character) {
-    return (character >= 'a' && character <= 'z') || (character >= '0' && character <= '9') || character == '-';
-}
-
-static void write_topic(char *topic, const char *site, size_t site_chars, const char *suffix) {
+static void write_topic(char *topic, const char *site, const char *suffix) {
     static const char prefix[] = "meter/";
+    size_t site_chars = strlen(site);
     memcpy(topic, prefix, sizeof prefix - 1);
-    memcpy(topic + sizeof prefix - 1, site, site_chars);
+    memcpy(topic + sizeof prefix - 1, site, site_chars + 1);
     memcpy(topic + sizeof prefix - 1 + site_chars, suffix, strlen(suffix) + 1);
 }
 
 mm_err_t mm_uplink_topics(const char *site, mm_uplink_topics_t *topics) {
-    size_t site_chars = 0;
-    while (site_chars <= MM_SITE_CHARS_MAX && is_site_character(site[site_chars])) {
-        site_chars++;
-    }
-    if (site_chars == 0 || site_chars > MM_SITE_CHARS_MAX || site[site_chars] != '\0') {
+    if (!mm_text_is_site(site, MM_SITE_CHARS_MAX + 1)) {
         return MM_ERR_ARG;
     }
     memset(topics, 0, sizeof *topics);
-    write_topic(topics->info_topic, site, site_chars, "/info");
-    write_topic(topics->ack_topic, site, site_chars, "/ack");
-    write_topic(topics->command_topic, site, site_chars, "/cmd");
+    write_topic(topics->info_topic, site, "/info");
+    write_topic(topics->ack_topic, site, "/ack");
+    write_topic(topics->command_topic, site, "/cmd");
     return MM_OK;
 }

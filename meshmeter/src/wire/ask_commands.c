@@ -2,51 +2,42 @@
 #include "codec_internal.h"
 #include "meshmeter/command.h"
 
-#define COMMAND_PREFIX_BYTES 2
-
-// A section of texts or commands, each after its length. Returns false, and nothing is written, if it does not fit.
-static bool append(mm_writer_t *writer, mm_writer_t *section, size_t section_offset_bytes, const void *bytes,
-                   uint16_t bytes_count) {
-    mm_put_u16(section, bytes_count);
-    mm_put_bytes(section, bytes, bytes_count);
-    if (section->failed) {
+// Append a text or command, after its length. Returns false, and nothing is written, if it does not fit.
+static bool append(mm_writer_t *section, const void *bytes, uint16_t bytes_count) {
+    mm_writer_t longer = *section;
+    mm_put_u16(&longer, bytes_count);
+    mm_put_bytes(&longer, bytes, bytes_count);
+    if (longer.failed) {
         return false;
     }
-    mm_patch_u16(section, section_offset_bytes + 1,
-                 (uint16_t)(section->used_bytes - section_offset_bytes - MMI_SECTION_HEADER_BYTES));
-    *writer = *section;
+    *section = longer;
     return true;
 }
 
-static mm_writer_t begin_section(const mm_writer_t *writer, uint8_t type) {
-    mm_writer_t section = *writer;
-    mm_put_u8(&section, type);
-    mm_put_u16(&section, 0);
-    return section;
+// No section is without any.
+static void end(mm_writer_t *writer, mm_writer_t *section) {
+    if (section->used_bytes > writer->used_bytes + MMI_SECTION_HEADER_BYTES) {
+        (void)mmi_section_end(writer, section); // what was appended fits
+    }
 }
 
 // Put behind the ask what fits of the node's commands. A later one must not go before one that does not fit: its
 // counter would pass over that one.
 static void put_commands(mm_writer_t *writer, const mm_command_batch_t *batch, mm_mac_t node) {
-    size_t section_offset_bytes = writer->used_bytes;
-    mm_writer_t section = begin_section(writer, MMI_SECTION_COMMANDS);
-    for (size_t index = 0; index < batch->count; index++) {
-        bool is_for_node = mm_mac_equal(batch->commands[index].node, node);
-        if (is_for_node && !append(writer, &section, section_offset_bytes, batch->commands[index].bytes,
-                                   batch->commands[index].bytes_count)) {
-            return;
-        }
+    mm_writer_t section = mmi_section_begin(writer, MMI_SECTION_COMMANDS);
+    bool fits = true;
+    for (size_t index = 0; index < batch->count && fits; index++) {
+        fits = !mm_mac_equal(batch->commands[index].node, node) ||
+               append(&section, batch->commands[index].bytes, batch->commands[index].bytes_count);
     }
+    end(writer, &section);
 }
 
 static void put_items(mm_writer_t *writer, const mm_ask_item_t *items, uint8_t item_count) {
-    size_t section_offset_bytes = writer->used_bytes;
-    mm_writer_t section = begin_section(writer, MMI_SECTION_ITEMS);
-    for (uint8_t i = 0; i < item_count; i++) {
-        if (!append(writer, &section, section_offset_bytes, items[i].text, items[i].text_bytes)) {
-            return;
-        }
+    mm_writer_t section = mmi_section_begin(writer, MMI_SECTION_ITEMS);
+    for (uint8_t i = 0; i < item_count && append(&section, items[i].text, items[i].text_bytes); i++) {
     }
+    end(writer, &section);
 }
 
 size_t mm_frame_write_ask_with_items(void *bytes, size_t capacity_bytes, mm_mac_t source, const mm_ask_t *ask,
@@ -106,8 +97,7 @@ void mmi_check_ask_sections(mm_reader_t *reader, uint32_t *network_revision) {
 }
 
 static void begin(const mm_frame_t *frame, uint8_t wanted, mm_ask_commands_t *self) {
-    MM_ASSERT(frame->type == MM_FRAME_ASK);
-    mm_reader_t reader = mm_reader(frame->body, frame->body_bytes);
+    mm_reader_t reader = mmi_frame_body(frame, MM_FRAME_ASK);
     mm_ask_t ask;
     mmi_get_ask(&reader, &ask);
     uint8_t type;

@@ -33,22 +33,23 @@ mm_err_t mm_batch_add_frame(mm_batch_builder_t *self, const void *frame, size_t 
     return MM_OK;
 }
 
-static const mmi_field_t round_fields[] = {
+static const mmi_field_t header_fields[] = {
     MMI_FIELD(mm_batch_header_t, root.bytes, MMI_FIELD_BYTES),
     MMI_FIELD(mm_batch_header_t, root_boot_no, 4),
     MMI_FIELD(mm_batch_header_t, session, 4),
     MMI_FIELD(mm_batch_header_t, round_id, 4),
-};
-static const mmi_field_t count_fields[] = {
+    MMI_FIELD(mm_batch_header_t, time, MMI_FIELD_TIME),
     MMI_FIELD(mm_batch_header_t, batch_index, 1),
     MMI_FIELD(mm_batch_header_t, batch_count, 1),
     MMI_FIELD(mm_batch_header_t, missing_count, 1),
 };
 
+static bool header_is_possible(const mm_batch_header_t *header) {
+    return header->batch_index < header->batch_count && header->missing_count <= MM_NODES_MAX;
+}
+
 const uint8_t *mm_batch_finish(mm_batch_builder_t *self, const mm_batch_header_t *header, size_t *message_bytes) {
-    MM_ASSERT(header->kind == MM_BATCH_LIVE || header->kind == MM_BATCH_BACKLOG);
-    MM_ASSERT(header->batch_index < header->batch_count);
-    MM_ASSERT(header->missing_count <= MM_NODES_MAX);
+    MM_ASSERT((header->kind == MM_BATCH_LIVE || header->kind == MM_BATCH_BACKLOG) && header_is_possible(header));
     // The header ends where the frames begin; so its size says where the message begins.
     size_t header_bytes = HEADER_BYTES_MIN + header->missing_count * MM_MAC_BYTES;
     uint8_t *message = self->bytes + MM_BATCH_HEADER_BYTES_MAX - header_bytes;
@@ -58,9 +59,7 @@ const uint8_t *mm_batch_finish(mm_batch_builder_t *self, const mm_batch_header_t
     mm_writer_t writer = mm_writer(message, header_bytes);
     mmi_envelope_put(&writer, MMI_MAGIC_BATCH, header->kind);
     mm_put_u32(&writer, (uint32_t)*message_bytes);
-    mmi_put_fields(&writer, MMI_FIELDS(round_fields), header);
-    mmi_put_time(&writer, header->time);
-    mmi_put_fields(&writer, MMI_FIELDS(count_fields), header);
+    mmi_put_fields(&writer, MMI_FIELDS(header_fields), header);
     for (size_t index = 0; index < header->missing_count; index++) {
         mm_put_mac(&writer, header->missing[index]);
     }
@@ -84,10 +83,8 @@ static void check_frames(mm_reader_t *reader, uint8_t frame_count) {
 }
 
 static void get_header(mm_reader_t *reader, mm_batch_header_t *header) {
-    mmi_get_fields(reader, MMI_FIELDS(round_fields), header);
-    header->time = mmi_get_time(reader);
-    mmi_get_fields(reader, MMI_FIELDS(count_fields), header);
-    if (header->batch_index >= header->batch_count || header->missing_count > MM_NODES_MAX) {
+    mmi_get_fields(reader, MMI_FIELDS(header_fields), header);
+    if (!header_is_possible(header)) {
         reader->failed = true;
         return;
     }

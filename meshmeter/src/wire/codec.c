@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "codec_internal.h"
 
+#include <string.h>
+
 #include "meshmeter/crc32.h"
 
+#define SECTION_LENGTH_OFFSET 1
+
 void mmi_put_time(mm_writer_t *writer, mm_time_t time) {
-    MM_ASSERT(time.utc.us >= 0);
-    MM_ASSERT((unsigned)time.trust <= MM_TRUST_SYNCED);
+    MM_ASSERT(time.utc.us >= 0 && (unsigned)time.trust <= MM_TRUST_SYNCED);
     mm_put_u8(writer, (uint8_t)time.trust);
     mm_put_u64(writer, (uint64_t)time.utc.us);
 }
@@ -130,30 +133,52 @@ uint32_t mmi_get_month(mm_reader_t *reader, bool is_sum, uint32_t hours_pulses[M
     return month_pulses;
 }
 
-bool mmi_is_printable(char character) {
-    return character >= 0x20 && character <= 0x7E;
+bool mmi_is_id(const char id[MM_METER_ID_CHARS_MAX + 1]) {
+    size_t chars = 0;
+    while (chars <= MM_METER_ID_CHARS_MAX && id[chars] >= 0x20 && id[chars] <= 0x7E) {
+        chars++;
+    }
+    return chars <= MM_METER_ID_CHARS_MAX && id[chars] == '\0';
 }
 
 size_t mmi_id_chars(const char id[MM_METER_ID_CHARS_MAX + 1]) {
-    size_t chars = 0;
-    while (chars < MM_METER_ID_CHARS_MAX && id[chars] != '\0') {
-        MM_ASSERT(mmi_is_printable(id[chars]));
-        chars++;
-    }
-    MM_ASSERT(id[chars] == '\0');
-    return chars;
+    MM_ASSERT(mmi_is_id(id));
+    return strlen(id);
 }
 
 void mmi_get_id(mm_reader_t *reader, size_t chars, char id[MM_METER_ID_CHARS_MAX + 1]) {
-    MM_ASSERT(chars <= MM_METER_ID_CHARS_MAX);
-    mm_get_bytes(reader, id, chars);
-    for (size_t index = 0; index < chars; index++) {
-        reader->failed = reader->failed || !mmi_is_printable(id[index]);
+    if (chars > MM_METER_ID_CHARS_MAX) {
+        reader->failed = true;
+        return;
     }
+    mm_get_bytes(reader, id, chars);
+    id[chars] = '\0';
+    reader->failed = reader->failed || strlen(id) != chars || !mmi_is_id(id);
 }
 
 uint64_t mmi_bounded(uint64_t value) {
     return value < MMI_VALUE_MAX ? value : MMI_VALUE_MAX;
+}
+
+mm_writer_t mmi_section_begin(const mm_writer_t *writer, uint8_t type) {
+    mm_writer_t section = *writer;
+    mm_put_u8(&section, type);
+    mm_put_u16(&section, 0);
+    return section;
+}
+
+void mmi_section_patch(mm_writer_t *writer, size_t section_offset_bytes) {
+    size_t content_bytes = writer->used_bytes - section_offset_bytes - MMI_SECTION_HEADER_BYTES;
+    mm_patch_u16(writer, section_offset_bytes + SECTION_LENGTH_OFFSET, (uint16_t)content_bytes);
+}
+
+mm_err_t mmi_section_end(mm_writer_t *writer, mm_writer_t *section) {
+    if (section->failed) {
+        return MM_ERR_FULL;
+    }
+    mmi_section_patch(section, writer->used_bytes);
+    *writer = *section;
+    return MM_OK;
 }
 
 bool mmi_next_section(mm_reader_t *reader, uint8_t *type, mm_reader_t *content) {
@@ -210,4 +235,14 @@ mm_err_t mmi_envelope_open(const void *bytes, size_t bytes_count, uint8_t magic,
     }
     *body = reader;
     return version == MMI_WIRE_VERSION ? MM_OK : MM_ERR_VERSION;
+}
+
+mm_err_t mmi_downlink_open(const void *bytes, size_t bytes_count, uint8_t magic, size_t minimum_bytes,
+                           mm_reader_t *body) {
+    if (bytes_count > MM_DOWNLINK_BYTES_MAX) {
+        return MM_ERR_CORRUPT;
+    }
+    uint8_t type;
+    mm_err_t err = mmi_envelope_open(bytes, bytes_count, magic, 4, minimum_bytes, &type, body);
+    return err == MM_OK && type != MMI_DOWNLINK_TYPE ? MM_ERR_VERSION : err;
 }

@@ -10,6 +10,8 @@
 
 #define MMI_WIRE_VERSION 1
 #define MMI_CRC_BYTES 4
+/// Of each kind of message from HQ there is one type.
+#define MMI_DOWNLINK_TYPE 1
 /// Magic, version, type, length of 2 bytes, source.
 #define MMI_FRAME_HEADER_BYTES 12
 #define MMI_FRAME_LENGTH_OFFSET 4
@@ -46,13 +48,21 @@ void mmi_put_month(mm_writer_t *writer, uint32_t month_pulses, const uint32_t ho
 /// is_sum: as the flag of the message says. Fails where the flag says otherwise than the numbers.
 uint32_t mmi_get_month(mm_reader_t *reader, bool is_sum, uint32_t hours_pulses[MM_HOURS_OF_DAY]);
 
-/// Characters of a meter id. put asserts an id that a node can have; get refuses others.
-bool mmi_is_printable(char character);
+/// A meter's id is printable ASCII. chars asserts one; get fails the reader on others.
+bool mmi_is_id(const char id[MM_METER_ID_CHARS_MAX + 1]);
 size_t mmi_id_chars(const char id[MM_METER_ID_CHARS_MAX + 1]);
 void mmi_get_id(mm_reader_t *reader, size_t chars, char id[MM_METER_ID_CHARS_MAX + 1]);
+/// Of a command: a meter's, or MM_COMMAND_WHOLE_NODE.
+bool mmi_channel_is_possible(uint8_t channel);
 /// What the wire carries of a quantity with more bits (1.8).
 uint64_t mmi_bounded(uint64_t value);
 
+/// A section in the making: a copy of the writer behind the section's head. end makes *writer that copy, with the
+/// length filled in; MM_ERR_FULL: the section did not fit, and *writer does not know of it.
+mm_writer_t mmi_section_begin(const mm_writer_t *writer, uint8_t type);
+mm_err_t mmi_section_end(mm_writer_t *writer, mm_writer_t *section);
+/// Fill in the length of a section that ends here.
+void mmi_section_patch(mm_writer_t *writer, size_t section_offset_bytes);
 /// Next section of a body (2.4): false at the end or, with the reader failed, on bytes that are none.
 bool mmi_next_section(mm_reader_t *reader, uint8_t *type, mm_reader_t *content);
 /// Read past sections that this version does not use; fails on bytes that are none.
@@ -64,6 +74,9 @@ bool mmi_is_complete(const mm_reader_t *reader);
 /// minimum_bytes the size of an empty message. *body is set behind the length and without the checksum.
 mm_err_t mmi_envelope_open(const void *bytes, size_t bytes_count, uint8_t magic, size_t length_bytes,
                            size_t minimum_bytes, uint8_t *type, mm_reader_t *body);
+/// The same of a message from HQ.
+mm_err_t mmi_downlink_open(const void *bytes, size_t bytes_count, uint8_t magic, size_t minimum_bytes,
+                           mm_reader_t *body);
 /// First bytes of an envelope, up to and without the length.
 void mmi_envelope_put(mm_writer_t *writer, uint8_t magic, uint8_t type);
 
@@ -78,6 +91,8 @@ void mmi_put_ask(mm_writer_t *writer, const mm_ask_t *ask);
 void mmi_get_ask(mm_reader_t *reader, mm_ask_t *ask);
 /// Sections of an ASK: those that are known are checked, others skipped; fails the reader on bytes that are none.
 void mmi_check_ask_sections(mm_reader_t *reader, uint32_t *network_revision);
+/// Reader of a frame's body. Asserts the type.
+mm_reader_t mmi_frame_body(const mm_frame_t *frame, mm_frame_type_t type);
 /// End of a body without sections of its own: unknown ones are skipped, anything else is an error.
 mm_err_t mmi_finish_body(mm_reader_t *reader);
 

@@ -66,7 +66,7 @@ static mm_err_t make_tag(const uint8_t *bytes, size_t bytes_count, const mm_cryp
     return crypto->device_hmac(crypto->context, covered, writer.used_bytes, mac);
 }
 
-static bool channel_is_possible(uint8_t channel) {
+bool mmi_channel_is_possible(uint8_t channel) {
     return channel < MM_CHANNELS || channel == MM_COMMAND_WHOLE_NODE;
 }
 
@@ -85,7 +85,7 @@ size_t mm_command_seal(void *bytes, size_t capacity_bytes, const mm_command_t *c
     MM_ASSERT(command->era >= 1);
     MM_ASSERT(command->id >= 1 && command->id <= MMI_VALUE_MAX);
     MM_ASSERT(command->kind != MM_COMMAND_NONE);
-    MM_ASSERT(channel_is_possible(command->channel));
+    MM_ASSERT(mmi_channel_is_possible(command->channel));
     MM_ASSERT(command->body_bytes <= MM_COMMAND_BODY_BYTES_MAX);
     mm_writer_t writer = mm_writer(bytes, capacity_bytes);
     MM_ASSERT(command->not_after_s >> 40 == 0);
@@ -106,7 +106,7 @@ mm_err_t mm_command_read(const void *bytes, size_t bytes_count, mm_command_t *co
     command->body = mm_get_view(&reader, command->body_bytes);
     mm_get_view(&reader, MM_COMMAND_TAG_BYTES);
     if (!mmi_is_complete(&reader) || command->era == 0 || command->id == 0 || command->id > MMI_VALUE_MAX ||
-        command->kind == MM_COMMAND_NONE || !channel_is_possible(command->channel) ||
+        command->kind == MM_COMMAND_NONE || !mmi_channel_is_possible(command->channel) ||
         command->body_bytes > MM_COMMAND_BODY_BYTES_MAX) {
         return MM_ERR_CORRUPT;
     }

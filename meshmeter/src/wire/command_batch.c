@@ -4,8 +4,8 @@
 #include "codec_internal.h"
 #include "meshmeter/command.h"
 #include "meshmeter/crc32.h"
+#include "wire/fields.h"
 
-#define BATCH_TYPE 1
 // Envelope, database, revision, time, count (commands.md, 3).
 #define HEADER_BYTES 34
 #define COMMAND_BYTES_MIN (MM_COMMAND_HEADER_BYTES + MM_COMMAND_TAG_BYTES)
@@ -14,6 +14,13 @@
 _Static_assert(HEADER_BYTES + MM_COMMAND_BATCH_MAX * (COMMAND_PREFIX_BYTES + COMMAND_BYTES_MIN) + MMI_CRC_BYTES <=
                    MM_DOWNLINK_BYTES_MAX,
                "as many commands as a batch can have fit what a root accepts, if they are small");
+
+static const mmi_field_t head_fields[] = {
+    MMI_FIELD(mm_command_batch_t, database_id, 8),
+    MMI_FIELD(mm_command_batch_t, revision, 8),
+    MMI_FIELD(mm_command_batch_t, time, MMI_FIELD_TIME),
+    MMI_FIELD(mm_command_batch_t, count, 1),
+};
 
 size_t mm_command_batch_write(void *bytes, size_t capacity_bytes, const mm_command_batch_t *batch) {
     MM_ASSERT(batch->count <= MM_COMMAND_BATCH_MAX);
@@ -26,12 +33,9 @@ size_t mm_command_batch_write(void *bytes, size_t capacity_bytes, const mm_comma
         return 0;
     }
     mm_writer_t writer = mm_writer(bytes, capacity_bytes);
-    mmi_envelope_put(&writer, MMI_MAGIC_COMMANDS, BATCH_TYPE);
+    mmi_envelope_put(&writer, MMI_MAGIC_COMMANDS, MMI_DOWNLINK_TYPE);
     mm_put_u32(&writer, (uint32_t)message_bytes);
-    mm_put_u64(&writer, batch->database_id);
-    mm_put_u64(&writer, batch->revision);
-    mmi_put_time(&writer, batch->time);
-    mm_put_u8(&writer, batch->count);
+    mmi_put_fields(&writer, MMI_FIELDS(head_fields), batch);
     for (size_t index = 0; index < batch->count; index++) {
         mm_put_u16(&writer, batch->commands[index].bytes_count);
         mm_put_bytes(&writer, batch->commands[index].bytes, batch->commands[index].bytes_count);
@@ -45,23 +49,12 @@ size_t mm_command_batch_write(void *bytes, size_t capacity_bytes, const mm_comma
 
 mm_err_t mm_command_batch_read(const void *bytes, size_t bytes_count, mm_command_batch_t *batch) {
     memset(batch, 0, sizeof *batch);
-    if (bytes_count > MM_DOWNLINK_BYTES_MAX) {
-        return MM_ERR_CORRUPT;
-    }
-    uint8_t type;
     mm_reader_t reader;
-    mm_err_t err =
-        mmi_envelope_open(bytes, bytes_count, MMI_MAGIC_COMMANDS, 4, HEADER_BYTES + MMI_CRC_BYTES, &type, &reader);
+    mm_err_t err = mmi_downlink_open(bytes, bytes_count, MMI_MAGIC_COMMANDS, HEADER_BYTES + MMI_CRC_BYTES, &reader);
     if (err != MM_OK) {
         return err;
     }
-    if (type != BATCH_TYPE) {
-        return MM_ERR_VERSION;
-    }
-    batch->database_id = mm_get_u64(&reader);
-    batch->revision = mm_get_u64(&reader);
-    batch->time = mmi_get_time(&reader);
-    batch->count = mm_get_u8(&reader);
+    mmi_get_fields(&reader, MMI_FIELDS(head_fields), batch);
     if (batch->count > MM_COMMAND_BATCH_MAX) {
         batch->count = 0;
         return MM_ERR_CORRUPT;

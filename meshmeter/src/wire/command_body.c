@@ -6,13 +6,6 @@
 #include "codec_internal.h"
 #include "wire/fields.h"
 
-// Mask of UPDATE (commands.md, 4.3).
-#define UPDATE_ID 0x01
-#define UPDATE_PULSE_CONSTANT 0x02
-#define UPDATE_START_WH 0x04
-#define UPDATE_LIFE_PULSES 0x08
-#define UPDATE_KNOWN 0x0F
-
 #define QUIET_HOURS_KNOWN ((UINT32_C(1) << MM_HOURS_OF_DAY) - 1)
 #define QUIET_DAYS_KNOWN 0x7F
 #define SEPARATOR '\n'
@@ -20,8 +13,8 @@
 _Static_assert(MM_COMMAND_SSID_BYTES_MAX + 1 + MM_COMMAND_NETWORK_PASSWORD_BYTES_MAX <= MM_COMMAND_BODY_BYTES_MAX,
                "the largest NETWORK fits a body");
 
-// What bodies consist of, for both directions: numbers, or texts with a separator between them. UPDATE and MODE are
-// made by hand.
+// What bodies consist of, for both directions: numbers, or texts with a separator between them. Of UPDATE there are the
+// numbers that its mask says.
 
 typedef struct {
     uint8_t offset_bytes;
@@ -52,8 +45,25 @@ static const mmi_field_t fields[] = {
     MMI_FIELD(mm_command_body_t, admit.hidden_key, MMI_FIELD_BYTES),
     MMI_FIELD(mm_command_body_t, credit.purchase_id, 8), // 12
     MMI_FIELD(mm_command_body_t, credit.count, 4),
-    MMI_FIELD(mm_command_body_t, credit.amount_wh, 8), // two's complement
+    MMI_FIELD(mm_command_body_t, credit.amount_wh, 8),    // two's complement
+    MMI_BITS_LAST(mm_command_body_t, mode.prepaid, 0x01), // 15
+    MMI_BITS(mm_command_body_t, update.has_id, 0x01),     // 16
+    MMI_BITS(mm_command_body_t, update.has_pulse_constant, 0x02),
+    MMI_BITS(mm_command_body_t, update.has_start_wh, 0x04),
+    MMI_BITS_LAST(mm_command_body_t, update.has_life_pulses, 0x08),
 };
+
+// What each bit of UPDATE's mask stands for (commands.md, 4.3).
+static const struct {
+    uint8_t has_offset_bytes;
+    mmi_field_t field;
+} update_fields[] = {
+    {offsetof(mm_update_body_t, has_id), MMI_FIELD(mm_update_body_t, id, MMI_FIELD_ID)},
+    {offsetof(mm_update_body_t, has_pulse_constant), MMI_FIELD(mm_update_body_t, pulse_constant, 4)},
+    {offsetof(mm_update_body_t, has_start_wh), MMI_FIELD(mm_update_body_t, start_wh, 8)},
+    {offsetof(mm_update_body_t, has_life_pulses), MMI_FIELD(mm_update_body_t, life_pulses, 8)},
+};
+#define UPDATE_FIELDS (sizeof update_fields / sizeof update_fields[0])
 
 #define TEXT(member, min, max, lowest)                                                                                 \
     { offsetof(mm_command_body_t, member), min, max, lowest }
@@ -72,7 +82,7 @@ static const form_t forms[MM_COMMAND_KIND_COUNT] = {
     [MM_COMMAND_SLOT_PLAN] = {1, 2, 0, 0}, [MM_COMMAND_DISPLAY_ON] = {3, 1, 0, 0}, [MM_COMMAND_FIND] = {3, 1, 0, 0},
     [MM_COMMAND_OTA_URL] = {0, 0, 5, 1},   [MM_COMMAND_LIMITS] = {4, 4, 0, 0},     [MM_COMMAND_CONFIRM] = {8, 1, 0, 0},
     [MM_COMMAND_ADMIT] = {9, 3, 0, 0},     [MM_COMMAND_CREDIT] = {12, 3, 0, 0},    [MM_COMMAND_VOID] = {12, 2, 0, 0},
-    [MM_COMMAND_ADJUST] = {12, 3, 0, 0},
+    [MM_COMMAND_ADJUST] = {12, 3, 0, 0},   [MM_COMMAND_MODE] = {15, 1, 0, 0},      [MM_COMMAND_UPDATE] = {16, 4, 0, 0},
 };
 
 static bool kind_is_known(uint8_t kind) {
@@ -80,8 +90,7 @@ static bool kind_is_known(uint8_t kind) {
 }
 
 bool mm_command_body_is_empty(uint8_t kind) {
-    return kind_is_known(kind) && kind != MM_COMMAND_UPDATE && kind != MM_COMMAND_MODE &&
-           forms[kind].field_count == 0 && forms[kind].text_count == 0;
+    return kind_is_known(kind) && forms[kind].field_count == 0 && forms[kind].text_count == 0;
 }
 
 // Texts.
@@ -105,16 +114,6 @@ static bool text_is_valid(const mm_command_body_t *body, const text_t *form) {
         }
     }
     return bytes_count >= form->bytes_min && bytes_count <= form->bytes_max;
-}
-
-static bool id_is_valid(const char id[MM_METER_ID_CHARS_MAX + 1]) {
-    size_t chars = text_bytes(id, MM_METER_ID_CHARS_MAX);
-    for (size_t index = 0; index < chars; index++) {
-        if (!mmi_is_printable(id[index])) {
-            return false;
-        }
-    }
-    return chars <= MM_METER_ID_CHARS_MAX;
 }
 
 // The next text of a body, up to the separator or, of the last one, to the end.
@@ -164,7 +163,7 @@ static bool update_is_valid(const mm_update_body_t *update) {
     if (!update->has_id && !update->has_pulse_constant && !update->has_start_wh && !update->has_life_pulses) {
         return false;
     }
-    return (!update->has_id || id_is_valid(update->id)) &&
+    return (!update->has_id || mmi_is_id(update->id)) &&
            (!update->has_pulse_constant ||
             (update->pulse_constant >= MM_PULSE_CONSTANT_MIN && update->pulse_constant <= MM_PULSE_CONSTANT_MAX)) &&
            (!update->has_start_wh || update->start_wh <= MMI_VALUE_MAX) &&
@@ -227,54 +226,16 @@ static bool body_is_valid(uint8_t kind, const mm_command_body_t *body) {
 
 // Bytes.
 
-static void put_update(mm_writer_t *writer, const mm_update_body_t *update) {
-    mm_put_u8(writer,
-              (uint8_t)((update->has_id ? UPDATE_ID : 0u) | (update->has_pulse_constant ? UPDATE_PULSE_CONSTANT : 0u) |
-                        (update->has_start_wh ? UPDATE_START_WH : 0u) |
-                        (update->has_life_pulses ? UPDATE_LIFE_PULSES : 0u)));
-    if (update->has_id) {
-        mm_put_u8(writer, (uint8_t)strlen(update->id));
-        mm_put_bytes(writer, update->id, strlen(update->id));
-    }
-    if (update->has_pulse_constant) {
-        mm_put_u32(writer, update->pulse_constant);
-    }
-    if (update->has_start_wh) {
-        mm_put_u64(writer, update->start_wh);
-    }
-    if (update->has_life_pulses) {
-        mm_put_u64(writer, update->life_pulses);
-    }
-}
-
-static void get_update(mm_reader_t *reader, mm_update_body_t *update) {
-    uint8_t mask = mm_get_u8(reader);
-    update->has_id = (mask & UPDATE_ID) != 0;
-    update->has_pulse_constant = (mask & UPDATE_PULSE_CONSTANT) != 0;
-    update->has_start_wh = (mask & UPDATE_START_WH) != 0;
-    update->has_life_pulses = (mask & UPDATE_LIFE_PULSES) != 0;
-    if (update->has_id) {
-        size_t chars = mm_get_u8(reader);
-        if (chars > MM_METER_ID_CHARS_MAX) {
-            reader->failed = true;
-            return;
-        }
-        mmi_get_id(reader, chars, update->id);
-    }
-    update->pulse_constant = update->has_pulse_constant ? mm_get_u32(reader) : 0;
-    update->start_wh = update->has_start_wh ? mm_get_u64(reader) : 0;
-    update->life_pulses = update->has_life_pulses ? mm_get_u64(reader) : 0;
-    reader->failed = reader->failed || (mask & ~UPDATE_KNOWN) != 0;
+static bool has_update(const mm_command_body_t *body, size_t index) {
+    return ((const uint8_t *)body)[update_fields[index].has_offset_bytes] != 0;
 }
 
 static void put_body(mm_writer_t *writer, uint8_t kind, const mm_command_body_t *body) {
     const form_t *form = &forms[kind];
-    if (kind == MM_COMMAND_UPDATE) {
-        put_update(writer, &body->update);
-    } else if (kind == MM_COMMAND_MODE) {
-        mm_put_u8(writer, body->mode.prepaid ? 1 : 0);
-    }
     mmi_put_fields(writer, fields + form->field_begin, form->field_count, body);
+    for (size_t index = 0; kind == MM_COMMAND_UPDATE && index < UPDATE_FIELDS; index++) {
+        mmi_put_fields(writer, &update_fields[index].field, has_update(body, index) ? 1 : 0, body);
+    }
     put_texts(writer, form, body);
 }
 
@@ -298,20 +259,12 @@ mm_err_t mm_command_body_put(uint8_t kind, const mm_command_body_t *body, mm_wri
     return MM_OK;
 }
 
-static void get_mode(mm_reader_t *reader, mm_mode_body_t *mode) {
-    uint8_t prepaid = mm_get_u8(reader);
-    mode->prepaid = prepaid == 1;
-    reader->failed = reader->failed || prepaid > 1;
-}
-
 static mm_err_t get_body(mm_reader_t *reader, uint8_t kind, mm_command_body_t *body) {
     const form_t *form = &forms[kind];
-    if (kind == MM_COMMAND_UPDATE) {
-        get_update(reader, &body->update);
-    } else if (kind == MM_COMMAND_MODE) {
-        get_mode(reader, &body->mode);
-    }
     mmi_get_fields(reader, fields + form->field_begin, form->field_count, body);
+    for (size_t index = 0; kind == MM_COMMAND_UPDATE && index < UPDATE_FIELDS; index++) {
+        mmi_get_fields(reader, &update_fields[index].field, has_update(body, index) ? 1 : 0, body);
+    }
     return get_texts(reader, form, body);
 }
 

@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "meshmeter/frame.h"
 
+#include <string.h>
+
 #include "codec_internal.h"
 #include "meshmeter/crc32.h"
 #include "wire/fields.h"
-
-// Flags of ASK (3.5).
-#define ASK_WITH_SNAPSHOT 0x01
-#define ASK_HAS_WATERMARK 0x02
-#define ASK_FLAGS_KNOWN 0x03
 
 uint64_t mm_meter_energy_wh(uint64_t start_wh, uint64_t life_pulses, uint32_t pulse_constant) {
     if (pulse_constant == 0) {
@@ -73,6 +70,12 @@ size_t mm_frame_write_welcome(void *bytes, size_t capacity_bytes, mm_mac_t sourc
     return mmi_frame_seal(&writer);
 }
 
+static const mmi_field_t begin_fields[] = {
+    MMI_FIELD(mm_ask_t, round_id, 4),
+    MMI_FIELD(mm_ask_t, time, MMI_FIELD_TIME),
+    MMI_BITS(mm_ask_t, with_snapshot, 0x01),
+    MMI_BITS_LAST(mm_ask_t, has_watermark, 0x02),
+};
 static const mmi_field_t watermark_fields[] = {
     MMI_FIELD(mm_ask_t, watermark.epoch, 4),
     MMI_FIELD(mm_ask_t, watermark.seq, 4),
@@ -85,10 +88,7 @@ static const mmi_field_t after_fields[] = {
 
 void mmi_put_ask(mm_writer_t *writer, const mm_ask_t *ask) {
     MM_ASSERT(ask->report_bytes_max <= MM_MESH_FRAME_BYTES_MAX);
-    mm_put_u32(writer, ask->round_id);
-    mmi_put_time(writer, ask->time);
-    mm_put_u8(writer,
-              (uint8_t)((ask->with_snapshot ? ASK_WITH_SNAPSHOT : 0u) | (ask->has_watermark ? ASK_HAS_WATERMARK : 0u)));
+    mmi_put_fields(writer, MMI_FIELDS(begin_fields), ask);
     if (ask->has_watermark) {
         mmi_put_fields(writer, MMI_FIELDS(watermark_fields), ask);
     }
@@ -106,48 +106,42 @@ size_t mm_frame_write_ask(void *bytes, size_t capacity_bytes, mm_mac_t source, c
     return mmi_frame_seal(&writer);
 }
 
+mm_reader_t mmi_frame_body(const mm_frame_t *frame, mm_frame_type_t type) {
+    MM_ASSERT(frame->type == type);
+    return mm_reader(frame->body, frame->body_bytes);
+}
+
 mm_err_t mmi_finish_body(mm_reader_t *reader) {
     mmi_skip_sections(reader);
     return mmi_is_complete(reader) ? MM_OK : MM_ERR_CORRUPT;
 }
 
 mm_err_t mm_frame_read_hello(const mm_frame_t *frame, mm_hello_t *hello) {
-    MM_ASSERT(frame->type == MM_FRAME_HELLO);
-    mm_reader_t reader = mm_reader(frame->body, frame->body_bytes);
+    mm_reader_t reader = mmi_frame_body(frame, MM_FRAME_HELLO);
     hello->boot_no = mm_get_u32(&reader);
     return mmi_finish_body(&reader);
 }
 
 mm_err_t mm_frame_read_welcome(const mm_frame_t *frame, mm_welcome_t *welcome) {
-    MM_ASSERT(frame->type == MM_FRAME_WELCOME);
-    mm_reader_t reader = mm_reader(frame->body, frame->body_bytes);
+    mm_reader_t reader = mmi_frame_body(frame, MM_FRAME_WELCOME);
     welcome->time = mmi_get_time(&reader);
     return mmi_finish_body(&reader);
 }
 
 void mmi_get_ask(mm_reader_t *reader, mm_ask_t *ask) {
-    ask->round_id = mm_get_u32(reader);
-    ask->time = mmi_get_time(reader);
-    uint8_t flags = mm_get_u8(reader);
-    if ((flags & ~ASK_FLAGS_KNOWN) != 0) {
-        reader->failed = true;
-    }
-    ask->with_snapshot = (flags & ASK_WITH_SNAPSHOT) != 0;
-    ask->has_watermark = (flags & ASK_HAS_WATERMARK) != 0;
-    ask->watermark = (mm_position_t){0};
+    memset(ask, 0, sizeof *ask);
+    mmi_get_fields(reader, MMI_FIELDS(begin_fields), ask);
     if (ask->has_watermark) {
         mmi_get_fields(reader, MMI_FIELDS(watermark_fields), ask);
     }
     mmi_get_fields(reader, MMI_FIELDS(after_fields), ask);
-    ask->network_revision = 0;
     if (ask->report_bytes_max > MM_MESH_FRAME_BYTES_MAX) {
         reader->failed = true;
     }
 }
 
 mm_err_t mm_frame_read_ask(const mm_frame_t *frame, mm_ask_t *ask) {
-    MM_ASSERT(frame->type == MM_FRAME_ASK);
-    mm_reader_t reader = mm_reader(frame->body, frame->body_bytes);
+    mm_reader_t reader = mmi_frame_body(frame, MM_FRAME_ASK);
     mmi_get_ask(&reader, ask);
     mmi_check_ask_sections(&reader, &ask->network_revision);
     return mmi_is_complete(&reader) ? MM_OK : MM_ERR_CORRUPT;

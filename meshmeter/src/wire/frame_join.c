@@ -2,19 +2,10 @@
 #include <string.h>
 
 #include "codec_internal.h"
+#include "meshmeter/text.h"
 #include "wire/fields.h"
 
 // The two frames of joining (docs/spec/joining.md, 2).
-
-static bool site_is_good(const char *site, size_t chars) {
-    for (size_t i = 0; i < chars; i++) {
-        char character = site[i];
-        if ((character < 'a' || character > 'z') && (character < '0' || character > '9') && character != '-') {
-            return false;
-        }
-    }
-    return chars >= 1 && chars <= MM_SITE_CHARS_MAX;
-}
 
 static bool part_is_good(const mm_join_answer_t *answer) {
     if (answer->part_count == 0) {
@@ -39,45 +30,36 @@ size_t mm_frame_write_join_ask(void *bytes, size_t capacity_bytes, mm_mac_t sour
 }
 
 mm_err_t mm_frame_read_join_ask(const mm_frame_t *frame, mm_join_ask_t *ask) {
-    MM_ASSERT(frame->type == MM_FRAME_JOIN_ASK);
-    mm_reader_t reader = mm_reader(frame->body, frame->body_bytes);
+    mm_reader_t reader = mmi_frame_body(frame, MM_FRAME_JOIN_ASK);
     mmi_get_fields(&reader, MMI_FIELDS(ask_fields), ask);
     reader.failed = reader.failed || mm_mac_is_zero(ask->asker);
     return mmi_finish_body(&reader);
 }
 
+// The slice follows.
+static const mmi_field_t answer_fields[] = {
+    MMI_FIELD(mm_join_answer_t, asker.bytes, MMI_FIELD_BYTES),
+    MMI_FIELD(mm_join_answer_t, nonce, MMI_FIELD_BYTES),
+    MMI_FIELD(mm_join_answer_t, site, MMI_FIELD_TEXT),
+    MMI_FIELD(mm_join_answer_t, part, 1),
+    MMI_FIELD(mm_join_answer_t, part_count, 1),
+    MMI_FIELD(mm_join_answer_t, slice_bytes, 1),
+};
+
 size_t mm_frame_write_join_answer(void *bytes, size_t capacity_bytes, mm_mac_t source, const mm_join_answer_t *answer) {
-    const char *end = memchr(answer->site, '\0', sizeof answer->site);
-    MM_ASSERT(end != NULL && site_is_good(answer->site, (size_t)(end - answer->site)));
-    MM_ASSERT(part_is_good(answer));
+    MM_ASSERT(mm_text_is_site(answer->site, sizeof answer->site) && part_is_good(answer));
     mm_writer_t writer = mmi_frame_begin(bytes, capacity_bytes, MM_FRAME_JOIN_ANSWER, source);
-    mm_put_mac(&writer, answer->asker);
-    mm_put_bytes(&writer, answer->nonce, sizeof answer->nonce);
-    mm_put_u8(&writer, (uint8_t)(end - answer->site));
-    mm_put_bytes(&writer, answer->site, (size_t)(end - answer->site));
-    mm_put_u8(&writer, answer->part);
-    mm_put_u8(&writer, answer->part_count);
-    mm_put_u8(&writer, answer->slice_bytes);
+    mmi_put_fields(&writer, MMI_FIELDS(answer_fields), answer);
     mm_put_bytes(&writer, answer->slice, answer->slice_bytes);
     return mmi_frame_seal(&writer);
 }
 
 mm_err_t mm_frame_read_join_answer(const mm_frame_t *frame, mm_join_answer_t *answer) {
-    MM_ASSERT(frame->type == MM_FRAME_JOIN_ANSWER);
-    mm_reader_t reader = mm_reader(frame->body, frame->body_bytes);
+    mm_reader_t reader = mmi_frame_body(frame, MM_FRAME_JOIN_ANSWER);
     memset(answer, 0, sizeof *answer);
-    answer->asker = mm_get_mac(&reader);
-    mm_get_bytes(&reader, answer->nonce, sizeof answer->nonce);
-    size_t site_chars = mm_get_u8(&reader);
-    if (site_chars > MM_SITE_CHARS_MAX) {
-        return MM_ERR_CORRUPT;
-    }
-    mm_get_bytes(&reader, answer->site, site_chars);
-    answer->part = mm_get_u8(&reader);
-    answer->part_count = mm_get_u8(&reader);
-    answer->slice_bytes = mm_get_u8(&reader);
+    mmi_get_fields(&reader, MMI_FIELDS(answer_fields), answer);
     answer->slice = mm_get_view(&reader, answer->slice_bytes);
-    reader.failed = reader.failed || mm_mac_is_zero(answer->asker) || !site_is_good(answer->site, site_chars) ||
-                    !part_is_good(answer);
+    reader.failed = reader.failed || mm_mac_is_zero(answer->asker) ||
+                    !mm_text_is_site(answer->site, sizeof answer->site) || !part_is_good(answer);
     return mmi_finish_body(&reader);
 }

@@ -35,9 +35,93 @@ static MM_APART bool is_on_grid(mm_label_t end) {
            (end.seconds - base_s) / GRID_S <= GRID_STEPS_MAX;
 }
 
+// What stands at the beginning of each payload as it is in the record. What follows is made by hand.
+
+static const mmi_field_t closing_fields[] = {
+    MMI_FIELD(mm_record_t, month_closing.channel, 1),
+};
+static const mmi_field_t event_fields[] = {
+    MMI_FIELD(mm_record_t, event.code, 2),
+    MMI_FIELD(mm_record_t, event.at, MMI_FIELD_LABEL),
+    MMI_FIELD(mm_record_t, event.boot_no, MMI_FIELD_VARINT),
+    MMI_FIELD(mm_record_t, event.values[0], MMI_FIELD_VARINT),
+    MMI_FIELD(mm_record_t, event.values[1], MMI_FIELD_VARINT),
+    MMI_FIELD(mm_record_t, event.values[2], MMI_FIELD_VARINT),
+    MMI_FIELD(mm_record_t, event.values[3], MMI_FIELD_VARINT),
+};
+_Static_assert(MM_EVENT_VALUES == 4, "each value is a field");
+static const mmi_field_t gap_fields[] = {
+    MMI_FIELD(mm_record_t, gap.reason, 1),
+    MMI_FIELD(mm_record_t, gap.epoch, MMI_FIELD_VARINT),
+};
+static const mmi_field_t result_fields[] = {
+    MMI_FIELD(mm_record_t, result.era, 4),
+    MMI_FIELD(mm_record_t, result.counter, MMI_FIELD_VARINT),
+    MMI_FIELD(mm_record_t, result.command_id, MMI_FIELD_BOUNDED),
+    MMI_FIELD(mm_record_t, result.kind, 1),
+    MMI_FIELD(mm_record_t, result.channel, 1),
+    MMI_FIELD(mm_record_t, result.status, 1),
+    MMI_FIELD(mm_record_t, result.at, MMI_FIELD_LABEL),
+};
+static const mmi_field_t credit_fields[] = {
+    MMI_FIELD(mm_record_t, credit.channel, 1),
+    MMI_FIELD(mm_record_t, credit.movement, 1),
+    MMI_FIELD(mm_record_t, credit.era, 4),
+    MMI_FIELD(mm_record_t, credit.counter, MMI_FIELD_VARINT),
+    MMI_FIELD(mm_record_t, credit.command_id, MMI_FIELD_BOUNDED),
+    MMI_FIELD(mm_record_t, credit.purchase_id, MMI_FIELD_BOUNDED),
+    MMI_FIELD(mm_record_t, credit.count, MMI_FIELD_VARINT),
+    MMI_FIELD(mm_record_t, credit.amount_wh, MMI_FIELD_SIGNED),
+    MMI_FIELD(mm_record_t, credit.balance_wh, MMI_FIELD_SIGNED),
+    MMI_FIELD(mm_record_t, credit.applied_wh, MMI_FIELD_SIGNED),
+    MMI_FIELD(mm_record_t, credit.life_pulses, MMI_FIELD_BOUNDED),
+    MMI_FIELD(mm_record_t, credit.at, MMI_FIELD_LABEL),
+};
+static const mmi_field_t installation_fields[] = {
+    MMI_FIELD(mm_record_t, installation.revision, MMI_FIELD_VARINT),
+    MMI_BITS_LAST(mm_record_t, installation.repeated, 0x01),
+    MMI_FIELD(mm_record_t, installation.node_no, MMI_FIELD_VARINT),
+    MMI_FIELD(mm_record_t, installation.province, MMI_FIELD_VARINT),
+    MMI_FIELD(mm_record_t, installation.canton, MMI_FIELD_VARINT),
+    MMI_FIELD(mm_record_t, installation.parish, MMI_FIELD_VARINT),
+    MMI_FIELD(mm_record_t, installation.postal_code, MMI_FIELD_VARINT),
+    MMI_FIELD(mm_record_t, installation.installer, MMI_FIELD_TEXT),
+    MMI_FIELD(mm_record_t, installation.at, MMI_FIELD_LABEL),
+};
+static const mmi_field_t join_fields[] = {
+    MMI_FIELD(mm_record_t, join.asker.bytes, MMI_FIELD_BYTES), MMI_FIELD(mm_record_t, join.via.bytes, MMI_FIELD_BYTES),
+    MMI_FIELD(mm_record_t, join.nonce, MMI_FIELD_BYTES),       MMI_FIELD(mm_record_t, join.revision, 4),
+    MMI_FIELD(mm_record_t, join.tag, MMI_FIELD_BYTES),         MMI_FIELD(mm_record_t, join.at, MMI_FIELD_LABEL),
+};
+
+static const struct {
+    const mmi_field_t *fields;
+    size_t field_count;
+} forms[] = {
+    [MM_RECORD_MONTH_CLOSING] = {MMI_FIELDS(closing_fields)},
+    [MM_RECORD_EVENT] = {MMI_FIELDS(event_fields)},
+    [MM_RECORD_GAP] = {MMI_FIELDS(gap_fields)},
+    [MM_RECORD_RESULT] = {MMI_FIELDS(result_fields)},
+    [MM_RECORD_CREDIT] = {MMI_FIELDS(credit_fields)},
+    [MM_RECORD_INSTALLATION] = {MMI_FIELDS(installation_fields)},
+    [MM_RECORD_JOIN] = {MMI_FIELDS(join_fields)},
+};
+
+static uint32_t get_varint_u32(mm_reader_t *reader) {
+    return (uint32_t)mm_get_varint_max(reader, UINT32_MAX);
+}
+
+static void put_range(mm_writer_t *writer, uint32_t first_seq, uint32_t last_seq) {
+    mm_put_varint(writer, first_seq);
+    mm_put_varint(writer, last_seq - first_seq);
+}
+
+static void get_range(mm_reader_t *reader, uint32_t *first_seq, uint32_t *last_seq) {
+    *first_seq = get_varint_u32(reader);
+    *last_seq = *first_seq + (uint32_t)mm_get_varint_max(reader, UINT32_MAX - *first_seq);
+}
+
 static void put_interval(mm_writer_t *writer, const mm_interval_record_t *interval) {
-    MM_ASSERT(interval->interval_no >= 1);
-    MM_ASSERT((unsigned)interval->end.trust <= MM_TRUST_SYNCED);
     bool on_grid = is_on_grid(interval->end);
     bool has_duration = interval->duration_s != GRID_S;
     mm_put_u8(writer, (uint8_t)((unsigned)interval->end.trust | (interval->restarted ? INTERVAL_RESTARTED : 0u) |
@@ -53,38 +137,18 @@ static void put_interval(mm_writer_t *writer, const mm_interval_record_t *interv
         mm_put_varint(writer, interval->duration_s);
     }
     if (interval->thinned) {
-        MM_ASSERT(interval->thinned_first_seq >= 1 && interval->thinned_first_seq <= interval->thinned_last_seq);
-        mm_put_varint(writer, interval->thinned_first_seq);
-        mm_put_varint(writer, interval->thinned_last_seq - interval->thinned_first_seq);
+        put_range(writer, interval->thinned_first_seq, interval->thinned_last_seq);
     }
     mmi_put_packed(writer, interval->pulses, MM_CHANNELS);
 }
 
-// A number that counts from 1.
-static uint32_t get_ordinal(mm_reader_t *reader) {
-    uint32_t value = (uint32_t)mm_get_varint_max(reader, UINT32_MAX);
-    if (value == 0) {
-        reader->failed = true;
-    }
-    return value;
-}
-
-static void get_seq_range(mm_reader_t *reader, uint32_t *first_seq, uint32_t *last_seq) {
-    *first_seq = get_ordinal(reader);
-    *last_seq = *first_seq + (uint32_t)mm_get_varint_max(reader, UINT32_MAX - *first_seq);
-}
-
 static void get_interval(mm_reader_t *reader, mm_interval_record_t *interval) {
     uint8_t flags = mm_get_u8(reader);
-    uint8_t trust = flags & INTERVAL_TRUST_MASK;
-    if ((flags & ~INTERVAL_FLAGS_KNOWN) != 0 || trust > MM_TRUST_SYNCED) {
-        reader->failed = true;
-        return;
-    }
-    interval->end.trust = (mm_trust_t)trust;
+    reader->failed = reader->failed || (flags & ~INTERVAL_FLAGS_KNOWN) != 0;
+    interval->end.trust = (mm_trust_t)(flags & INTERVAL_TRUST_MASK);
     interval->restarted = (flags & INTERVAL_RESTARTED) != 0;
     interval->thinned = (flags & INTERVAL_THINNED) != 0;
-    interval->interval_no = get_ordinal(reader);
+    interval->interval_no = get_varint_u32(reader);
     if ((flags & INTERVAL_ON_GRID) != 0) {
         interval->end.seconds = grid_base_s(interval->end.trust) + GRID_S * mm_get_varint_max(reader, GRID_STEPS_MAX);
     } else {
@@ -93,251 +157,142 @@ static void get_interval(mm_reader_t *reader, mm_interval_record_t *interval) {
     }
     interval->duration_s = GRID_S;
     if ((flags & INTERVAL_HAS_DURATION) != 0) {
-        interval->duration_s = (uint32_t)mm_get_varint_max(reader, UINT32_MAX);
+        interval->duration_s = get_varint_u32(reader);
         reader->failed = reader->failed || interval->duration_s == GRID_S;
     }
     if (interval->thinned) {
-        get_seq_range(reader, &interval->thinned_first_seq, &interval->thinned_last_seq);
+        get_range(reader, &interval->thinned_first_seq, &interval->thinned_last_seq);
     }
     mmi_get_packed(reader, interval->pulses, MM_CHANNELS);
 }
 
+// Behind the flags, which say whether the month is written.
+static const mmi_field_t closed_fields[] = {
+    MMI_FIELD(mm_month_closing_record_t, year_month, 2),
+    MMI_FIELD(mm_month_closing_record_t, pulse_constant, 2),
+    MMI_FIELD(mm_month_closing_record_t, life_pulses, MMI_FIELD_BOUNDED),
+    MMI_FIELD(mm_month_closing_record_t, closed, MMI_FIELD_LABEL),
+};
+
 static void put_month_closing(mm_writer_t *writer, const mm_month_closing_record_t *closing) {
-    MM_ASSERT(closing->channel < MM_CHANNELS);
-    MM_ASSERT(closing->year_month >= 1);
-    MM_ASSERT(closing->pulse_constant >= 1 && closing->pulse_constant <= UINT16_MAX);
     bool is_sum = mmi_month_is_sum(closing->month_pulses, closing->hours_pulses);
-    mm_put_u8(writer, closing->channel);
     mm_put_u8(writer, is_sum ? 0 : CLOSING_HAS_MONTH);
-    mm_put_u16(writer, closing->year_month);
-    mm_put_u16(writer, (uint16_t)closing->pulse_constant);
-    mm_put_varint(writer, mmi_bounded(closing->life_pulses));
-    mmi_put_label(writer, closing->closed);
+    mmi_put_fields(writer, MMI_FIELDS(closed_fields), closing);
     mmi_put_month(writer, closing->month_pulses, closing->hours_pulses);
 }
 
 static void get_month_closing(mm_reader_t *reader, mm_month_closing_record_t *closing) {
-    closing->channel = mm_get_u8(reader);
     uint8_t flags = mm_get_u8(reader);
-    closing->year_month = mm_get_u16(reader);
-    closing->pulse_constant = mm_get_u16(reader);
-    if (closing->channel >= MM_CHANNELS || (flags & ~CLOSING_HAS_MONTH) != 0 || closing->year_month == 0 ||
-        closing->pulse_constant == 0) {
-        reader->failed = true;
-        return;
-    }
-    closing->life_pulses = mm_get_varint_max(reader, MMI_VALUE_MAX);
-    closing->closed = mmi_get_label(reader);
+    reader->failed = reader->failed || (flags & ~CLOSING_HAS_MONTH) != 0;
+    mmi_get_fields(reader, MMI_FIELDS(closed_fields), closing);
     closing->month_pulses = mmi_get_month(reader, (flags & CLOSING_HAS_MONTH) == 0, closing->hours_pulses);
 }
 
-static const mmi_field_t event_fields[] = {
-    MMI_FIELD(mm_event_record_t, code, 2),
-    MMI_FIELD(mm_event_record_t, at, MMI_FIELD_LABEL),
-    MMI_FIELD(mm_event_record_t, boot_no, MMI_FIELD_VARINT),
-    MMI_FIELD(mm_event_record_t, values[0], MMI_FIELD_VARINT),
-    MMI_FIELD(mm_event_record_t, values[1], MMI_FIELD_VARINT),
-    MMI_FIELD(mm_event_record_t, values[2], MMI_FIELD_VARINT),
-    MMI_FIELD(mm_event_record_t, values[3], MMI_FIELD_VARINT),
-};
-_Static_assert(MM_EVENT_VALUES == 4, "each value is a field");
-
-static void put_event(mm_writer_t *writer, const mm_event_record_t *event) {
-    MM_ASSERT(event->code != MM_EVENT_NONE);
-    mmi_put_fields(writer, MMI_FIELDS(event_fields), event);
-}
-
-static void get_event(mm_reader_t *reader, mm_event_record_t *event) {
-    mmi_get_fields(reader, MMI_FIELDS(event_fields), event);
-    reader->failed = reader->failed || event->code == MM_EVENT_NONE;
-}
-
-static void put_gap(mm_writer_t *writer, const mm_gap_record_t *gap) {
-    MM_ASSERT(gap->reason != MM_GAP_NONE);
-    MM_ASSERT(gap->epoch >= 1);
-    MM_ASSERT(gap->first_seq >= 1 && gap->first_seq <= gap->last_seq);
-    mm_put_u8(writer, gap->reason);
-    mm_put_varint(writer, gap->epoch);
-    mm_put_varint(writer, gap->first_seq);
-    mm_put_varint(writer, gap->last_seq - gap->first_seq);
-}
-
-static void get_gap(mm_reader_t *reader, mm_gap_record_t *gap) {
-    gap->reason = mm_get_u8(reader);
-    if (gap->reason == MM_GAP_NONE) {
-        reader->failed = true;
-        return;
-    }
-    gap->epoch = get_ordinal(reader);
-    get_seq_range(reader, &gap->first_seq, &gap->last_seq);
-}
-
-static const mmi_field_t result_fields[] = {
-    MMI_FIELD(mm_result_record_t, era, 4),
-    MMI_FIELD(mm_result_record_t, counter, MMI_FIELD_VARINT),
-    MMI_FIELD(mm_result_record_t, command_id, MMI_FIELD_BOUNDED),
-    MMI_FIELD(mm_result_record_t, kind, 1),
-    MMI_FIELD(mm_result_record_t, channel, 1),
-    MMI_FIELD(mm_result_record_t, status, 1),
-    MMI_FIELD(mm_result_record_t, at, MMI_FIELD_LABEL),
-};
-
-// The detail is the rest of the payload; so it needs no length of its own (6.7).
-static void put_result(mm_writer_t *writer, const mm_result_record_t *result) {
-    MM_ASSERT(result->era >= 1);
-    MM_ASSERT(result->command_id <= MMI_VALUE_MAX);
-    MM_ASSERT(result->kind != 0);
-    MM_ASSERT(result->channel < MM_CHANNELS || result->channel == MM_COMMAND_WHOLE_NODE);
-    MM_ASSERT(result->detail_bytes <= MM_RESULT_DETAIL_BYTES_MAX);
-    mmi_put_fields(writer, MMI_FIELDS(result_fields), result);
-    mm_put_bytes(writer, result->detail, result->detail_bytes);
-}
-
-static void get_result(mm_reader_t *reader, mm_result_record_t *result) {
-    mmi_get_fields(reader, MMI_FIELDS(result_fields), result);
+// The detail is the rest of the payload; so it needs no length of its own (6.7). What is too long is left over.
+static void get_detail(mm_reader_t *reader, mm_result_record_t *result) {
     size_t detail_bytes = mm_reader_left_bytes(reader);
-    if (result->era == 0 || result->kind == 0 ||
-        (result->channel >= MM_CHANNELS && result->channel != MM_COMMAND_WHOLE_NODE) ||
-        detail_bytes > MM_RESULT_DETAIL_BYTES_MAX) {
-        reader->failed = true;
-        return;
+    if (detail_bytes <= MM_RESULT_DETAIL_BYTES_MAX) {
+        result->detail_bytes = (uint8_t)detail_bytes;
+        mm_get_bytes(reader, result->detail, detail_bytes);
     }
-    result->detail_bytes = (uint8_t)detail_bytes;
-    mm_get_bytes(reader, result->detail, detail_bytes);
 }
 
-static const mmi_field_t credit_fields[] = {
-    MMI_FIELD(mm_credit_record_t, channel, 1),
-    MMI_FIELD(mm_credit_record_t, movement, 1),
-    MMI_FIELD(mm_credit_record_t, era, 4),
-    MMI_FIELD(mm_credit_record_t, counter, MMI_FIELD_VARINT),
-    MMI_FIELD(mm_credit_record_t, command_id, MMI_FIELD_BOUNDED),
-    MMI_FIELD(mm_credit_record_t, purchase_id, MMI_FIELD_BOUNDED),
-    MMI_FIELD(mm_credit_record_t, count, MMI_FIELD_VARINT),
-    MMI_FIELD(mm_credit_record_t, amount_wh, MMI_FIELD_SIGNED),
-    MMI_FIELD(mm_credit_record_t, balance_wh, MMI_FIELD_SIGNED),
-    MMI_FIELD(mm_credit_record_t, applied_wh, MMI_FIELD_SIGNED),
-    MMI_FIELD(mm_credit_record_t, life_pulses, MMI_FIELD_BOUNDED),
-    MMI_FIELD(mm_credit_record_t, at, MMI_FIELD_LABEL),
+static const mmi_field_t meter_fields[] = {
+    MMI_FIELD(mm_installed_meter_t, id, MMI_FIELD_ID),
+    MMI_FIELD(mm_installed_meter_t, pulse_constant, 2),
+    MMI_FIELD(mm_installed_meter_t, start_wh, MMI_FIELD_VARINT),
 };
 
-static void put_credit(mm_writer_t *writer, const mm_credit_record_t *credit) {
-    MM_ASSERT(credit->channel < MM_CHANNELS);
-    MM_ASSERT(credit->movement != MM_MOVEMENT_NONE);
-    MM_ASSERT(credit->era >= 1);
-    MM_ASSERT(credit->command_id <= MMI_VALUE_MAX && credit->purchase_id <= MMI_VALUE_MAX);
-    mmi_put_fields(writer, MMI_FIELDS(credit_fields), credit);
-}
-
-static void get_credit(mm_reader_t *reader, mm_credit_record_t *credit) {
-    mmi_get_fields(reader, MMI_FIELDS(credit_fields), credit);
-    reader->failed =
-        reader->failed || credit->channel >= MM_CHANNELS || credit->movement == MM_MOVEMENT_NONE || credit->era == 0;
-}
-
-// Flags of an installation (6.9).
-#define INSTALLATION_REPEATED 0x01
-
-static void put_installed_meters(mm_writer_t *writer, const mm_installation_record_t *installation) {
-    uint8_t present = 0;
-    uint8_t prepaid = 0;
-    for (uint8_t channel = 0; channel < MM_CHANNELS; channel++) {
-        bool is_present = installation->channels[channel].id[0] != '\0';
-        MM_ASSERT(is_present || !installation->channels[channel].prepaid);
-        present = (uint8_t)(present | (is_present ? 1u << channel : 0u));
-        prepaid = (uint8_t)(prepaid | (installation->channels[channel].prepaid ? 1u << channel : 0u));
+static void put_meters(mm_writer_t *writer, const mm_installed_meter_t *meters) {
+    unsigned present = 0;
+    unsigned prepaid = 0;
+    for (size_t channel = 0; channel < MM_CHANNELS; channel++) {
+        present |= meters[channel].id[0] != '\0' ? 1u << channel : 0u;
+        prepaid |= meters[channel].prepaid ? 1u << channel : 0u;
     }
-    mm_put_u8(writer, present);
-    mm_put_u8(writer, prepaid);
-    for (uint8_t channel = 0; channel < MM_CHANNELS; channel++) {
-        if ((present >> channel & 1) == 0) {
-            continue;
+    mm_put_u8(writer, (uint8_t)present);
+    mm_put_u8(writer, (uint8_t)prepaid);
+    for (size_t channel = 0; channel < MM_CHANNELS; channel++) {
+        if ((present >> channel & 1) != 0) {
+            mmi_put_fields(writer, MMI_FIELDS(meter_fields), &meters[channel]);
         }
-        uint32_t pulse_constant = installation->channels[channel].pulse_constant;
-        MM_ASSERT(pulse_constant >= 1 && pulse_constant <= UINT16_MAX);
-        MM_ASSERT(installation->channels[channel].start_wh <= MM_INSTALLATION_START_WH_MAX);
-        size_t id_chars = mmi_id_chars(installation->channels[channel].id);
-        mm_put_u8(writer, (uint8_t)id_chars);
-        mm_put_bytes(writer, installation->channels[channel].id, id_chars);
-        mm_put_u16(writer, (uint16_t)pulse_constant);
-        mm_put_varint(writer, installation->channels[channel].start_wh);
     }
 }
 
-static const mmi_field_t place_fields[] = {
-    MMI_FIELD(mm_installation_record_t, node_no, MMI_FIELD_VARINT),
-    MMI_FIELD(mm_installation_record_t, province, MMI_FIELD_VARINT),
-    MMI_FIELD(mm_installation_record_t, canton, MMI_FIELD_VARINT),
-    MMI_FIELD(mm_installation_record_t, parish, MMI_FIELD_VARINT),
-    MMI_FIELD(mm_installation_record_t, postal_code, MMI_FIELD_VARINT),
-};
-
-static void put_installation(mm_writer_t *writer, const mm_installation_record_t *installation) {
-    MM_ASSERT(installation->revision >= 1);
-    MM_ASSERT(mm_text_is_plain_string(installation->installer, sizeof installation->installer));
-    size_t installer_bytes = strlen(installation->installer);
-    mm_put_varint(writer, installation->revision);
-    mm_put_u8(writer, installation->repeated ? INSTALLATION_REPEATED : 0);
-    mmi_put_fields(writer, MMI_FIELDS(place_fields), installation);
-    mm_put_u8(writer, (uint8_t)installer_bytes);
-    mm_put_bytes(writer, installation->installer, installer_bytes);
-    mmi_put_label(writer, installation->at);
-    put_installed_meters(writer, installation);
-}
-
-static void get_installed_meters(mm_reader_t *reader, mm_installation_record_t *installation) {
+static void get_meters(mm_reader_t *reader, mm_installed_meter_t *meters) {
     uint8_t present = mm_get_u8(reader);
     uint8_t prepaid = mm_get_u8(reader);
-    reader->failed = reader->failed || (prepaid & ~present) != 0;
-    for (uint8_t channel = 0; channel < MM_CHANNELS && !reader->failed; channel++) {
-        if ((present >> channel & 1) == 0) {
-            continue;
+    for (size_t channel = 0; channel < MM_CHANNELS; channel++) {
+        meters[channel].prepaid = (prepaid >> channel & 1) != 0;
+        if ((present >> channel & 1) != 0) {
+            mmi_get_fields(reader, MMI_FIELDS(meter_fields), &meters[channel]);
+            reader->failed = reader->failed || meters[channel].id[0] == '\0';
         }
-        uint8_t id_chars = mm_get_u8(reader);
-        if (id_chars == 0 || id_chars > MM_METER_ID_CHARS_MAX) {
-            reader->failed = true;
-            return;
-        }
-        mmi_get_id(reader, id_chars, installation->channels[channel].id);
-        installation->channels[channel].pulse_constant = mm_get_u16(reader);
-        installation->channels[channel].start_wh = mm_get_varint_max(reader, MM_INSTALLATION_START_WH_MAX);
-        installation->channels[channel].prepaid = (prepaid >> channel & 1) != 0;
-        reader->failed = reader->failed || installation->channels[channel].pulse_constant == 0;
     }
 }
 
-static void get_installation(mm_reader_t *reader, mm_installation_record_t *installation) {
-    installation->revision = get_ordinal(reader);
-    uint8_t flags = mm_get_u8(reader);
-    installation->repeated = flags == INSTALLATION_REPEATED;
-    mmi_get_fields(reader, MMI_FIELDS(place_fields), installation);
-    uint8_t installer_bytes = mm_get_u8(reader);
-    if (flags > INSTALLATION_REPEATED || installer_bytes > MM_INSTALLATION_TEXT_CHARS_MAX) {
-        reader->failed = true;
-        return;
+// What a record can be, for both directions.
+
+static bool range_is_possible(uint32_t first_seq, uint32_t last_seq) {
+    return first_seq >= 1 && first_seq <= last_seq;
+}
+
+static bool constant_is_possible(uint32_t pulse_constant) {
+    return pulse_constant >= 1 && pulse_constant <= UINT16_MAX;
+}
+
+static bool result_is_possible(const mm_result_record_t *result) {
+    return result->era >= 1 && result->command_id <= MMI_VALUE_MAX && result->kind != 0 &&
+           mmi_channel_is_possible(result->channel) && result->detail_bytes <= MM_RESULT_DETAIL_BYTES_MAX;
+}
+
+static bool credit_is_possible(const mm_credit_record_t *credit) {
+    return credit->channel < MM_CHANNELS && credit->movement != MM_MOVEMENT_NONE && credit->era >= 1 &&
+           credit->command_id <= MMI_VALUE_MAX && credit->purchase_id <= MMI_VALUE_MAX;
+}
+
+static bool installation_is_possible(const mm_installation_record_t *installation) {
+    for (const mm_installed_meter_t *meter = installation->channels; meter < installation->channels + MM_CHANNELS;
+         meter++) {
+        bool is_possible = meter->id[0] == '\0' ? !meter->prepaid
+                                                : constant_is_possible(meter->pulse_constant) &&
+                                                      meter->start_wh <= MM_INSTALLATION_START_WH_MAX;
+        if (!is_possible) {
+            return false;
+        }
     }
-    mm_get_bytes(reader, installation->installer, installer_bytes);
-    reader->failed = reader->failed || !mm_text_is_plain(installation->installer, installer_bytes);
-    installation->at = mmi_get_label(reader);
-    get_installed_meters(reader, installation);
+    return installation->revision >= 1 &&
+           mm_text_is_plain_string(installation->installer, sizeof installation->installer);
 }
 
-static const mmi_field_t join_fields[] = {
-    MMI_FIELD(mm_join_record_t, asker.bytes, MMI_FIELD_BYTES), MMI_FIELD(mm_join_record_t, via.bytes, MMI_FIELD_BYTES),
-    MMI_FIELD(mm_join_record_t, nonce, MMI_FIELD_BYTES),       MMI_FIELD(mm_join_record_t, revision, 4),
-    MMI_FIELD(mm_join_record_t, tag, MMI_FIELD_BYTES),         MMI_FIELD(mm_join_record_t, at, MMI_FIELD_LABEL),
-};
-
-static void put_join(mm_writer_t *writer, const mm_join_record_t *join) {
-    mmi_put_fields(writer, MMI_FIELDS(join_fields), join);
-}
-
-static void get_join(mm_reader_t *reader, mm_join_record_t *join) {
-    mmi_get_fields(reader, MMI_FIELDS(join_fields), join);
+static bool is_possible(const mm_record_t *record) {
+    switch (record->type) {
+    case MM_RECORD_INTERVAL:
+        return record->interval.interval_no >= 1 && (unsigned)record->interval.end.trust <= MM_TRUST_SYNCED &&
+               (!record->interval.thinned ||
+                range_is_possible(record->interval.thinned_first_seq, record->interval.thinned_last_seq));
+    case MM_RECORD_MONTH_CLOSING:
+        return record->month_closing.channel < MM_CHANNELS && record->month_closing.year_month >= 1 &&
+               constant_is_possible(record->month_closing.pulse_constant);
+    case MM_RECORD_EVENT:
+        return record->event.code != MM_EVENT_NONE;
+    case MM_RECORD_GAP:
+        return record->gap.reason != MM_GAP_NONE && record->gap.epoch >= 1 &&
+               range_is_possible(record->gap.first_seq, record->gap.last_seq);
+    case MM_RECORD_RESULT:
+        return result_is_possible(&record->result);
+    case MM_RECORD_CREDIT:
+        return credit_is_possible(&record->credit);
+    case MM_RECORD_INSTALLATION:
+        return installation_is_possible(&record->installation);
+    default:
+        return record->type == MM_RECORD_JOIN;
+    }
 }
 
 void mm_record_encode(const mm_record_t *record, mm_writer_t *writer) {
-    MM_ASSERT(record->type >= MM_RECORD_INTERVAL && record->type <= MM_RECORD_JOIN);
+    MM_ASSERT(is_possible(record));
+    mmi_put_fields(writer, forms[record->type].fields, forms[record->type].field_count, record);
     switch (record->type) {
     case MM_RECORD_INTERVAL:
         put_interval(writer, &record->interval);
@@ -345,23 +300,16 @@ void mm_record_encode(const mm_record_t *record, mm_writer_t *writer) {
     case MM_RECORD_MONTH_CLOSING:
         put_month_closing(writer, &record->month_closing);
         break;
-    case MM_RECORD_EVENT:
-        put_event(writer, &record->event);
-        break;
     case MM_RECORD_GAP:
-        put_gap(writer, &record->gap);
+        put_range(writer, record->gap.first_seq, record->gap.last_seq);
         break;
     case MM_RECORD_RESULT:
-        put_result(writer, &record->result);
+        mm_put_bytes(writer, record->result.detail, record->result.detail_bytes);
         break;
-    case MM_RECORD_CREDIT:
-        put_credit(writer, &record->credit);
-        break;
-    case MM_RECORD_JOIN:
-        put_join(writer, &record->join);
+    case MM_RECORD_INSTALLATION:
+        put_meters(writer, record->installation.channels);
         break;
     default:
-        put_installation(writer, &record->installation);
         break;
     }
 }
@@ -372,44 +320,37 @@ mm_err_t mm_record_decode(uint8_t type, const void *payload, size_t payload_byte
     if (payload_bytes > MM_RECORD_PAYLOAD_BYTES_MAX) {
         return MM_ERR_CORRUPT;
     }
+    if (type > MM_RECORD_JOIN) {
+        return MM_ERR_NOT_FOUND;
+    }
     mm_reader_t reader = mm_reader(payload, payload_bytes);
+    mmi_get_fields(&reader, forms[type].fields, forms[type].field_count, record);
     switch (type) {
-    case MM_RECORD_NONE:
-        return MM_ERR_CORRUPT;
     case MM_RECORD_INTERVAL:
         get_interval(&reader, &record->interval);
         break;
     case MM_RECORD_MONTH_CLOSING:
         get_month_closing(&reader, &record->month_closing);
         break;
-    case MM_RECORD_EVENT:
-        get_event(&reader, &record->event);
-        break;
     case MM_RECORD_GAP:
-        get_gap(&reader, &record->gap);
+        get_range(&reader, &record->gap.first_seq, &record->gap.last_seq);
         break;
     case MM_RECORD_RESULT:
-        get_result(&reader, &record->result);
-        break;
-    case MM_RECORD_CREDIT:
-        get_credit(&reader, &record->credit);
+        get_detail(&reader, &record->result);
         break;
     case MM_RECORD_INSTALLATION:
-        get_installation(&reader, &record->installation);
-        break;
-    case MM_RECORD_JOIN:
-        get_join(&reader, &record->join);
+        get_meters(&reader, record->installation.channels);
         break;
     default:
-        return MM_ERR_NOT_FOUND;
+        break;
     }
-    return mmi_is_complete(&reader) ? MM_OK : MM_ERR_CORRUPT;
+    return mmi_is_complete(&reader) && is_possible(record) ? MM_OK : MM_ERR_CORRUPT;
 }
 
 const char *mm_record_type_name(uint8_t type) {
     static const char *const names[] = {"none",   "interval", "month_closing", "event", "gap",
                                         "result", "credit",   "installation",  "join"};
-    return type < sizeof names / sizeof names[0] ? names[type] : "unknown";
+    return MM_NAME_OF(names, type);
 }
 
 const char *mm_event_name(uint16_t code) {
@@ -437,22 +378,22 @@ const char *mm_event_name(uint16_t code) {
         "installer_lock_out",
         "console",
     };
-    return code < sizeof names / sizeof names[0] ? names[code] : "unknown";
+    return MM_NAME_OF(names, code);
 }
 
 const char *mm_gap_reason_name(uint8_t reason) {
     static const char *const names[] = {"none", "thinned", "full", "damaged"};
-    return reason < sizeof names / sizeof names[0] ? names[reason] : "unknown";
+    return MM_NAME_OF(names, reason);
 }
 
 const char *mm_movement_name(uint8_t movement) {
     static const char *const names[] = {
         "none", "network", "token_add", "token_set", "adjust", "void", "prepaid", "postpaid", "token_sync",
     };
-    return movement < sizeof names / sizeof names[0] ? names[movement] : "unknown";
+    return MM_NAME_OF(names, movement);
 }
 
 const char *mm_trust_name(mm_trust_t trust) {
     static const char *const names[] = {"unset", "held", "synced"};
-    return (unsigned)trust < sizeof names / sizeof names[0] ? names[trust] : "unknown";
+    return MM_NAME_OF(names, (unsigned)trust);
 }

@@ -7,41 +7,23 @@
 // Where things stand in a section of records (5.1), from the section's first byte.
 #define RUN_COUNT_OFFSET MMI_SECTION_HEADER_BYTES
 #define RUN_COUNT_MAX UINT8_MAX
-#define SECTION_LENGTH_OFFSET 1
 
 void mm_report_begin(mm_report_writer_t *self, void *bytes, size_t capacity_bytes, mm_mac_t source, uint32_t round_id) {
     *self = (mm_report_writer_t){.writer = mmi_frame_begin(bytes, capacity_bytes, MM_FRAME_REPORT, source)};
     mm_put_u32(&self->writer, round_id);
 }
 
-static MM_APART void patch_section_length(mm_writer_t *writer, size_t section_offset_bytes) {
-    if (!writer->failed) {
-        size_t content_bytes = writer->used_bytes - section_offset_bytes - MMI_SECTION_HEADER_BYTES;
-        mm_patch_u16(writer, section_offset_bytes + SECTION_LENGTH_OFFSET, (uint16_t)content_bytes);
-    }
-}
-
 mm_err_t mm_report_put_snapshot(mm_report_writer_t *self, const mm_snapshot_t *snapshot) {
     MM_ASSERT(self->writer.failed || self->writer.used_bytes == MMI_FRAME_HEADER_BYTES + sizeof(uint32_t));
-    mm_writer_t writer = self->writer;
-    size_t section_offset_bytes = writer.used_bytes;
-    mm_put_u8(&writer, MMI_SECTION_SNAPSHOT);
-    mm_put_u16(&writer, 0);
-    mmi_put_snapshot(&writer, snapshot);
-    patch_section_length(&writer, section_offset_bytes);
-    if (writer.failed) {
-        return MM_ERR_FULL; // *self does not know of the bytes that were begun
-    }
-    self->writer = writer;
-    return MM_OK;
+    mm_writer_t section = mmi_section_begin(&self->writer, MMI_SECTION_SNAPSHOT);
+    mmi_put_snapshot(&section, snapshot);
+    return mmi_section_end(&self->writer, &section);
 }
 
 mm_err_t mm_report_put_record(mm_report_writer_t *self, mm_position_t position, uint8_t type, const void *payload,
                               size_t payload_bytes) {
-    MM_ASSERT(type != MM_RECORD_NONE);
-    MM_ASSERT(payload_bytes <= MM_RECORD_PAYLOAD_BYTES_MAX);
-    MM_ASSERT(position.epoch >= 1 && position.seq >= 1);
-    MM_ASSERT(mm_position_compare(position, self->run_last) > 0);
+    MM_ASSERT(type != MM_RECORD_NONE && payload_bytes <= MM_RECORD_PAYLOAD_BYTES_MAX);
+    MM_ASSERT(position.epoch >= 1 && position.seq >= 1 && mm_position_compare(position, self->run_last) > 0);
     mm_writer_t writer = self->writer;
     size_t run_offset_bytes = self->run_offset_bytes;
     uint8_t run_count = self->run_count;
@@ -50,8 +32,7 @@ mm_err_t mm_report_put_record(mm_report_writer_t *self, mm_position_t position, 
     if (!continues) {
         run_offset_bytes = writer.used_bytes;
         run_count = 0;
-        mm_put_u8(&writer, MMI_SECTION_RUN);
-        mm_put_u16(&writer, 0);
+        writer = mmi_section_begin(&writer, MMI_SECTION_RUN);
         mm_put_u8(&writer, 0);
         mm_put_u32(&writer, position.epoch);
         mm_put_u32(&writer, position.seq);
@@ -63,7 +44,7 @@ mm_err_t mm_report_put_record(mm_report_writer_t *self, mm_position_t position, 
     if (writer.failed) {
         return MM_ERR_FULL; // neither *self nor the open run in the frame knows of the bytes that were begun
     }
-    patch_section_length(&writer, run_offset_bytes);
+    mmi_section_patch(&writer, run_offset_bytes);
     writer.data[run_offset_bytes + RUN_COUNT_OFFSET] = run_count;
     self->writer = writer;
     self->run_offset_bytes = run_offset_bytes;
@@ -77,8 +58,7 @@ size_t mm_report_finish(mm_report_writer_t *self) {
 }
 
 mm_err_t mm_report_open(const mm_frame_t *frame, mm_report_reader_t *self) {
-    MM_ASSERT(frame->type == MM_FRAME_REPORT);
-    *self = (mm_report_reader_t){.reader = mm_reader(frame->body, frame->body_bytes)};
+    *self = (mm_report_reader_t){.reader = mmi_frame_body(frame, MM_FRAME_REPORT)};
     self->round_id = mm_get_u32(&self->reader);
     return self->reader.failed ? MM_ERR_CORRUPT : MM_OK;
 }

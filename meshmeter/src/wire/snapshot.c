@@ -71,10 +71,6 @@ static uint32_t get_constant(mm_reader_t *reader, bool has_id, bool same_constan
 static void get_meter(mm_reader_t *reader, mm_meter_snapshot_t *meter, uint32_t *constant) {
     uint8_t flags = mm_get_u8(reader);
     size_t chars = flags & METER_ID_CHARS_MASK;
-    if (chars > MM_METER_ID_CHARS_MAX) {
-        reader->failed = true;
-        return;
-    }
     mmi_get_id(reader, chars, meter->id);
     meter->pulse_constant = get_constant(reader, chars > 0, (flags & METER_SAME_CONSTANT) != 0, constant);
     meter->life_pulses = mm_get_varint_max(reader, MMI_VALUE_MAX);
@@ -128,26 +124,20 @@ static uint32_t get_varint_u32(mm_reader_t *reader) {
     return (uint32_t)mm_get_varint_max(reader, UINT32_MAX);
 }
 
-static const mmi_field_t begin_fields[] = {
+static const mmi_field_t node_fields[] = {
     MMI_FIELD(mm_snapshot_t, boot_no, MMI_FIELD_VARINT),
     MMI_FIELD(mm_snapshot_t, uptime_ms, MMI_FIELD_BOUNDED),
-};
-static const mmi_field_t other_fields[] = {
+    MMI_FIELD(mm_snapshot_t, time, MMI_FIELD_TIME),
     MMI_FIELD(mm_snapshot_t, layer, 1),
     MMI_FIELD(mm_snapshot_t, year_month, 2),
     MMI_FIELD(mm_snapshot_t, interval_no, MMI_FIELD_VARINT),
-};
-static const mmi_field_t next_fields[] = {
+    MMI_FIELD(mm_snapshot_t, interval_pulses, MMI_FIELD_PACKED),
     MMI_FIELD(mm_snapshot_t, oldest.epoch, MMI_FIELD_VARINT),
     MMI_FIELD(mm_snapshot_t, next_seq, MMI_FIELD_VARINT),
 };
 
 void mmi_put_snapshot(mm_writer_t *writer, const mm_snapshot_t *snapshot) {
-    mmi_put_fields(writer, MMI_FIELDS(begin_fields), snapshot);
-    mmi_put_time(writer, snapshot->time);
-    mmi_put_fields(writer, MMI_FIELDS(other_fields), snapshot);
-    mmi_put_packed(writer, snapshot->interval_pulses, MM_CHANNELS);
-    mmi_put_fields(writer, MMI_FIELDS(next_fields), snapshot);
+    mmi_put_fields(writer, MMI_FIELDS(node_fields), snapshot);
     // Distances are short where the numbers are not; unsigned arithmetic makes every pair of them fit.
     mm_put_varint(writer, (uint32_t)(snapshot->next_seq - snapshot->oldest.seq));
     mm_put_varint(writer, snapshot->watermark.epoch);
@@ -161,11 +151,7 @@ void mmi_put_snapshot(mm_writer_t *writer, const mm_snapshot_t *snapshot) {
 
 bool mmi_get_snapshot(mm_reader_t *reader, mm_snapshot_t *snapshot) {
     memset(snapshot, 0, sizeof *snapshot);
-    mmi_get_fields(reader, MMI_FIELDS(begin_fields), snapshot);
-    snapshot->time = mmi_get_time(reader);
-    mmi_get_fields(reader, MMI_FIELDS(other_fields), snapshot);
-    mmi_get_packed(reader, snapshot->interval_pulses, MM_CHANNELS);
-    mmi_get_fields(reader, MMI_FIELDS(next_fields), snapshot);
+    mmi_get_fields(reader, MMI_FIELDS(node_fields), snapshot);
     snapshot->oldest.seq = snapshot->next_seq - get_varint_u32(reader);
     snapshot->watermark.epoch = get_varint_u32(reader);
     snapshot->watermark.seq = snapshot->next_seq - get_varint_u32(reader);

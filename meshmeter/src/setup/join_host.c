@@ -210,11 +210,11 @@ mm_us_t mmi_join_host_poll(mm_join_t *self, mm_us_t now) {
     if (now >= self->forget_at) {
         self->forget_at = MM_US_NEVER;
         for (size_t i = 0; i < MM_JOIN_ASKERS_MAX; i++) {
-            mm_us_t forget_at = mm_us_after_s(self->askers[i].asked_at, MM_JOIN_FORGET_S);
-            if (self->askers[i].used && now >= forget_at) {
+            mm_us_t over = mm_us_after_s(self->askers[i].asked_at, MM_JOIN_FORGET_S);
+            if (self->askers[i].used && now >= over) {
                 forget(&self->askers[i]);
             } else if (self->askers[i].used) {
-                self->forget_at = mm_us_earlier(self->forget_at, forget_at);
+                self->forget_at = mm_us_earlier(self->forget_at, over);
             }
         }
     }

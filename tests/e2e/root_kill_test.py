@@ -46,11 +46,12 @@ def kill_in_round(site):
             lambda: all(site.committed()[number] > before[number] for number in others),
             30,
         )
+        # The old root may be chosen again as soon as it is back.
+        wait_until("HQ names the new root", lambda: site.api_nodes().get(successor, {}).get("root"), 15)
     finally:
         with contextlib.suppress(OSError):
             os.kill(silent_pid, signal.SIGCONT)
         site.thaw_supervisor()
-    wait_until("HQ names the new root", lambda: site.api_nodes().get(successor, {}).get("root"), 15)
     wait_until("the old root is back and delivers", lambda: site.committed()[root] > before[root], 30)
     wait_until("there is one root again", site.root, 20)
     return root, successor

@@ -18,7 +18,7 @@ from demo import Hq, Site, is_alive
 from harness import expect, note, wait_until
 
 SPEED = 3600
-FOR_S = 28
+FOR_S = 36
 KILLS = 3
 BEGIN_S = truth.parse_utc("2016-05-30T00:00:00Z")
 

@@ -19,7 +19,7 @@ from demo import Hq, Site, is_alive
 from harness import note, wait_until
 
 SPEED = 7200
-FOR_S = 42
+FOR_S = 54
 ROUNDS = 2
 OUTAGE_S = 3 * 3600
 BEGIN_S = truth.parse_utc("2016-05-30T00:00:00Z")

@@ -20,7 +20,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 # pylint: disable=wrong-import-position
 import harness
-from demo import Site, ask
+from demo import Site, ask, ask_status
 from harness import expect, note, wait_until
 
 NODE = 3
@@ -417,7 +417,7 @@ def killed_while_it_stores():
         expect(setup["phase"] == ("awaiting" if setup["revision"] else "provisioned"), f"the phase of {setup}")
         revision = setup["revision"]
         answered += len(got)
-    meters = wait_until("its meter is there", lambda: json.loads(ask(node.control, "status"))["meters"], WAIT_S)
+    meters = wait_until("its meter is there", lambda: (s := ask_status(node.control)) and s["meters"], WAIT_S)
     expect([(meter["id"], meter["energy_wh"]) for meter in meters] == [("K-1", 5000)], f"the meters: {meters}")
     note(f"     stored={revision} answered={answered} kills=24")
     expect(0 < revision, "some were stored")
@@ -481,7 +481,8 @@ def expect_counting(node, before_wh):
     node.process.stdin.flush()
 
     def energy():
-        meters = json.loads(ask(node.control, "status"))["meters"]
+        status = ask_status(node.control)
+        meters = status["meters"] if status else []
         return next((meter["energy_wh"] for meter in meters if meter["id"] == "K-1"), None)
 
     wait_until("a hundred pulses are counted", lambda: energy() == before_wh + 100, WAIT_S)
@@ -502,7 +503,7 @@ def configuration_out_of_order():
     expect(status == 200, f"a session: {session}")
     body = urllib.parse.urlencode(dict(INSTALLATION, nonce=session["nonce"])).encode()
     urllib.request.urlopen(urllib.request.Request(node.setup()["page"] + "api/configuration", data=body, method="POST"))
-    wait_until("its meter is there", lambda: json.loads(ask(node.control, "status"))["meters"], WAIT_S)
+    wait_until("its meter is there", lambda: (s := ask_status(node.control)) and s["meters"], WAIT_S)
     energy_wh = expect_counting(node, 5000)
     expect("fault" not in node.setup(), f"no fault: {node.setup()}")
     healthy = picture(node)
@@ -521,8 +522,9 @@ def configuration_out_of_order():
     energy_wh = expect_counting(node, energy_wh)
     with open(config, "r+b") as file:
         file.write(before)
-    wait_until("it goes on by itself", lambda: (s := node.setup()) and s["phase"] == "awaiting", WAIT_S)
-    expect("fault" not in node.setup(), "and there is no fault any more")
+    # It starts again for the network that it now has, and does not answer meanwhile.
+    setup = wait_until("it goes on by itself", lambda: (s := node.setup()) and s["phase"] == "awaiting" and s, WAIT_S)
+    expect("fault" not in setup, f"and there is no fault any more: {setup}")
     energy_wh = expect_counting(node, energy_wh)
 
     node.process.kill()

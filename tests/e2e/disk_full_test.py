@@ -19,7 +19,7 @@ from demo import Hq, Site
 from harness import expect, note, wait_until
 
 SPEED = 3600
-FOR_S = 18
+FOR_S = 24
 FULL_S = 6 * 3600
 MARK = "MM_DISK_FULL_NAMESPACE"
 DISK_BYTES = 24 * 1024 * 1024

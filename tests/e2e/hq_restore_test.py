@@ -20,7 +20,7 @@ from demo import Hq, Site, is_alive, open_database
 from harness import expect, note, wait_until
 
 SPEED = 10800
-FOR_S = 21
+FOR_S = 28
 KILLS = 4
 DAY_S = 86400
 BEGIN_S = truth.parse_utc("2016-05-30T00:00:00Z")

@@ -23,7 +23,7 @@ from demo import Site
 from harness import expect, note, wait_until
 
 SPEED = 3600
-FOR_S = 22
+FOR_S = 32
 INFO = "meter/demo/info"
 BEGIN_S = truth.parse_utc("2016-05-30T00:00:00Z")
 

@@ -20,7 +20,7 @@ from demo import Hq, Site, is_alive
 from harness import expect, note
 
 SPEED = 3600
-FOR_S = 38
+FOR_S = 52
 NODES = 6
 KILLS = 50
 SEED = 6

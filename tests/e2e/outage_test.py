@@ -20,7 +20,7 @@ from demo import Hq, Site, node_number, open_database
 from harness import expect, note, wait_until
 
 SPEED = 10800
-FOR_S = 20
+FOR_S = 26
 OUTAGE_S = 30 * 3600
 BEGIN_S = truth.parse_utc("2016-05-30T00:00:00Z")
 

@@ -66,6 +66,10 @@ size_t mm_varint_bytes(uint64_t value);
 /// Value of a hexadecimal digit, of either case; -1: it is none.
 int mm_hex_digit(char character);
 
+/// How many bytes are left without the 0xFF at their end, which is what erased flash holds. Looks at that end only, a
+/// word at a time.
+size_t mm_bytes_used(const void *bytes, size_t bytes_count);
+
 /// Compare without telling by the time taken where the difference is.
 bool mm_bytes_equal_constant_time(const void *left, const void *right, size_t bytes_count);
 

@@ -60,6 +60,7 @@ mm_desk_t *mm_desk_open(const char *vfs, const char *path, mm_hq_error_t *error)
         mm_desk_close(self);
         return NULL;
     }
+    mmi_sql_keep(self->db);
     return self;
 }
 
@@ -68,6 +69,7 @@ void mm_desk_close(mm_desk_t *self) {
         return;
     }
     mmi_desk_rollback(self, MM_DESK_OK);
+    mmi_sql_drop(self->db);
     sqlite3_close(self->db);
     free(self);
 }

@@ -7,8 +7,8 @@
 #include <sqlite3.h>
 
 /// One statement of a desk's module: begin, put the values in the order of the question marks, then run it or read its
-/// rows, then end it. The first failure sticks: what follows does nothing, and end says false. For statements that a
-/// person causes, not for every report (the store keeps those prepared).
+/// rows, then end it. The first failure sticks: what follows does nothing, and end says false. To prepare a statement
+/// costs more than to run most of them, so a connection keeps them (mmi_sql_keep).
 ///
 ///   mmi_sql_t query = mmi_sql_begin(db, "SELECT mac FROM node WHERE site = ? AND epoch > ?");
 ///   mmi_sql_put_integer(&query, site);
@@ -20,9 +20,16 @@
 
 typedef struct {
     sqlite3_stmt *statement; ///< NULL after a failure
+    bool *kept_in_use;       ///< NULL if the statement is not kept
     int put_count;
     int code; ///< SQLite's; SQLITE_OK
 } mmi_sql_t;
+
+/// From now on statements of this connection are kept when they end, and used again for the same text; one whose text
+/// is in use already, as in a loop that calls itself, is not. Without it, or without memory, each is prepared anew.
+void mmi_sql_keep(sqlite3 *db);
+/// Before the connection is closed, by its owner: what is kept goes. May be called for any connection, or NULL.
+void mmi_sql_drop(sqlite3 *db);
 
 /// sql is borrowed until end. A database of NULL fails.
 mmi_sql_t mmi_sql_begin(sqlite3 *db, const char *sql);

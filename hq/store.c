@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "sql.h"
 #include "store_internal.h"
 
 #include <stdio.h>
@@ -317,6 +318,7 @@ mm_store_t *mm_store_open(const char *path, const mm_store_options_t *options, m
         mm_store_close(self);
         return NULL;
     }
+    mmi_sql_keep(self->db);
     return self;
 }
 
@@ -329,6 +331,7 @@ void mm_store_close(mm_store_t *self) {
     for (size_t index = 0; index < MMI_HQ_STATEMENT_COUNT; index++) {
         sqlite3_finalize(self->statements[index]);
     }
+    mmi_sql_drop(self->db);
     sqlite3_close(self->db);
     free(self->nodes);
     free(self->dirty_nodes);

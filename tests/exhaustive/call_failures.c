@@ -15,7 +15,6 @@
 #define SITE_QUEUE_MAX 64
 #include "site_snapshot.h"
 
-#include "fast_crc32.h"
 #include "site_checks.h"
 
 #define HOUR_S 3600
@@ -360,7 +359,6 @@ static void run_variant(void) {
 
 int main(int argc, char **argv) {
     enumeration_begin("call_failures", argc, argv);
-    fast_crc32_init();
     for (size_t i = 0; i < VARIANT_COUNT; i++) {
         variant = &variants[i];
         run_variant();

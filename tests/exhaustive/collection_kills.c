@@ -20,7 +20,6 @@
 #define SITE_QUEUE_MAX 96
 #include "site_snapshot.h"
 
-#include "fast_crc32.h"
 #include "site_checks.h"
 
 #define OLD_ROOT 0
@@ -256,7 +255,6 @@ static void go_through_variant(size_t index) {
 
 int main(int argc, char **argv) {
     enumeration_begin("collection_kills", argc, argv);
-    fast_crc32_init();
     for (size_t i = 0; i < VARIANT_COUNT; i++) {
         go_through_variant(i);
     }

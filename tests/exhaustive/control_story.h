@@ -10,7 +10,6 @@
 #include "metering_world.h"
 
 #include "enumeration.h"
-#include "fast_crc32.h"
 #include "meshmeter/command.h"
 #include "meshmeter/command_body.h"
 #include "meshmeter/control.h"
@@ -216,7 +215,6 @@ static inline void on_fatal_signal(int signal_number) {
 
 static inline void story_program_begin(const char *name, int argc, char **argv) {
     enumeration_begin(name, argc, argv);
-    fast_crc32_init();
     setenv("CMOCKA_TEST_ABORT", "1", 1); // outside of a test cmocka would keep its message to itself
     signal(SIGABRT, on_fatal_signal);
     signal(SIGALRM, on_fatal_signal);

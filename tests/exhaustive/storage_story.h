@@ -10,7 +10,6 @@
 #include "metering_world.h"
 
 #include "enumeration.h"
-#include "fast_crc32.h"
 
 // What is known of a node from outside, to be compared with what its storage says after an accident: each record that
 // the journal took, what each channel has counted and how much of it storage must hold. World and story are copied
@@ -89,7 +88,6 @@ static inline void on_fatal_signal(int signal_number) {
 
 static inline void storage_begin(const char *name, int argc, char **argv) {
     enumeration_begin(name, argc, argv);
-    fast_crc32_init();
     setenv("CMOCKA_TEST_ABORT", "1", 1); // outside of a test cmocka would keep its message to itself
     signal(SIGABRT, on_fatal_signal);
     signal(SIGALRM, on_fatal_signal);

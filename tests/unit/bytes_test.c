@@ -315,6 +315,26 @@ static void test_bytes_equal_constant_time(void **state) {
     }
 }
 
+// Every length and alignment, with one byte that is not blank at each place, and with none; what lies around is not
+// looked at.
+static void test_bytes_used(void **state) {
+    (void)state;
+    uint8_t bytes[48];
+    assert_int_equal(mm_bytes_used(NULL, 0), 0);
+    for (size_t from = 1; from <= 8; from++) {
+        for (size_t bytes_count = 0; bytes_count <= 32; bytes_count++) {
+            memset(bytes, 0, sizeof bytes);
+            memset(bytes + from, 0xFF, bytes_count);
+            assert_int_equal(mm_bytes_used(bytes + from, bytes_count), 0);
+            for (size_t place = 0; place < bytes_count; place++) {
+                bytes[from + place] = 0x7F;
+                assert_int_equal(mm_bytes_used(bytes + from, bytes_count), place + 1);
+                bytes[from + place] = 0xFF;
+            }
+        }
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bytes_put_is_little_endian),
@@ -329,6 +349,7 @@ int main(void) {
         cmocka_unit_test(test_base_orders),
         cmocka_unit_test(test_bytes_signed_varint),
         cmocka_unit_test(test_bytes_equal_constant_time),
+        cmocka_unit_test(test_bytes_used),
         cmocka_unit_test(test_base_names),
         cmocka_unit_test(test_bytes_from_hex),
         cmocka_unit_test(test_counters_saturate),

@@ -69,11 +69,29 @@ static void test_crc32_tables_follow_the_definition(void **state) {
     }
 }
 
+// Lengths at which a port's own function takes other ways, at each alignment, and from any state before.
+static void test_crc32_of_any_length(void **state) {
+    (void)state;
+    static uint8_t bytes[16 + 300];
+    for (size_t index = 0; index < sizeof bytes; index++) {
+        bytes[index] = (uint8_t)(index * index * 37 + index / 7 + 11);
+    }
+    for (size_t bytes_count = 0; bytes_count <= 300; bytes_count++) {
+        size_t from = bytes_count % 16;
+        uint32_t crc = crc32_by_definition(bytes + from, bytes_count);
+        assert_true(mm_crc32(0, bytes + from, bytes_count) == crc);
+        size_t first_bytes = bytes_count * 5 / 13;
+        uint32_t before = mm_crc32(0, bytes + from, first_bytes);
+        assert_true(mm_crc32(before, bytes + from + first_bytes, bytes_count - first_bytes) == crc);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_crc32_known_values),
         cmocka_unit_test(test_crc32_continues_over_parts),
         cmocka_unit_test(test_crc32_tables_follow_the_definition),
+        cmocka_unit_test(test_crc32_of_any_length),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,6 +3,7 @@
 #include "hq_failing_vfs.h"
 
 #include "joins.h"
+#include "sql.h"
 #include "store_internal.h"
 #include "tariffs.h"
 
@@ -728,6 +729,7 @@ static void test_joins_store_statements_fail(void **state) {
         asks(world, ROOT, 1000 + index, 99, (uint8_t)index);
     }
     sqlite3_set_authorizer(world->store->db, deny, NULL);
+    mmi_sql_drop(world->store->db); // so that each is prepared, and can be refused
     static const struct {
         uint8_t number;
         uint8_t nonce;
@@ -779,6 +781,7 @@ static void test_joins_desk_statements_fail(void **state) {
     turn_rule(world, "s", "home", 1);
     asks(world, ROOT, 1, ASKER, 1);
     sqlite3_set_authorizer(mmi_desk_db(world->desk), deny, NULL);
+    mmi_sql_drop(mmi_desk_db(world->desk));
     enum {
         IMPORT,
         REFUSE,

@@ -68,6 +68,10 @@ int mm_hex_digit(char character);
 /// Bytes from a text of exactly two digits each. False: it is none, and *bytes is partly written.
 bool mm_hex_read(const char *text, uint8_t *bytes, size_t bytes_count);
 
+/// How many bytes are left without the 0xFF at their end, which is what erased flash holds. Looks at that end only, a
+/// word at a time.
+size_t mm_bytes_used(const void *bytes, size_t bytes_count);
+
 /// Compare without telling by the time taken where the difference is.
 bool mm_bytes_equal_constant_time(const void *left, const void *right, size_t bytes_count);
 

@@ -213,6 +213,19 @@ bool mm_hex_read(const char *text, uint8_t *bytes, size_t bytes_count) {
     return *text == '\0';
 }
 
+size_t mm_bytes_used(const void *bytes, size_t bytes_count) {
+    const uint8_t *byte = bytes;
+    size_t word = SIZE_MAX;
+    while (bytes_count >= sizeof word && word == SIZE_MAX) {
+        memcpy(&word, byte + bytes_count - sizeof word, sizeof word);
+        bytes_count -= word == SIZE_MAX ? sizeof word : 0;
+    }
+    while (bytes_count > 0 && byte[bytes_count - 1] == 0xFF) {
+        bytes_count--;
+    }
+    return bytes_count;
+}
+
 bool mm_bytes_equal_constant_time(const void *left, const void *right, size_t bytes_count) {
     const uint8_t *left_bytes = left;
     const uint8_t *right_bytes = right;

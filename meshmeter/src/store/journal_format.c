@@ -71,10 +71,9 @@ mm_err_t mmi_journal_used_end(const mm_journal_t *self, uint32_t sector_index, u
         if (mmi_journal_read(self, sector_index, at, chunk, chunk_bytes) != MM_OK) {
             return MM_ERR_STORAGE;
         }
-        for (uint32_t index = 0; index < chunk_bytes; index++) {
-            if (chunk[index] != 0xFF) {
-                *end_bytes = at + index + 1;
-            }
+        uint32_t used_bytes = (uint32_t)mm_bytes_used(chunk, chunk_bytes);
+        if (used_bytes > 0) {
+            *end_bytes = at + used_bytes;
         }
     }
     return MM_OK;

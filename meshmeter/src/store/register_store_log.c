@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <string.h>
 
+#include "meshmeter/bytes.h"
 #include "meshmeter/crc32.h"
 #include "register_store_internal.h"
 
@@ -138,10 +139,9 @@ static mm_err_t used_end(const mm_register_store_t *self, uint32_t sector_index,
         if (mmi_store_read(self, sector_index * MM_FLASH_SECTOR_BYTES + at, chunk, sizeof chunk) != MM_OK) {
             return MM_ERR_STORAGE;
         }
-        for (uint32_t index = 0; index < sizeof chunk; index++) {
-            if (chunk[index] != 0xFF) {
-                *end_bytes = (at + index + 4) & ~UINT32_C(3);
-            }
+        uint32_t used_bytes = (uint32_t)mm_bytes_used(chunk, sizeof chunk);
+        if (used_bytes > 0) {
+            *end_bytes = (at + used_bytes + 3) & ~UINT32_C(3);
         }
     }
     return MM_OK;

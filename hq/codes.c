@@ -176,7 +176,7 @@ static mm_desk_result_t make_code(mm_desk_t *desk, const mm_code_request_t *requ
         mm_hq_error_set(error, "%s: HQ has no key of this device; `meshmeter keys import`", request->mac);
         return result;
     }
-    const mm_challenge_options_t options = {.method = MM_CHALLENGE_DEVICE, .mac = code->node};
+    const mm_challenge_options_t options = {.method = NULL, .mac = code->node};
     mm_err_t err = mm_challenge_code(&options, &crypto.crypto, request->number, code->text);
     mm_device_crypto_wipe(&crypto);
     if (err != MM_OK) {

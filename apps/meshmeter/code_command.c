@@ -79,7 +79,7 @@ static int print_legacy(const code_options_t *options) {
         return result;
     }
     mm_device_crypto_init(&crypto, no_key); // this method uses AES only, with a key of its own
-    const mm_challenge_options_t challenge = {.method = MM_CHALLENGE_LEGACY, .secret = secret};
+    const mm_challenge_options_t challenge = {.method = mm_challenge_legacy, .secret = secret};
     mm_err_t err = mm_challenge_code(&challenge, &crypto.crypto, (uint32_t)options->number, code);
     explicit_bzero(secret, sizeof secret);
     if (err != MM_OK) {

@@ -117,8 +117,7 @@ mm_err_t node_setup_open(node_setup_t *self, mm_node_t *node, const mm_crypto_t 
         return MM_OK;
     }
     const mm_setup_options_t options = {.mac = self->config->mac,
-                                        .method =
-                                            self->config->challenge_legacy ? MM_CHALLENGE_LEGACY : MM_CHALLENGE_DEVICE,
+                                        .method = self->config->challenge_legacy ? mm_challenge_legacy : NULL,
                                         .legacy_secret = self->config->challenge_legacy ? self->secret : NULL};
     self->node = node;
     self->now = now;

@@ -101,7 +101,7 @@ static bool look_at_state(commission_t *self, int node, char *phase, size_t capa
 
 // What HQ reads to somebody who says this number and this node.
 static void phone(commission_t *self, int key_of, int node, uint32_t number, char *code) {
-    const mm_challenge_options_t options = {.method = MM_CHALLENGE_DEVICE, .mac = mm_sim_mesh_mac(node)};
+    const mm_challenge_options_t options = {.method = NULL, .mac = mm_sim_mesh_mac(node)};
     MM_ASSERT(mm_challenge_code(&options, &self->devices[key_of].crypto.crypto, number, code) == MM_OK);
 }
 

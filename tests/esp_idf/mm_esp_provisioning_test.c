@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "mm_esp_provisioning.h"
 
+#include <esp_idf_version.h>
+
 #include "test_support.h"
 
 #include <stdio.h>
@@ -25,8 +27,11 @@ static bool post(void *context) {
     return !s_queue_is_full;
 }
 
-static const mm_esp_provisioning_options_t s_options = {
-    .pop = LABEL, .mac = {{0x24, 0x6F, 0x28, 0x0A, 0xBC, 0x1D}}, .post = post, .context = &s_posts};
+static const mm_esp_provisioning_options_t s_options = {.idf_version = ESP_IDF_VERSION,
+                                                        .pop = LABEL,
+                                                        .mac = {{0x24, 0x6F, 0x28, 0x0A, 0xBC, 0x1D}},
+                                                        .post = post,
+                                                        .context = &s_posts};
 
 static int reset(void **state) {
     (void)state;
@@ -41,6 +46,33 @@ static int reset(void **state) {
 static void open_and_connect(void) {
     assert_int_equal(mm_esp_provisioning_open(&s_provisioning, &s_options), MM_OK);
     assert_true(fake_phone_connect(MM_ESP_PROVISIONING_USER, LABEL));
+}
+
+// SRP of the SDK before: a public key of zero is a key that everybody knows.
+static void test_sdk_that_is_not_safe_opens_nothing(void **state) {
+    (void)state;
+    static const struct {
+        uint32_t version;
+        bool is_safe;
+    } cases[] = {
+        {0, false},
+        {ESP_IDF_VERSION_VAL(5, 2, 6), false},
+        {ESP_IDF_VERSION_VAL(5, 2, 7), true},
+        {ESP_IDF_VERSION_VAL(5, 3, 0), false},
+        {ESP_IDF_VERSION_VAL(5, 4, 4), false},
+        {ESP_IDF_VERSION_VAL(5, 5, 4), false},
+        {ESP_IDF_VERSION_VAL(5, 5, 5), true},
+        {ESP_IDF_VERSION_VAL(5, 6, 0), true},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        mm_esp_provisioning_options_t options = s_options;
+        options.idf_version = cases[i].version;
+        reset(state);
+        mm_err_t err = mm_esp_provisioning_open(&s_provisioning, &options);
+        assert_int_equal(err, cases[i].is_safe ? MM_OK : MM_ERR_UNAVAILABLE);
+        assert_int_equal(fake_phone_connect(MM_ESP_PROVISIONING_USER, LABEL), cases[i].is_safe);
+        mm_esp_provisioning_close(&s_provisioning);
+    }
 }
 
 static void assert_answer(const char *endpoint, const char *form, const char *expected) {
@@ -396,6 +428,7 @@ static void test_bluetooth_that_does_not_end(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(test_sdk_that_is_not_safe_opens_nothing, reset),
         cmocka_unit_test_setup(test_network_is_handed_over, reset),
         cmocka_unit_test_setup(test_phone_that_goes_away_holds_nothing_up, reset),
         cmocka_unit_test_setup(test_network_that_is_refused, reset),

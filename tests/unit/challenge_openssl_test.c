@@ -50,7 +50,7 @@ static void test_challenge_agrees_with_openssl(void **state) {
     assert_non_null(pipe);
     test_crypto_t key = {.has_key = false};
     mm_crypto_t crypto = test_crypto(&key);
-    const mm_challenge_options_t options = {.method = MM_CHALLENGE_LEGACY, .secret = SECRET};
+    const mm_challenge_options_t options = {.method = mm_challenge_legacy, .secret = SECRET};
     int compared = 0;
     char theirs[64];
     while (compared < NUMBERS && fgets(theirs, sizeof theirs, pipe) != NULL) {

@@ -10,8 +10,8 @@
 #define S MM_US_PER_S
 
 static const mm_mac_t mac = {{2, 0, 0, 0, 0, 7}};
-static const mm_challenge_options_t device_options = {MM_CHALLENGE_DEVICE, {{2, 0, 0, 0, 0, 7}}, NULL};
-static const mm_challenge_options_t legacy_options = {MM_CHALLENGE_LEGACY, {{0}}, "mi mama me mima mucho"};
+static const mm_challenge_options_t device_options = {NULL, {{2, 0, 0, 0, 0, 7}}, NULL};
+static const mm_challenge_options_t legacy_options = {mm_challenge_legacy, {{0}}, "mi mama me mima mucho"};
 
 typedef struct {
     uint32_t values[64]; ///< given out one after the other

@@ -60,7 +60,7 @@ static inline void setup_open(void) {
     world.deadline = desk_now();
     control_open();
     memset(&bench.setup, 0xA5, sizeof bench.setup);
-    const mm_setup_options_t setup = {.mac = NODE_MAC, .method = MM_CHALLENGE_DEVICE};
+    const mm_setup_options_t setup = {.mac = NODE_MAC, .method = NULL};
     mm_setup_open(&bench.setup, &setup, &bench_flash, CONFIG_SECTORS, &world.metering, &desk.control, &desk_crypto,
                   &bench_entropy, &world.counters, NULL, desk_now());
 }

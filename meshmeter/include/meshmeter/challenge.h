@@ -23,16 +23,24 @@
 #define MM_CHALLENGE_LIFE_S 600
 #define MM_CHALLENGE_SECRET_CHARS_MAX 63
 
-typedef enum {
-    MM_CHALLENGE_DEVICE = 0,
-    MM_CHALLENGE_LEGACY = 1,
-} mm_challenge_method_t;
+#define MM_CHALLENGE_CODE_BYTES (MM_CHALLENGE_CODE_CHARS / 2)
 
-typedef struct {
-    mm_challenge_method_t method;
+typedef struct mm_challenge_options mm_challenge_options_t;
+
+/// The bytes of the code for a number, which is at most MM_CHALLENGE_NUMBER_MAX. MM_ERR_ARG: what it needs is missing.
+/// MM_ERR_UNAVAILABLE: no key.
+typedef mm_err_t (*mm_challenge_method_t)(const mm_challenge_options_t *options, const mm_crypto_t *crypto,
+                                          uint32_t number, uint8_t code[MM_CHALLENGE_CODE_BYTES]);
+
+struct mm_challenge_options {
+    mm_challenge_method_t method; ///< NULL: `device`
     mm_mac_t mac;
-    const char *secret; ///< legacy only; borrowed
-} mm_challenge_options_t;
+    const char *secret; ///< of `legacy`; borrowed
+};
+
+/// Method `legacy`. An image that does not name it is linked without (docs/adr/0018-images-link-what-they-name.md).
+mm_err_t mm_challenge_legacy(const mm_challenge_options_t *options, const mm_crypto_t *crypto, uint32_t number,
+                             uint8_t code[MM_CHALLENGE_CODE_BYTES]);
 
 /// The code for a number: what HQ reads to the installer and the node compares with. text: MM_CHALLENGE_CODE_CHARS
 /// lower case hex digits and the terminator. MM_ERR_ARG: number above the maximum, legacy without a secret.

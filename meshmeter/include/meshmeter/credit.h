@@ -61,6 +61,8 @@ mm_err_t mm_credit_add(mm_credit_t *self, int64_t amount_wh, uint64_t life_pulse
 /// The customer asks for emergency credit. MM_ERR_STATE: postpaid, taken already, none granted, or the balance is still
 /// above the warning threshold.
 mm_err_t mm_credit_take_emergency(mm_credit_t *self, uint64_t life_pulses, uint32_t pulse_constant);
+/// Whether it would be given now.
+bool mm_credit_emergency_is_possible(const mm_credit_t *self, uint64_t life_pulses, uint32_t pulse_constant);
 /// The pulse constant, the meter, or its life register changes: what was consumed so far is fixed in Wh, a fraction of
 /// a Wh rounded in the customer's favour.
 void mm_credit_rebase(mm_credit_t *self, uint64_t life_pulses, uint32_t pulse_constant, uint64_t new_life_pulses);

@@ -6,7 +6,8 @@
 #include "display/panel_text.h"
 #include "setup/join_internal.h"
 
-// More pulses of one interval than this are no power that a meter has (and their product would not fit 64 bits).
+// More pulses of one interval than this are no power that a meter has (and their product would not fit 64 bits); a
+// register that went back is far more.
 #define INTERVAL_PULSES_MAX 4000000
 
 _Static_assert(MMI_LINE_CHARS_MAX == MM_PANEL_NOTICE_CHARS_MAX, "a notice is a line of pieces");
@@ -21,9 +22,10 @@ void mm_node_panel_init(mm_node_panel_t *self, mm_node_t *node, const char *vers
 
 // --- model ----------------------------------------------------------------------------------------------------------
 
+// 0 = not known.
 static uint32_t power_of(uint64_t pulses, uint32_t pulse_constant, mm_us_t length_us) {
-    if (pulses > INTERVAL_PULSES_MAX) {
-        return UINT32_MAX;
+    if (pulses > INTERVAL_PULSES_MAX || pulse_constant == 0 || length_us <= 0) {
+        return 0;
     }
     // pulses * 1000 / constant are Wh, of so many microseconds.
     uint64_t divisor = (uint64_t)pulse_constant * (uint64_t)length_us;
@@ -38,13 +40,11 @@ static void follow_power(mm_node_panel_t *self, mm_us_t node_now) {
     if (power->at != 0 && power->interval_no == metering->interval_no) {
         return;
     }
-    mm_us_t length_us = node_now - power->at;
+    mm_us_t length_us = power->at != 0 ? node_now - power->at : 0;
     for (unsigned i = 0; i < MM_CHANNELS; i++) {
         uint64_t life_pulses = metering->registers.channels[i].life_pulses;
-        uint32_t constant = metering->stored_meters[i].pulse_constant;
-        bool is_known = power->at != 0 && length_us > 0 && constant != 0 && life_pulses >= power->life_pulses[i] &&
-                        metering->stored_meters[i].id[0] != '\0';
-        power->power_w[i] = is_known ? power_of(life_pulses - power->life_pulses[i], constant, length_us) : 0;
+        power->power_w[i] =
+            power_of(life_pulses - power->life_pulses[i], metering->stored_meters[i].pulse_constant, length_us);
         power->life_pulses[i] = life_pulses;
     }
     power->interval_no = metering->interval_no;
@@ -65,13 +65,12 @@ static void fill_meter(const mm_node_panel_t *self, const mm_control_report_t *r
     if (!node->has_control) {
         return;
     }
-    mm_credit_t credit = node->control.credits[channel];
     meter->prepaid = report->meters[channel].prepaid;
     meter->balance_wh = report->meters[channel].balance_wh;
     meter->relay_reasons = report->meters[channel].relay_reasons;
     meter->low = report->meters[channel].low;
-    meter->emergency_possible =
-        mm_credit_take_emergency(&credit, life_pulses, node->control.pulse_constants[channel]) == MM_OK;
+    meter->emergency_possible = mm_credit_emergency_is_possible(&node->control.credits[channel], life_pulses,
+                                                                node->control.pulse_constants[channel]);
     meter->lock_out_s = mm_us_seconds_until(node->control.locked_until[channel], node_now);
 }
 
@@ -90,30 +89,31 @@ static const char *find_fault(const mm_node_t *node, const mm_node_panel_facts_t
 void mm_node_panel_look(mm_node_panel_t *self, const mm_node_panel_facts_t *facts, mm_us_t node_now) {
     const mm_node_t *node = self->node;
     const mm_time_t time = mm_metering_time(&node->metering, node_now);
-    mm_control_report_t report = {0};
+    mm_control_report_t report; // valid if the node has control
     mm_panel_model_t *model = &self->model;
     if (node->has_control) {
         mm_control_report(&node->control, node_now, &report);
     }
-    *model = (mm_panel_model_t){.state = facts->state,
-                                .has_number = facts->has_number,
-                                .number = facts->number,
-                                .number_left_s = facts->number_left_s,
-                                .wait_s = facts->wait_s,
-                                .address = facts->address,
-                                .is_asking = facts->is_asking,
-                                .heard = facts->heard,
-                                .mac = node->options.mac,
-                                .is_root = node->root.active,
-                                .layer = node->layer,
-                                .attached = node->attached,
-                                .router_up = facts->router_up,
-                                .backlog = mm_journal_backlog(&node->journal),
-                                .uptime_s = facts->uptime_s,
-                                .time_known = time.trust != MM_TRUST_UNSET,
-                                .version = self->version,
-                                .fault = find_fault(node, facts, node_now),
-                                .ota_percent = facts->ota_percent};
+    memset(model, 0, sizeof *model); // member by member: a copy of the whole would be on the stack
+    model->state = facts->state;
+    model->has_number = facts->has_number;
+    model->number = facts->number;
+    model->number_left_s = facts->number_left_s;
+    model->wait_s = facts->wait_s;
+    model->address = facts->address;
+    model->is_asking = facts->is_asking;
+    model->heard = facts->heard;
+    model->router_up = facts->router_up;
+    model->uptime_s = facts->uptime_s;
+    model->ota_percent = facts->ota_percent;
+    model->fault = find_fault(node, facts, node_now);
+    model->version = self->version;
+    model->mac = node->options.mac;
+    model->is_root = node->root.active;
+    model->layer = node->layer;
+    model->attached = node->attached;
+    model->backlog = mm_journal_backlog(&node->journal);
+    model->time_known = time.trust != MM_TRUST_UNSET;
     memcpy(model->site, node->options.site, sizeof model->site);
     if (model->time_known) {
         int64_t utc_s = time.utc.us / MM_US_PER_S;

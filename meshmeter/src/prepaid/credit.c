@@ -92,10 +92,13 @@ mm_err_t mm_credit_add(mm_credit_t *self, int64_t amount_wh, uint64_t life_pulse
     return MM_OK;
 }
 
+bool mm_credit_emergency_is_possible(const mm_credit_t *self, uint64_t life_pulses, uint32_t pulse_constant) {
+    return self->prepaid && !self->emergency_taken && self->limits.emergency_wh > 0 &&
+           mm_credit_balance_wh(self, life_pulses, pulse_constant) <= (int64_t)self->limits.warning_wh;
+}
+
 mm_err_t mm_credit_take_emergency(mm_credit_t *self, uint64_t life_pulses, uint32_t pulse_constant) {
-    int64_t balance_wh = mm_credit_balance_wh(self, life_pulses, pulse_constant);
-    if (!self->prepaid || self->emergency_taken || self->limits.emergency_wh == 0 ||
-        balance_wh > (int64_t)self->limits.warning_wh) {
+    if (!mm_credit_emergency_is_possible(self, life_pulses, pulse_constant)) {
         return MM_ERR_STATE;
     }
     self->emergency_taken = true;

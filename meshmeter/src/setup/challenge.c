@@ -9,7 +9,6 @@
 #define LABEL_BYTES (sizeof LABEL - 1)
 #define NUMBER_DIGITS 8
 #define LEGACY_DIGITS 16
-#define CODE_BYTES (MM_CHALLENGE_CODE_CHARS / 2)
 // Every number equally likely: what is above the last whole multiple is drawn again.
 #define NUMBERS (MM_CHALLENGE_NUMBER_MAX + UINT32_C(1))
 #define DRAWN_MAX (UINT32_MAX / NUMBERS * NUMBERS)
@@ -25,7 +24,7 @@ static MM_APART void put_digits(uint32_t number, char *digits, size_t digits_cou
 }
 
 static mm_err_t device_code(const mm_challenge_options_t *options, const mm_crypto_t *crypto, uint32_t number,
-                            uint8_t code[CODE_BYTES]) {
+                            uint8_t code[MM_CHALLENGE_CODE_BYTES]) {
     uint8_t bytes[LABEL_BYTES + 6 + NUMBER_DIGITS];
     char digits[NUMBER_DIGITS];
     put_digits(number, digits, sizeof digits);
@@ -37,12 +36,12 @@ static mm_err_t device_code(const mm_challenge_options_t *options, const mm_cryp
     if (crypto->device_hmac(crypto->context, bytes, writer.used_bytes, mac) != MM_OK) {
         return MM_ERR_UNAVAILABLE;
     }
-    memcpy(code, mac, CODE_BYTES);
+    memcpy(code, mac, MM_CHALLENGE_CODE_BYTES);
     return MM_OK;
 }
 
-static mm_err_t legacy_code(const mm_challenge_options_t *options, const mm_crypto_t *crypto, uint32_t number,
-                            uint8_t code[CODE_BYTES]) {
+mm_err_t mm_challenge_legacy(const mm_challenge_options_t *options, const mm_crypto_t *crypto, uint32_t number,
+                             uint8_t code[MM_CHALLENGE_CODE_BYTES]) {
     if (options->secret == NULL || options->secret[0] == '\0') {
         return MM_ERR_ARG;
     }
@@ -57,14 +56,14 @@ static mm_err_t legacy_code(const mm_challenge_options_t *options, const mm_cryp
     if (crypto->aes256_encrypt(crypto->context, (const uint8_t *)key, block, encrypted) != MM_OK) {
         return MM_ERR_UNAVAILABLE;
     }
-    memcpy(code, encrypted, CODE_BYTES);
+    memcpy(code, encrypted, MM_CHALLENGE_CODE_BYTES);
     return MM_OK;
 }
 
 mm_err_t mm_challenge_code(const mm_challenge_options_t *options, const mm_crypto_t *crypto, uint32_t number,
                            char text[MM_CHALLENGE_CODE_CHARS + 1]) {
     static const char hex[] = "0123456789abcdef";
-    uint8_t code[CODE_BYTES];
+    uint8_t code[MM_CHALLENGE_CODE_BYTES];
     memset(text, 0, MM_CHALLENGE_CODE_CHARS + 1);
     if (number > MM_CHALLENGE_NUMBER_MAX) {
         return MM_ERR_ARG;
@@ -72,9 +71,8 @@ mm_err_t mm_challenge_code(const mm_challenge_options_t *options, const mm_crypt
     if (crypto == NULL) {
         return MM_ERR_UNAVAILABLE;
     }
-    mm_err_t err = options->method == MM_CHALLENGE_LEGACY ? legacy_code(options, crypto, number, code)
-                                                          : device_code(options, crypto, number, code);
-    for (size_t index = 0; index < CODE_BYTES && err == MM_OK; index++) {
+    mm_err_t err = (options->method != NULL ? options->method : device_code)(options, crypto, number, code);
+    for (size_t index = 0; index < MM_CHALLENGE_CODE_BYTES && err == MM_OK; index++) {
         text[2 * index] = hex[code[index] >> 4];
         text[2 * index + 1] = hex[code[index] & 0x0F];
     }

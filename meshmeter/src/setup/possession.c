@@ -1,30 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "meshmeter/possession.h"
 
-#include <string.h>
-
-#include "meshmeter/bytes.h"
-#include "setup/join_internal.h"
-
-// One more than the longest: what is longer is nobody's code.
-#define CODE_BYTES (MM_POSSESSION_CHARS_MAX + 1)
-
-static void fill(char bytes[CODE_BYTES], const char *text) {
-    size_t chars = 0;
-    while (chars < CODE_BYTES && text[chars] != '\0') {
-        chars++;
-    }
-    memset(bytes, 0, CODE_BYTES);
-    memcpy(bytes, text, chars);
-}
-
+// As many steps whatever is compared; behind its end a text is all zeros.
 static bool is_same(const char *left, const char *right) {
-    char bytes[2][CODE_BYTES];
-    fill(bytes[0], left);
-    fill(bytes[1], right);
-    bool same = mm_bytes_equal_constant_time(bytes[0], bytes[1], CODE_BYTES);
-    mmi_join_wipe(bytes, sizeof bytes);
-    return same;
+    volatile uint8_t different = 0; // so that no compiler ends the loop early
+    for (size_t step = 0; step <= MM_POSSESSION_CHARS_MAX; step++) {
+        different = (uint8_t)(different | (uint8_t)(*left ^ *right));
+        left += *left != '\0';
+        right += *right != '\0';
+    }
+    return different == 0;
 }
 
 mm_possession_verdict_t mm_possession_judge(mm_possession_t *self, const char *text, mm_us_t now, uint32_t *wait_s) {

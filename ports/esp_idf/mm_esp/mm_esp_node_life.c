@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the radio is used for, and with it the life of the node: parked, in its mesh, or open for an installer.
+#include <esp_idf_version.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -90,7 +91,8 @@ static bool post_request(void *context, uint32_t number) {
 
 // Without Bluetooth the node still asks at doors.
 static mm_err_t open_parked(mm_esp_node_t *self) {
-    const mm_esp_provisioning_options_t options = {.pop = self->settings.pop, .mac = self->mac, .post = post_network};
+    const mm_esp_provisioning_options_t options = {
+        .idf_version = ESP_IDF_VERSION, .pop = self->settings.pop, .mac = self->mac, .post = post_network};
     mm_err_t err = mm_esp_radio_open(MM_ESP_RADIO_STATION);
     if (err != MM_OK) {
         return err;

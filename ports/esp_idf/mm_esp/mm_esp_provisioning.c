@@ -2,6 +2,7 @@
 #include "mm_esp_provisioning.h"
 
 #include <esp_bt.h>
+#include <esp_idf_version.h>
 #include <esp_timer.h>
 #include <freertos/FreeRTOS.h>
 #include <freertos/semphr.h>
@@ -353,7 +354,17 @@ static bool start(mm_esp_provisioning_t *self) {
     return add_endpoints(self);
 }
 
+// A version that is not known to be safe is not.
+static bool is_safe(uint32_t idf_version) {
+    return idf_version >= ESP_IDF_VERSION_VAL(5, 5, 5) ||
+           (idf_version >= ESP_IDF_VERSION_VAL(5, 2, 7) && idf_version < ESP_IDF_VERSION_VAL(5, 3, 0));
+}
+
 mm_err_t mm_esp_provisioning_open(mm_esp_provisioning_t *self, const mm_esp_provisioning_options_t *options) {
+    if (!is_safe(options->idf_version)) {
+        mm_esp_log(MM_LOG_ERROR, "provisioning: this SDK lets phones in without the label's code; use 5.5.5");
+        return MM_ERR_UNAVAILABLE;
+    }
     if (options->pop[0] == '\0' || self->is_released || self->is_open) {
         return MM_ERR_STATE;
     }

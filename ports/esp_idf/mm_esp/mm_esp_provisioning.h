@@ -33,6 +33,10 @@
 /// network ends with. Bluetooth's memory is given back at close and cannot be used again before a restart. A node that
 /// is not parked calls close alone, for the memory. One at a time. 2.9 KB.
 
+/// Not in an SDK that takes a public key of zero: whoever sends one knows the session's key without knowing the label
+/// (RFC 5054, 2.5.4). 5.5.5 and 5.2.7 refuse it; those before do not, and of others between nothing is known. There a
+/// network comes by cable, or through the mesh.
+
 /// What Espressif's apps send, and look for, unless told otherwise.
 #define MM_ESP_PROVISIONING_USER "wifiprov"
 #define MM_ESP_PROVISIONING_NAME_PREFIX "PROV_"
@@ -46,8 +50,9 @@
 #define MM_ESP_PROVISIONING_LOCK_MS 100
 
 typedef struct {
-    const char *pop; ///< borrowed; "" = MM_ERR_STATE
-    mm_mac_t mac;    ///< the device is called PROV_XXXXXX after its end
+    uint32_t idf_version; ///< ESP_IDF_VERSION
+    const char *pop;      ///< borrowed; "" = MM_ERR_STATE
+    mm_mac_t mac;         ///< the device is called PROV_XXXXXX after its end
     /// In the SDK's task: a network is there; false: the owner's queue is full, the phone is told so.
     bool (*post)(void *context);
     void *context;
@@ -94,8 +99,8 @@ typedef struct {
 } mm_esp_provisioning_t;
 
 /// *self is all zeros, or was closed; random numbers are good (mm_esp_entropy.h). MM_ERR_STATE: no label, or
-/// Bluetooth's memory was given back. MM_ERR_UNAVAILABLE: the SDK refused; nothing is left open, and it may be tried
-/// again.
+/// Bluetooth's memory was given back. MM_ERR_UNAVAILABLE: the SDK refused, or is not safe; nothing is left open, and
+/// it may be tried again.
 mm_err_t mm_esp_provisioning_open(mm_esp_provisioning_t *self, const mm_esp_provisioning_options_t *options);
 /// By the owner: the network that was handed over, once. False: none (yet).
 bool mm_esp_provisioning_take(mm_esp_provisioning_t *self, mm_network_t *network, mm_us_t now);

@@ -120,7 +120,7 @@ int command_events(int argc, char **argv) {
                                             {"help", no_argument, NULL, 'h'},
                                             API_CLIENT_LONG_OPTIONS,
                                             {NULL, 0, NULL, 0}};
-    api_client_options_t client = {NULL};
+    api_client_options_t client = {.url = NULL};
     const char *node = NULL;
     int64_t limit = LIMIT;
     bool json = false;

@@ -92,7 +92,7 @@ def hand_over(node):
     for _ in range(3):
         node.provision(wrong)
     got, _, err = node.provision(wrong)
-    expect(got == 1 and "next try is in 10 s" in err, f"the fifth locks out: {err}")
+    expect(got == 1 and "wait 10 s" in err, f"the fifth locks out: {err}")
     got, _, err = node.provision()
     expect(got == 1 and "too many" in err, f"then the right one has to wait as well: {err}")
     expect(node.setup()["phase"] == "parked", "and nothing has changed")

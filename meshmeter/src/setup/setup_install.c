@@ -212,9 +212,19 @@ static mm_err_t tell(mm_setup_t *self, mm_us_t now) {
     return mm_control_tell_installation(self->control, &record, now);
 }
 
+// A configuration that fell back is told under its own revision, and then no longer seen to be behind: what it must not
+// vouch for is noted in it first.
+static MM_APART mm_err_t keep_waiting(mm_setup_t *self) {
+    mm_configuration_t draft = self->configuration;
+    draft.confirmed_channels &= (uint8_t)~self->control->unconfirmed_channels;
+    bool is_noted = draft.confirmed_channels == self->configuration.confirmed_channels;
+    return is_noted ? MM_OK : mmi_setup_save(self, &draft);
+}
+
 mm_err_t mmi_setup_apply(mm_setup_t *self, mm_us_t now) {
     bool is_new = self->configuration.installation.revision > self->control->installation_told;
-    mm_err_t err = MM_OK;
+    bool is_behind = self->configuration.installation.revision < self->control->installation_told;
+    mm_err_t err = is_behind ? keep_waiting(self) : MM_OK;
     for (uint8_t channel = 0; is_new && channel < MM_CHANNELS && err == MM_OK; channel++) {
         err = apply_meter(self, channel, now);
     }

@@ -726,6 +726,31 @@ static void test_setup_told_again_from_the_slot_before(void **state) {
     }
 }
 
+// The registers were silent at the start: what meters and credit there are is not known, and so not what an installer
+// changes.
+static void test_setup_nothing_is_installed_blindly(void **state) {
+    (void)state;
+    sealed_t credit = seal_credit(0, 2, 90000);
+    assert_int_equal(take(&credit), MM_OK);
+    (void)setup_poll();
+    world.spare_journal = true;
+    world.fail_from_call = world.call_count;
+    setup_reboot();
+    world.fail_from_call = NEVER;
+    setup_run_s(MM_SETUP_RETRY_S + 1); // the configuration's memory is back
+    assert_false(desk.control.usable);
+    enter();
+    mm_installation_t wanted = site_installation();
+    wanted.channels[0].prepaid = false;
+    assert_int_equal(install(&wanted), MM_ERR_STORAGE);
+    setup_reboot();
+    control_sync();
+    (void)setup_poll();
+    assert_int_equal(bench.setup.configuration.installation.revision, 1);
+    assert_true(desk.control.credits[0].prepaid);
+    assert_books_balance(0);
+}
+
 static void test_setup_later_version_is_kept(void **state) {
     (void)state;
     mm_configuration_store_t store = bench.setup.store;
@@ -898,6 +923,7 @@ int main(void) {
         cmocka_unit_test(test_setup_update_by_hq_keeps_supply),
         cmocka_unit_test(test_setup_slot_before_does_not_vouch),
         cmocka_unit_test(test_setup_told_again_from_the_slot_before),
+        cmocka_unit_test_setup(test_setup_nothing_is_installed_blindly, setup_commissioned),
         cmocka_unit_test_setup(test_setup_memory_that_is_silent, setup_commissioned),
         cmocka_unit_test_setup(test_setup_memory_that_is_lost, setup_commissioned),
         cmocka_unit_test_setup(test_setup_configuration_that_fell_back, setup_commissioned),

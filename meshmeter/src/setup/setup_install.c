@@ -79,6 +79,10 @@ size_t mm_setup_install(mm_setup_t *self, const mm_installation_t *installation,
         *err = MM_ERR_STATE;
         return 0;
     }
+    if (!self->control->usable) { // what is there is not known: neither what is fixed, nor what is changed
+        *err = MM_ERR_STORAGE;
+        return 0;
+    }
     *err = MM_ERR_ARG;
     size_t count = mm_installation_check(installation, problems, capacity);
     mmi_problems_t list = {problems, capacity, count};

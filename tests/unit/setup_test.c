@@ -742,7 +742,7 @@ static void test_setup_nothing_is_installed_blindly(void **state) {
     enter();
     mm_installation_t wanted = site_installation();
     wanted.channels[0].prepaid = false;
-    assert_int_equal(install(&wanted), MM_ERR_STORAGE);
+    assert_int_equal(install(&wanted), MM_ERR_STATE);
     setup_reboot();
     control_sync();
     (void)setup_poll();

@@ -56,7 +56,7 @@ static void check_fixed(const mm_setup_t *self, const mm_channel_setup_t *wanted
 
 // Higher than every one that was stored or told: a configuration that fell back may be behind.
 static uint32_t next_revision(const mm_setup_t *self) {
-    uint32_t stored = self->configuration.has_installation ? self->configuration.installation.revision : 0;
+    uint32_t stored = self->configuration.installation.revision; // 0 if there is none
     uint32_t told = self->control->installation_told;
     return (stored > told ? stored : told) + 1;
 }
@@ -75,12 +75,9 @@ static uint8_t unchanged_channels(const mm_setup_t *self, const mm_installation_
 
 size_t mm_setup_install(mm_setup_t *self, const mm_installation_t *installation, mm_field_problem_t *problems,
                         size_t capacity, mm_err_t *err, mm_us_t now) {
-    if (!self->session || now >= self->session_until) {
+    // Without the registers it is not known what is there: neither what is fixed, nor what is changed.
+    if (!self->session || now >= self->session_until || !self->control->usable) {
         *err = MM_ERR_STATE;
-        return 0;
-    }
-    if (!self->control->usable) { // what is there is not known: neither what is fixed, nor what is changed
-        *err = MM_ERR_STORAGE;
         return 0;
     }
     *err = MM_ERR_ARG;
@@ -216,19 +213,9 @@ static mm_err_t tell(mm_setup_t *self, mm_us_t now) {
     return mm_control_tell_installation(self->control, &record, now);
 }
 
-// A configuration that fell back is told under its own revision, and then no longer seen to be behind: what it must not
-// vouch for is noted in it first.
-static MM_APART mm_err_t keep_waiting(mm_setup_t *self) {
-    mm_configuration_t draft = self->configuration;
-    draft.confirmed_channels &= (uint8_t)~self->control->unconfirmed_channels;
-    bool is_noted = draft.confirmed_channels == self->configuration.confirmed_channels;
-    return is_noted ? MM_OK : mmi_setup_save(self, &draft);
-}
-
 mm_err_t mmi_setup_apply(mm_setup_t *self, mm_us_t now) {
     bool is_new = self->configuration.installation.revision > self->control->installation_told;
-    bool is_behind = self->configuration.installation.revision < self->control->installation_told;
-    mm_err_t err = is_behind ? keep_waiting(self) : MM_OK;
+    mm_err_t err = MM_OK;
     for (uint8_t channel = 0; is_new && channel < MM_CHANNELS && err == MM_OK; channel++) {
         err = apply_meter(self, channel, now);
     }

@@ -691,6 +691,66 @@ static void test_setup_configuration_that_fell_back(void **state) {
     assert_int_equal(bench.setup.configuration.installation.revision, 3);
 }
 
+// HQ asks such a node to tell its installation again: to tell it is not to have it confirmed.
+static void test_setup_told_again_from_the_slot_before(void **state) {
+    (void)state;
+    for (int is_awaiting = 0; is_awaiting < 2; is_awaiting++) {
+        mm_installation_t wanted = run_two_meters(0);
+        uint32_t revision = 1;
+        if (is_awaiting) { // the slot before waits for HQ, too, with another channel
+            enter();
+            wanted.channels[1] = (mm_channel_setup_t){{"M1", 1000, 0}, false, {0, 0, 0, 0}};
+            assert_int_equal(install(&wanted), MM_OK);
+            (void)setup_poll();
+            revision = 2;
+        }
+        enter();
+        strcpy(wanted.channels[5].meter.id, "M7");
+        assert_int_equal(install(&wanted), MM_OK);
+        (void)setup_poll();
+        mm_sim_flash_flip_bit(&bench.device, (uint64_t)bench.setup.store.sector_index * MM_FLASH_SECTOR_BYTES * 8 + 77);
+        poll_after_restart();
+        assert_int_equal(bench.setup.configuration.installation.revision, revision);
+        assert_int_equal(answer_of(command(MM_COMMAND_REINSTALL, MM_COMMAND_WHOLE_NODE, NULL))->status, MM_RESULT_DONE);
+        (void)setup_poll();
+        assert_false(mm_setup_is_applying(&bench.setup));
+        assert_true(waits(5) && desk.relay_closed[3] && !desk.relay_closed[5]);
+        assert_true(!is_awaiting || waits(1));
+        poll_after_restart();
+        assert_true(waits(5) && desk.relay_closed[3] && !desk.relay_closed[5]);
+        assert_int_equal(answer_of(confirm_revision(bench.setup.configuration.installation.revision))->status,
+                         MM_RESULT_DONE);
+        (void)setup_poll();
+        assert_int_equal(phase_now(), MM_LIFE_RUNNING);
+        assert_true(desk.relay_closed[5]);
+    }
+}
+
+// The registers were silent at the start: what meters and credit there are is not known, and so not what an installer
+// changes.
+static void test_setup_nothing_is_installed_blindly(void **state) {
+    (void)state;
+    sealed_t credit = seal_credit(0, 2, 90000);
+    assert_int_equal(take(&credit), MM_OK);
+    (void)setup_poll();
+    world.spare_journal = true;
+    world.fail_from_call = world.call_count;
+    setup_reboot();
+    world.fail_from_call = NEVER;
+    setup_run_s(MM_SETUP_RETRY_S + 1); // the configuration's memory is back
+    assert_false(desk.control.usable);
+    enter();
+    mm_installation_t wanted = site_installation();
+    wanted.channels[0].prepaid = false;
+    assert_int_equal(install(&wanted), MM_ERR_STATE);
+    setup_reboot();
+    control_sync();
+    (void)setup_poll();
+    assert_int_equal(bench.setup.configuration.installation.revision, 1);
+    assert_true(desk.control.credits[0].prepaid);
+    assert_books_balance(0);
+}
+
 static void test_setup_later_version_is_kept(void **state) {
     (void)state;
     mm_configuration_store_t store = bench.setup.store;
@@ -862,6 +922,8 @@ int main(void) {
         cmocka_unit_test(test_setup_what_is_changed_waits),
         cmocka_unit_test(test_setup_update_by_hq_keeps_supply),
         cmocka_unit_test(test_setup_slot_before_does_not_vouch),
+        cmocka_unit_test(test_setup_told_again_from_the_slot_before),
+        cmocka_unit_test_setup(test_setup_nothing_is_installed_blindly, setup_commissioned),
         cmocka_unit_test_setup(test_setup_memory_that_is_silent, setup_commissioned),
         cmocka_unit_test_setup(test_setup_memory_that_is_lost, setup_commissioned),
         cmocka_unit_test_setup(test_setup_configuration_that_fell_back, setup_commissioned),

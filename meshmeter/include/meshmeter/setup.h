@@ -132,7 +132,7 @@ void mm_setup_leave(mm_setup_t *self, mm_us_t now);
 bool mm_setup_is_fixed(const mm_setup_t *self, uint8_t channel);
 /// Store an installation within a session. 0: stored; it is being applied, the session is over. Otherwise the number of
 /// problems, nothing was stored. *err MM_ERR_STORAGE: no problem of the fields, but memory refused. MM_ERR_STATE: no
-/// session. The installation's revision is given here.
+/// session, or the registers have been silent since the start. The installation's revision is given here.
 size_t mm_setup_install(mm_setup_t *self, const mm_installation_t *installation, mm_field_problem_t *problems,
                         size_t capacity, mm_err_t *err, mm_us_t now);
 /// HQ's commands (called by control before it commits their answer; idempotent).

@@ -216,8 +216,8 @@ mm_code_verdict_t mm_setup_reset(mm_setup_t *self, const char *code, mm_us_t now
     if (verdict != MM_CODE_GOOD) {
         return verdict;
     }
-    const uint64_t values[MM_EVENT_VALUES] = {draft.has_network ? draft.network.revision : 0,
-                                              draft.has_installation ? draft.installation.revision : 0};
+    // 0 of what there is none of.
+    const uint64_t values[MM_EVENT_VALUES] = {draft.network.revision, draft.installation.revision};
     if (mm_metering_event(self->metering, MM_EVENT_NODE_RESET, values, now) != MM_OK) {
         return MM_CODE_STORAGE;
     }
@@ -252,26 +252,25 @@ mm_result_status_t mm_setup_confirm(mm_setup_t *self, uint32_t revision, mm_us_t
     return mmi_setup_save(self, &draft) == MM_OK ? MM_RESULT_DONE : MM_RESULT_FAILED;
 }
 
+// A configuration that fell back does not know what was installed last: what had no supply then stays without.
+static MM_APART uint8_t unconfirmed(const mm_setup_t *self) {
+    const mm_configuration_t *configuration = &self->configuration;
+    bool is_behind = configuration->installation.revision < self->control->installation_told;
+    return mm_configuration_unconfirmed(configuration) | (is_behind ? self->control->unconfirmed_channels : 0);
+}
+
 mm_result_status_t mm_setup_reinstall(mm_setup_t *self, mm_us_t now) {
     (void)now;
     mm_configuration_t draft = self->configuration;
     if (mm_life_cycle_take(&draft.phase, MM_LIFE_REINSTALL_ORDERED) != MM_OK) {
         return MM_RESULT_STATE;
     }
-    if (mmi_setup_lasting_state(self) == MM_LIFE_AWAITING) {
-        return MM_RESULT_DONE;
-    }
+    // It is told under this revision: then nothing shows any more that it had fallen back.
+    draft.confirmed_channels &= (uint8_t)~unconfirmed(self);
     return mmi_setup_save(self, &draft) == MM_OK ? MM_RESULT_DONE : MM_RESULT_FAILED;
 }
 
 // Poll.
-
-// A configuration that fell back does not know what was installed last: what had no supply then stays without.
-static uint8_t unconfirmed(const mm_setup_t *self) {
-    const mm_configuration_t *configuration = &self->configuration;
-    bool is_behind = configuration->installation.revision < self->control->installation_told;
-    return mm_configuration_unconfirmed(configuration) | (is_behind ? self->control->unconfirmed_channels : 0);
-}
 
 mm_us_t mm_setup_poll(mm_setup_t *self, mm_us_t now) {
     if (self->configuration.phase.state == MM_LIFE_FAULT && now >= self->retry_at) {

@@ -56,7 +56,7 @@ static void check_fixed(const mm_setup_t *self, const mm_channel_setup_t *wanted
 
 // Higher than every one that was stored or told: a configuration that fell back may be behind.
 static uint32_t next_revision(const mm_setup_t *self) {
-    uint32_t stored = self->configuration.has_installation ? self->configuration.installation.revision : 0;
+    uint32_t stored = self->configuration.installation.revision; // 0 if there is none
     uint32_t told = self->control->installation_told;
     return (stored > told ? stored : told) + 1;
 }
@@ -75,7 +75,8 @@ static uint8_t unchanged_channels(const mm_setup_t *self, const mm_installation_
 
 size_t mm_setup_install(mm_setup_t *self, const mm_installation_t *installation, mm_field_problem_t *problems,
                         size_t capacity, mm_err_t *err, mm_us_t now) {
-    if (!self->session || now >= self->session_until) {
+    // Without the registers it is not known what is there: neither what is fixed, nor what is changed.
+    if (!self->session || now >= self->session_until || !self->control->usable) {
         *err = MM_ERR_STATE;
         return 0;
     }

@@ -6,6 +6,7 @@
 #include "display/panel_text.h"
 #include "setup/join_internal.h"
 
+#define REFUSED "Refused: the meter is\nnot prepaid, or has\ntoo much credit"
 // More pulses of one interval than this are no power that a meter has (and their product would not fit 64 bits); a
 // register that went back is far more.
 #define INTERVAL_PULSES_MAX 4000000
@@ -62,7 +63,7 @@ static void fill_meter(const mm_node_panel_t *self, const mm_control_report_t *r
     memcpy(meter->id, config->id, sizeof meter->id);
     meter->energy_wh = mm_meter_energy_wh(config->start_wh, life_pulses, config->pulse_constant);
     meter->power_w = self->power.power_w[channel];
-    if (!node->has_control) {
+    if (report == NULL) { // the node has no control
         return;
     }
     meter->prepaid = report->meters[channel].prepaid;
@@ -89,10 +90,12 @@ static const char *find_fault(const mm_node_t *node, const mm_node_panel_facts_t
 void mm_node_panel_look(mm_node_panel_t *self, const mm_node_panel_facts_t *facts, mm_us_t node_now) {
     const mm_node_t *node = self->node;
     const mm_time_t time = mm_metering_time(&node->metering, node_now);
-    mm_control_report_t report; // valid if the node has control
+    mm_control_report_t reported;
+    const mm_control_report_t *report = NULL;
     mm_panel_model_t *model = &self->model;
     if (node->has_control) {
-        mm_control_report(&node->control, node_now, &report);
+        mm_control_report(&node->control, node_now, &reported);
+        report = &reported;
     }
     memset(model, 0, sizeof *model); // member by member: a copy of the whole would be on the stack
     model->state = facts->state;
@@ -121,7 +124,7 @@ void mm_node_panel_look(mm_node_panel_t *self, const mm_node_panel_facts_t *fact
     }
     follow_power(self, node_now);
     for (unsigned channel = 0; channel < MM_CHANNELS; channel++) {
-        fill_meter(self, &report, channel, node_now, &model->meters[channel]);
+        fill_meter(self, report, channel, node_now, &model->meters[channel]);
     }
 }
 
@@ -139,12 +142,12 @@ void mm_node_panel_typed_text(const mm_typed_answer_t *typed, char text[MM_PANEL
         [MM_TYPED_NO_FORM] = "A code has 9, 12, 15\nor 20 digits",
         [MM_TYPED_LOCKED_OUT] = "Too many wrong codes",
         [MM_TYPED_NO_KEY] = "No device key: codes\nare not known here",
+        [MM_TYPED_REFUSED] = REFUSED,
+        [MM_TYPED_NO_METER] = REFUSED,
         [MM_TYPED_STORAGE] = "Not stored, nothing\nhappened: type again",
     };
-    bool has_text = (unsigned)typed->verdict < sizeof texts / sizeof texts[0] && texts[typed->verdict] != NULL;
     mmi_line_t line = {0};
-    mmi_line_add(&line,
-                 has_text ? texts[typed->verdict] : "Refused: the meter is\nnot prepaid, or has\ntoo much credit");
+    mmi_line_add(&line, MM_NAME_OF(texts, typed->verdict));
     if (typed->verdict == MM_TYPED_ACCEPTED) {
         add_kwh(&line, typed->credit_wh);
         mmi_line_add(&line, "\nleft ");

@@ -4,14 +4,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "api.h"
 #include "api_client.h"
 #include "app.h"
 #include "store_query.h"
 
 #define COMMAND "events"
 #define LIMIT 100
-#define LIMIT_MAX 1000
-#define VALUES 4
 
 static void print_help(void) {
     puts("usage: meshmeter events [--node MAC] [--limit N] [--json] [OPTION]…\n\n"
@@ -27,7 +26,7 @@ static void print_help(void) {
 // shown as its number on the device.
 static const struct {
     const char *name;
-    const char *values[VALUES];
+    const char *values[MM_EVENT_VALUES];
 } s_kinds[] = {
     {"boot", {"start", "reset reason"}},
     {"time_synced", {"start", "uptime s", "utc s", "pulses filed"}},
@@ -74,7 +73,7 @@ static void print_event(const cJSON *event) {
            : strcmp(trust, "held") == 0 ? "~"
                                         : "?",
            time, api_text(event, "node"), name);
-    for (int index = 0; index < VALUES; index++) {
+    for (int index = 0; index < MM_EVENT_VALUES; index++) {
         const char *what = value_name(name, index);
         const cJSON *value = cJSON_GetArrayItem(values, index);
         if (what[0] == '\0' || !cJSON_IsNumber(value)) {
@@ -133,7 +132,7 @@ int command_events(int argc, char **argv) {
             node = optarg;
             break;
         case 'l':
-            if (!app_parse_number(optarg, 1, LIMIT_MAX, &limit)) {
+            if (!app_parse_number(optarg, 1, MM_API_EVENTS_MAX, &limit)) {
                 return app_error(APP_USAGE, COMMAND, "--limit must be 1 to 1000, not '%s'", optarg);
             }
             break;

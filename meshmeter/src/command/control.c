@@ -108,7 +108,7 @@ mm_err_t mm_control_take_legacy(mm_control_t *self, const char *item, size_t ite
     }
     const mm_legacy_t *legacy = self->options.legacy;
     if (legacy == NULL || self->signed_only || self->crypto == NULL) {
-        mm_counters_add(self->counters, MM_COUNTER_COMMAND_UNSIGNED, 1);
+        mm_counters_count(self->counters, MM_COUNTER_COMMAND_UNSIGNED);
         return MM_ERR_STATE;
     }
     return legacy->take_item(legacy->context, self, item, item_bytes, now);

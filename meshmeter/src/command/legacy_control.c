@@ -59,7 +59,7 @@ static mm_err_t carry_out_all(mm_legacy_control_t *self, mm_control_t *control, 
 
 static mm_err_t refuse(mm_control_t *control, mm_legacy_verdict_t verdict) {
     bool is_forged = verdict == MM_LEGACY_COMMAND_FORGED || verdict == MM_LEGACY_COMMAND_NO_CRYPTO;
-    mm_counters_add(control->counters, is_forged ? MM_COUNTER_COMMAND_FORGED : MM_COUNTER_COMMAND_CORRUPT, 1);
+    mm_counters_count(control->counters, is_forged ? MM_COUNTER_COMMAND_FORGED : MM_COUNTER_COMMAND_CORRUPT);
     return is_forged ? MM_ERR_CORRUPT : MM_ERR_ARG;
 }
 

@@ -72,6 +72,8 @@ bool mm_hex_read(const char *text, uint8_t *bytes, size_t bytes_count);
 /// word at a time.
 size_t mm_bytes_used(const void *bytes, size_t bytes_count);
 
+/// What was secret, and is not needed any more: zeros, that no optimisation leaves out.
+void mm_wipe(void *bytes, size_t bytes_count);
 /// Compare without telling by the time taken where the difference is.
 bool mm_bytes_equal_constant_time(const void *left, const void *right, size_t bytes_count);
 

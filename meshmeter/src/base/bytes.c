@@ -226,6 +226,13 @@ size_t mm_bytes_used(const void *bytes, size_t bytes_count) {
     return bytes_count;
 }
 
+void mm_wipe(void *bytes, size_t bytes_count) {
+    volatile uint8_t *byte = bytes;
+    for (size_t i = 0; i < bytes_count; i++) {
+        byte[i] = 0;
+    }
+}
+
 bool mm_bytes_equal_constant_time(const void *left, const void *right, size_t bytes_count) {
     const uint8_t *left_bytes = left;
     const uint8_t *right_bytes = right;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <string.h>
 
+#include "meshmeter/bytes.h"
 #include "meshmeter/network_form.h"
 #include "node/console_internal.h"
-#include "setup/join_internal.h"
 
 static bool is_proved(mm_console_request_t *request, const mm_form_t *form, mm_possession_t *possession,
                       mm_us_t possession_now) {
@@ -16,7 +16,7 @@ static bool is_proved(mm_console_request_t *request, const mm_form_t *form, mm_p
     uint32_t wait_s;
     (void)mm_form_text(form, "pop", text, sizeof text); // "" if it is not there: that is wrong as well
     mm_possession_verdict_t verdict = mm_possession_judge(possession, text, possession_now, &wait_s);
-    mmi_join_wipe(text, sizeof text);
+    mm_wipe(text, sizeof text);
     if (verdict == MM_POSSESSION_GOOD) {
         return true;
     }
@@ -49,7 +49,7 @@ static void take(mm_console_request_t *request, const mm_form_t *form, bool (*is
                                 : err == MM_ERR_ARG ? "error: this cannot be a network: check site, broker and router\n"
                                                     : "error: the memory refused; nothing was changed\n");
     }
-    mmi_join_wipe(&network, sizeof network);
+    mm_wipe(&network, sizeof network);
 }
 
 void mm_console_provision(mm_console_request_t *request, mm_possession_t *possession, mm_us_t possession_now,

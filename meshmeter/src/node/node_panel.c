@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "display/panel_text.h"
-#include "setup/join_internal.h"
+#include "meshmeter/bytes.h"
 
 #define REFUSED "Refused: the meter is\nnot prepaid, or has\ntoo much credit"
 // More pulses of one interval than this are no power that a meter has (and their product would not fit 64 bits); a
@@ -239,7 +239,7 @@ static void do_wish(mm_node_panel_t *self, const mm_node_panel_facts_t *facts, m
     if (said != NULL) {
         mm_panel_notice(&self->panel, said, now);
     }
-    mmi_join_wipe(&wish, sizeof wish);
+    mm_wipe(&wish, sizeof wish);
 }
 
 mm_us_t mm_node_panel_poll(mm_node_panel_t *self, const mm_node_panel_facts_t *facts, mm_us_t node_now, mm_us_t now) {

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "meshmeter/bytes.h"
 #include "setup/configuration_internal.h"
 #include "setup/join_internal.h"
 
@@ -54,12 +55,12 @@ static MM_APART void forget_parts(mm_join_t *self) {
     self->parts_seen = 0;
     self->part_count = 0;
     self->last_bytes = 0;
-    mmi_join_wipe(self->sealed, sizeof self->sealed);
+    mm_wipe(self->sealed, sizeof self->sealed);
 }
 
 static void stop_asking(mm_join_t *self) {
     self->state = MM_JOIN_IDLE;
-    mmi_join_wipe(self->nonce, sizeof self->nonce);
+    mm_wipe(self->nonce, sizeof self->nonce);
     forget_parts(self);
     memset(self->heard_site, 0, sizeof self->heard_site);
     self->ask_at = MM_US_NEVER;
@@ -158,8 +159,8 @@ static mm_err_t open_answer(const mm_join_t *self, size_t sealed_bytes, mm_netwo
         mmi_network_get(&reader, network);
         err = !reader.failed && mm_reader_left_bytes(&reader) == 0 ? MM_OK : MM_ERR_VERSION;
     }
-    mmi_join_wipe(key, sizeof key);
-    mmi_join_wipe(plain, sizeof plain);
+    mm_wipe(key, sizeof key);
+    mm_wipe(plain, sizeof plain);
     return err;
 }
 
@@ -176,7 +177,7 @@ static void take_whole_answer(mm_join_t *self, mm_us_t now) {
     } else {
         mm_counters_count(self->counters, MM_COUNTER_JOIN_FORGED);
     }
-    mmi_join_wipe(&network, sizeof network);
+    mm_wipe(&network, sizeof network);
 }
 
 // Parts of another sealing do not fit those that are here: the newest counts.

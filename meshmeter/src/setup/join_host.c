@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <string.h>
 
+#include "meshmeter/bytes.h"
 #include "setup/configuration_internal.h"
 #include "setup/join_internal.h"
 
@@ -9,7 +10,7 @@
 #define SEALED_BYTES_MAX (MM_JOIN_PARTS_MAX * MM_JOIN_PART_BYTES)
 
 static void forget(mm_join_asker_t *asker) {
-    mmi_join_wipe(asker, sizeof *asker);
+    mm_wipe(asker, sizeof *asker);
 }
 
 void mmi_join_host_forget_all(mm_join_t *self) {
@@ -129,7 +130,7 @@ static size_t seal(mm_join_t *self, mm_join_asker_t *asker, uint8_t sealed[SEALE
     mm_err_t err = self->crypto->aead_seal(self->crypto->context, asker->key, asker->iv, more, sizeof more, plain,
                                            writer.used_bytes, sealed + MM_AEAD_IV_BYTES);
     size_t sealed_bytes = MM_AEAD_IV_BYTES + writer.used_bytes + MM_AEAD_TAG_BYTES;
-    mmi_join_wipe(plain, sizeof plain);
+    mm_wipe(plain, sizeof plain);
     return err == MM_OK ? sealed_bytes : 0;
 }
 
@@ -198,7 +199,7 @@ mm_result_status_t mm_join_admit(mm_join_t *self, const mm_admit_body_t *admit, 
     asker->admitted = true;
     asker->asked_at = now; // it may take until its next ask
     memcpy(asker->key, key, sizeof asker->key);
-    mmi_join_wipe(key, sizeof key);
+    mm_wipe(key, sizeof key);
     return MM_RESULT_DONE;
 }
 

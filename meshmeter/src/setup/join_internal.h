@@ -18,8 +18,6 @@ mm_err_t mmi_join_mask(const mm_crypto_t *root_crypto, mm_mac_t asker, const uin
 /// Additional data of an answer.
 #define MMI_JOIN_MORE_BYTES (18 + 6 + MM_JOIN_NONCE_BYTES)
 void mmi_join_more(mm_mac_t asker, const uint8_t nonce[MM_JOIN_NONCE_BYTES], uint8_t more[MMI_JOIN_MORE_BYTES]);
-/// What was secret, and is not needed any more.
-void mmi_join_wipe(void *bytes, size_t bytes_count);
 
 bool mmi_join_has_network(const mm_join_t *self);
 /// Frames of joining fit the door, wherever they go. A lost one is asked for again.

@@ -49,7 +49,7 @@ mm_err_t mmi_join_mask(const mm_crypto_t *root_crypto, mm_mac_t asker, const uin
     for (size_t i = 0; i < MM_JOIN_KEY_BYTES && err == MM_OK; i++) {
         masked[i] = key[i] ^ mask[i];
     }
-    mmi_join_wipe(mask, sizeof mask);
+    mm_wipe(mask, sizeof mask);
     return err;
 }
 
@@ -59,13 +59,6 @@ void mmi_join_more(mm_mac_t asker, const uint8_t nonce[MM_JOIN_NONCE_BYTES], uin
     mm_put_mac(&writer, asker);
     mm_put_bytes(&writer, nonce, MM_JOIN_NONCE_BYTES);
     MM_ASSERT(!writer.failed && writer.used_bytes == MMI_JOIN_MORE_BYTES);
-}
-
-void mmi_join_wipe(void *bytes, size_t bytes_count) {
-    volatile uint8_t *byte = bytes; // a write that no optimisation leaves out
-    for (size_t i = 0; i < bytes_count; i++) {
-        byte[i] = 0;
-    }
 }
 
 bool mm_join_is_proved(const mm_join_record_t *record, const mm_crypto_t *asker_crypto) {
@@ -86,6 +79,6 @@ mm_err_t mm_join_admit_body(const mm_join_record_t *record, const mm_crypto_t *a
         admit->asker = record->asker;
         memcpy(admit->nonce, record->nonce, sizeof admit->nonce);
     }
-    mmi_join_wipe(key, sizeof key);
+    mm_wipe(key, sizeof key);
     return err;
 }

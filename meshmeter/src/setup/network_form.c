@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "meshmeter/bytes.h"
-#include "setup/join_internal.h"
 
 #define KEY_BYTES 32
 #define KEY_DIGITS (2 * KEY_BYTES)
@@ -13,7 +12,7 @@ static bool read_key(const mm_form_t *form, uint8_t key[KEY_BYTES]) {
     char digits[KEY_DIGITS + 1];
     bool good = mm_form_text(form, "mesh_key", digits, sizeof digits) == MM_OK && mm_hex_read(digits, key, KEY_BYTES);
     // Half a text of the key does not stay in memory that the caller knows nothing of.
-    mmi_join_wipe(digits, sizeof digits);
+    mm_wipe(digits, sizeof digits);
     return good;
 }
 
@@ -54,7 +53,7 @@ const char *mm_network_form_read(const mm_form_t *form, mm_network_t *network) {
     }
     network->revision = (uint32_t)revision;
     if (wrong != NULL) {
-        mmi_join_wipe(network, sizeof *network);
+        mm_wipe(network, sizeof *network);
     }
     return wrong;
 }

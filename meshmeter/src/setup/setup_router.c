@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <string.h>
 
+#include "meshmeter/bytes.h"
 #include "meshmeter/crc32.h"
-#include "setup/join_internal.h"
 #include "setup/setup_internal.h"
 
 // A router that an installer has typed: from the trial to the stored network.
 
 static void forget_router(mm_setup_t *self) {
-    mmi_join_wipe(&self->router, sizeof self->router);
+    mm_wipe(&self->router, sizeof self->router);
     self->has_router = false;
 }
 
@@ -51,7 +51,7 @@ static mm_err_t take_kept_broker(const mm_setup_t *self, mm_network_t *network) 
     }
     mm_command_body_t body;
     mm_err_t err = mm_command_body_read(MM_COMMAND_BROKER, text, chars, &body);
-    mmi_join_wipe(text, sizeof text);
+    mm_wipe(text, sizeof text);
     if (err == MM_OK) {
         _Static_assert(sizeof network->broker_url == sizeof body.broker.url &&
                            sizeof network->broker_user == sizeof body.broker.user &&
@@ -61,7 +61,7 @@ static mm_err_t take_kept_broker(const mm_setup_t *self, mm_network_t *network) 
         memcpy(network->broker_user, body.broker.user, sizeof network->broker_user);
         memcpy(network->broker_password, body.broker.password, sizeof network->broker_password);
     }
-    mmi_join_wipe(&body, sizeof body);
+    mm_wipe(&body, sizeof body);
     return err;
 }
 
@@ -83,7 +83,7 @@ mm_err_t mmi_setup_keep_router(void *context, mm_us_t now) {
               : self->configuration.has_network                ? take_kept_broker(self, &network)
                                                                : MM_ERR_STATE;
         err = err == MM_OK ? mm_setup_take_network(self, &network, now) : err;
-        mmi_join_wipe(&network, sizeof network);
+        mm_wipe(&network, sizeof network);
     }
     if (err != MM_ERR_STORAGE) {
         forget_router(self);
@@ -104,8 +104,8 @@ bool mmi_setup_has_router(void *context, uint32_t body_crc) {
     memcpy(body.network.password, self->configuration.network.router_password, sizeof body.network.password);
     bool is_body = mm_command_body_put(MM_COMMAND_NETWORK, &body, &writer) == MM_OK;
     bool is_it = is_body && mm_crc32(0, bytes, writer.used_bytes) == body_crc;
-    mmi_join_wipe(bytes, sizeof bytes);
-    mmi_join_wipe(&body, sizeof body);
+    mm_wipe(bytes, sizeof bytes);
+    mm_wipe(&body, sizeof body);
     return is_it;
 }
 

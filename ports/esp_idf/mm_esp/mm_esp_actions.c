@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "meshmeter/bytes.h"
 #include "mm_esp_log.h"
 
 static mm_err_t display_on(void *context, uint32_t seconds) {
@@ -44,7 +45,7 @@ static mm_err_t stage_router(mm_esp_actions_t *self, const char *text, size_t te
         return MM_ERR_ARG;
     }
     mm_err_t err = mm_esp_settings_try_router(self->options.settings, &router);
-    mm_esp_wipe(&router, sizeof router);
+    mm_wipe(&router, sizeof router);
     if (err == MM_OK) {
         mm_esp_log(MM_LOG_INFO, "another router is tried");
         use_router(self);
@@ -56,7 +57,7 @@ static mm_err_t stage_broker(mm_esp_actions_t *self, const char *text, size_t te
     mm_esp_broker_t broker;
     bool good = mm_esp_broker_parse(text, text_chars, &broker) && self->options.url_is_good(broker.url);
     mm_err_t err = good ? mm_esp_settings_try_broker(self->options.settings, &broker) : MM_ERR_ARG;
-    mm_esp_wipe(&broker, sizeof broker);
+    mm_wipe(&broker, sizeof broker);
     if (err == MM_OK) {
         mm_esp_log(MM_LOG_INFO, "another broker is tried");
         use_broker(self);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "meshmeter/bytes.h"
 #include "mm_esp_crypto.h"
 #include "mm_esp_log.h"
 
@@ -41,9 +42,9 @@ static mm_esp_exchange_state_t state_of(const mm_esp_configurator_t *self) {
 }
 
 static void forget(mm_esp_configurator_t *self) {
-    mm_esp_wipe(self->body, sizeof self->body);
-    mm_esp_wipe(self->nonce, sizeof self->nonce);
-    mm_esp_wipe(&self->answer, sizeof self->answer);
+    mm_wipe(self->body, sizeof self->body);
+    mm_wipe(self->nonce, sizeof self->nonce);
+    mm_wipe(&self->answer, sizeof self->answer);
 }
 
 // In the server's task: let the owner answer. False: it does not, in time.

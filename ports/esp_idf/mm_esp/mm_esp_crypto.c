@@ -8,14 +8,9 @@
 #include <mbedtls/md.h>
 #include <string.h>
 
-#define KEY_BITS (MM_AES256_KEY_BYTES * 8)
+#include "meshmeter/bytes.h"
 
-void mm_esp_wipe(void *bytes, size_t bytes_count) {
-    volatile uint8_t *next = bytes;
-    for (size_t i = 0; i < bytes_count; i++) {
-        next[i] = 0;
-    }
-}
+#define KEY_BITS (MM_AES256_KEY_BYTES * 8)
 
 mm_err_t mm_esp_sha256(const void *bytes, size_t bytes_count, uint8_t hash[MM_ESP_SHA256_BYTES]) {
     int failed = mbedtls_md(mbedtls_md_info_from_type(MBEDTLS_MD_SHA256), bytes, bytes_count, hash);
@@ -40,7 +35,7 @@ static bool srp_exponent(const char *user, const char *secret, const uint8_t *sa
     memcpy(bytes, salt, MM_ESP_SRP_SALT_BYTES);
     memcpy(bytes + MM_ESP_SRP_SALT_BYTES, x, SHA512_BYTES);
     good = good && mbedtls_md(sha512, bytes, MM_ESP_SRP_SALT_BYTES + SHA512_BYTES, x) == 0;
-    mm_esp_wipe(bytes, sizeof bytes);
+    mm_wipe(bytes, sizeof bytes);
     return good;
 }
 
@@ -66,7 +61,7 @@ mm_err_t mm_esp_srp_verifier(const char *user, const char *secret, const uint8_t
     mbedtls_mpi_free(&exponent); // wipes
     mbedtls_mpi_free(&modulus);
     mbedtls_mpi_free(&result);
-    mm_esp_wipe(x, sizeof x);
+    mm_wipe(x, sizeof x);
     return good ? MM_OK : MM_ERR_UNAVAILABLE;
 }
 
@@ -141,6 +136,6 @@ void mm_esp_crypto_open(mm_esp_crypto_t *self, const uint8_t key[MM_ESP_DEVICE_K
 }
 
 void mm_esp_crypto_close(mm_esp_crypto_t *self) {
-    mm_esp_wipe(self->key, sizeof self->key);
+    mm_wipe(self->key, sizeof self->key);
     self->has_key = false;
 }

@@ -29,7 +29,5 @@ mm_err_t mm_esp_sha256(const void *bytes, size_t bytes_count, uint8_t hash[MM_ES
 /// MM_ERR_UNAVAILABLE: no memory.
 mm_err_t mm_esp_srp_verifier(const char *user, const char *secret, const uint8_t salt[MM_ESP_SRP_SALT_BYTES],
                              uint8_t verifier[MM_ESP_SRP_VERIFIER_BYTES]);
-/// Overwrite a secret; no compiler leaves this out.
-void mm_esp_wipe(void *bytes, size_t bytes_count);
 
 #endif

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "meshmeter/bytes.h"
 #include "mm_esp_crypto.h"
 #include "mm_esp_log.h"
 #include "mm_esp_owner.h"
@@ -209,7 +210,7 @@ static bool configure(const mm_esp_mesh_t *self) {
         esp_mesh_send_block_time(MM_ESP_MESH_BLOCK_MS) == ESP_OK && esp_mesh_disable_ps() == ESP_OK &&
         esp_mesh_set_config(&config) == ESP_OK &&
         esp_mesh_set_ie_crypto_key(self->ap_password, password_chars) == ESP_OK && esp_mesh_fix_root(false) == ESP_OK;
-    mm_esp_wipe(&config, sizeof config);
+    mm_wipe(&config, sizeof config);
     return good;
 }
 
@@ -691,7 +692,7 @@ static mm_err_t derive_network(mm_esp_mesh_t *self, const mm_esp_mesh_options_t 
     for (size_t i = 0; i < sizeof self->ap_password / 2; i++) {
         (void)snprintf(self->ap_password + 2 * i, 3, "%02x", mac[i]);
     }
-    mm_esp_wipe(mac, sizeof mac);
+    mm_wipe(mac, sizeof mac);
     return err;
 }
 
@@ -739,7 +740,7 @@ mm_err_t mm_esp_mesh_set_router(mm_esp_mesh_t *self, const mm_esp_router_t *rout
     mesh_router_t filled;
     fill_router(&filled, router);
     esp_err_t err = esp_mesh_set_router(&filled);
-    mm_esp_wipe(&filled, sizeof filled);
+    mm_wipe(&filled, sizeof filled);
     if (err != ESP_OK) {
         return MM_ERR_UNAVAILABLE;
     }

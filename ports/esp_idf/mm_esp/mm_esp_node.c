@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "meshmeter/bytes.h"
 #include "mm_esp_node_internal.h"
 
 #define PARKED_SITE "parked"
@@ -276,7 +277,7 @@ static void open_core(mm_esp_node_t *self, mm_us_t now) {
     const mm_network_t *network = &self->shared.configuration.network;
     fill_options(self, has_network ? network->site : PARKED_SITE, &options);
     mm_esp_life_open_broker(self, has_network ? network : NULL);
-    mm_esp_wipe(&self->shared.configuration, sizeof self->shared.configuration);
+    mm_wipe(&self->shared.configuration, sizeof self->shared.configuration);
     if (self->health.safe_mode) {
         use_least(self, &options, &ports);
     }
@@ -477,7 +478,7 @@ static mm_us_t poll_person(mm_esp_node_t *self, mm_us_t now) {
     mm_node_panel_facts_t facts;
     mm_esp_life_fill(self, now, &facts);
     deadline = mm_us_earlier(deadline, mm_esp_panel_poll(&self->panel, &facts, now));
-    mm_esp_wipe(&facts, sizeof facts);
+    mm_wipe(&facts, sizeof facts);
     return mm_us_earlier(deadline, mm_esp_console_poll(&self->console, now));
 }
 

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "meshmeter/bytes.h"
 #include "mm_esp_node_internal.h"
 
 #define KEY_CHARS ((size_t)2 * MM_ESP_DEVICE_KEY_BYTES)
@@ -93,7 +94,7 @@ static void run_key(mm_console_request_t *request) {
         label[strcspn(label, " ")] = '\0';
         err = mm_esp_settings_write_device(&self->settings, key, label);
     }
-    mm_esp_wipe(key, sizeof key);
+    mm_wipe(key, sizeof key);
     if (err == MM_OK) {
         mm_console_put(request, "ok the device has its key and label, and starts again\n");
         mm_esp_node_restart(self, "with its key", request->now);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "meshmeter/bytes.h"
 #include "mm_esp_node_internal.h"
 #include "mm_esp_page.h"
 
@@ -51,7 +52,7 @@ void mm_esp_life_open_broker(mm_esp_node_t *self, const mm_network_t *network) {
         mm_esp_log(MM_LOG_ERROR, "the broker of the network is no address that this node takes");
     }
     mm_esp_mqtt_open(&self->mqtt, self->mac, &broker, NULL);
-    mm_esp_wipe(&broker, sizeof broker);
+    mm_wipe(&broker, sizeof broker);
 }
 
 void mm_esp_life_use_broker(mm_esp_node_t *self) {
@@ -59,7 +60,7 @@ void mm_esp_life_use_broker(mm_esp_node_t *self) {
     find_broker(self, has_network(self) ? &configuration_of(self)->network : NULL, &broker);
     // A session that is under way ends first; it is asked again in the next turn.
     self->broker_changed = mm_esp_mqtt_set_broker(&self->mqtt, &broker) == MM_ERR_BUSY;
-    mm_esp_wipe(&broker, sizeof broker);
+    mm_wipe(&broker, sizeof broker);
 }
 
 void mm_esp_life_use_router(mm_esp_node_t *self) {
@@ -74,7 +75,7 @@ void mm_esp_life_use_router(mm_esp_node_t *self) {
     if (err != MM_OK && err != MM_ERR_BUSY) {
         mm_esp_log(MM_LOG_WARNING, "the mesh takes the router when it opens: %s", mm_err_name(err));
     }
-    mm_esp_wipe(&router, sizeof router);
+    mm_wipe(&router, sizeof router);
 }
 
 // --- the worker's part: opening and closing wait for the SDK ---------------------------------------------------------
@@ -115,7 +116,7 @@ static mm_err_t open_mesh(mm_esp_node_t *self) {
     const mm_esp_mesh_options_t options = {
         .mac = self->mac, .site = network->site, .mesh_key = network->mesh_key, .router = &router};
     mm_err_t err = mm_esp_mesh_open(&self->mesh, &options);
-    mm_esp_wipe(&router, sizeof router);
+    mm_wipe(&router, sizeof router);
     self->life.mesh_was_opened = err == MM_OK || err == MM_ERR_UNAVAILABLE;
     return self->life.mesh_was_opened ? MM_OK : err;
 }
@@ -133,7 +134,7 @@ static mm_err_t open_page(mm_esp_node_t *self) {
         (void)snprintf(name, sizeof name, "MM-%02X%02X%02X", mac[3], mac[4], mac[5]);
         err = mm_esp_configurator_init(&self->shared.page, &options);
     }
-    mm_esp_wipe(random, sizeof random);
+    mm_wipe(random, sizeof random);
     err = err == MM_OK ? mm_esp_radio_open_access_point(name, self->life.password) : err;
     if (err == MM_OK && mm_esp_configurator_open(&self->shared.page) != MM_OK) {
         mm_esp_radio_close();
@@ -223,9 +224,9 @@ void mm_esp_life_end_job(mm_esp_node_t *self, uint32_t number, mm_us_t now) {
     life->job = MM_ESP_LIFE_NO_JOB;
     if (job == MM_ESP_LIFE_CLOSE_PAGE && life->job_result == MM_OK) {
         leave(self);
-        mm_esp_wipe(&self->shared, sizeof self->shared);
-        mm_esp_wipe(life->password, sizeof life->password);
-        mm_esp_wipe(life->address, sizeof life->address);
+        mm_wipe(&self->shared, sizeof self->shared);
+        mm_wipe(life->password, sizeof life->password);
+        mm_wipe(life->address, sizeof life->address);
     } else if (life->job_result != MM_OK) {
         mm_esp_log(MM_LOG_ERROR, "the radio does not open or close: %s", mm_err_name(life->job_result));
         life->opens_failed++;
@@ -339,7 +340,7 @@ static void take_network(mm_esp_node_t *self, mm_us_t now) {
     bool is_noted = mm_esp_provisioning_settle(&self->shared.provisioning, err == MM_OK, now);
     self->life.phone_waits = err == MM_OK && is_noted; // a phone that will hear nothing is not waited for
     mm_esp_log(err == MM_OK ? MM_LOG_INFO : MM_LOG_WARNING, "network from Bluetooth: %s", mm_err_name(err));
-    mm_esp_wipe(&network, sizeof network);
+    mm_wipe(&network, sizeof network);
 }
 
 // However it came or went: what is open belongs to the network of the start. A phone hears first how it went.

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "meshmeter/bytes.h"
 #include "meshmeter/network_form.h"
 #include "mm_esp_entropy.h"
 #include "mm_esp_log.h"
@@ -105,8 +106,8 @@ static bool is_busy(const mm_esp_provisioning_t *self) {
 }
 
 static void forget_form(mm_esp_provisioning_t *self) {
-    mm_esp_wipe(self->text, sizeof self->text);
-    mm_esp_wipe(&self->network, sizeof self->network);
+    mm_wipe(self->text, sizeof self->text);
+    mm_wipe(&self->network, sizeof self->network);
     self->text_bytes = 0;
     self->has_form = false;
 }
@@ -332,10 +333,10 @@ static bool stop(mm_esp_provisioning_t *self) {
         protocomm_delete(self->protocomm);
         self->protocomm = NULL;
     }
-    mm_esp_wipe(self->verifier, sizeof self->verifier);
+    mm_wipe(self->verifier, sizeof self->verifier);
     self->parameters = (protocomm_security2_params_t){0};
     forget_form(self);
-    mm_esp_wipe(self->router_password, sizeof self->router_password);
+    mm_wipe(self->router_password, sizeof self->router_password);
     self->has_router = false;
     return true;
 }

@@ -8,7 +8,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
-#include "mm_esp_crypto.h"
+#include "meshmeter/bytes.h"
 #include "mm_esp_entropy.h"
 
 #define ACCESS_POINT_CHANNEL 1
@@ -118,7 +118,7 @@ mm_err_t mm_esp_radio_open_access_point(const char *name, const char *password) 
     memcpy(config.ap.ssid, name, name_chars);
     memcpy(config.ap.password, password, password_chars);
     mm_err_t err = open_for(MM_ESP_RADIO_ACCESS_POINT, &config);
-    mm_esp_wipe(&config, sizeof config);
+    mm_wipe(&config, sizeof config);
     return err;
 }
 

@@ -5,6 +5,7 @@
 #include <nvs_flash.h>
 #include <string.h>
 
+#include "meshmeter/bytes.h"
 #include "mm_esp_log.h"
 
 #define DEVICE_PARTITION "device"
@@ -110,7 +111,7 @@ bool mm_esp_router_parse(const char *text, size_t text_chars, mm_esp_router_t *r
                 take_line(&next, end, router->password, sizeof router->password) && next == end &&
                 router->name[0] != '\0';
     if (!good) {
-        mm_esp_wipe(router, sizeof *router);
+        mm_wipe(router, sizeof *router);
     }
     return good;
 }
@@ -126,7 +127,7 @@ bool mm_esp_broker_parse(const char *text, size_t text_chars, mm_esp_broker_t *b
                 // A password is somebody's.
                 (broker->user[0] != '\0' || broker->password[0] == '\0');
     if (!good) {
-        mm_esp_wipe(broker, sizeof *broker);
+        mm_wipe(broker, sizeof *broker);
     }
     return good;
 }
@@ -145,11 +146,11 @@ static mm_err_t use_kept_router(mm_esp_settings_t *self) {
                        is_terminated(kept.router.name, sizeof kept.router.name) &&
                        is_terminated(kept.router.password, sizeof kept.router.password);
     self->router_on_trial = false;
-    mm_esp_wipe(&self->router, sizeof self->router);
+    mm_wipe(&self->router, sizeof self->router);
     if (self->has_router) {
         self->router = kept.router;
     }
-    mm_esp_wipe(&kept, sizeof kept);
+    mm_wipe(&kept, sizeof kept);
     return err == MM_ERR_STORAGE ? err : MM_OK;
 }
 
@@ -161,11 +162,11 @@ static mm_err_t use_kept_broker(mm_esp_settings_t *self) {
                        is_terminated(kept.broker.user, sizeof kept.broker.user) &&
                        is_terminated(kept.broker.password, sizeof kept.broker.password);
     self->broker_on_trial = false;
-    mm_esp_wipe(&self->broker, sizeof self->broker);
+    mm_wipe(&self->broker, sizeof self->broker);
     if (self->has_broker) {
         self->broker = kept.broker;
     }
-    mm_esp_wipe(&kept, sizeof kept);
+    mm_wipe(&kept, sizeof kept);
     return err == MM_ERR_STORAGE ? err : MM_OK;
 }
 
@@ -180,7 +181,7 @@ mm_err_t mm_esp_settings_try_router(mm_esp_settings_t *self, const mm_esp_router
         self->has_router = true;
         self->router_on_trial = true;
     }
-    mm_esp_wipe(&kept, sizeof kept);
+    mm_wipe(&kept, sizeof kept);
     return err;
 }
 
@@ -195,7 +196,7 @@ mm_err_t mm_esp_settings_try_broker(mm_esp_settings_t *self, const mm_esp_broker
         self->has_broker = true;
         self->broker_on_trial = true;
     }
-    mm_esp_wipe(&kept, sizeof kept);
+    mm_wipe(&kept, sizeof kept);
     return err;
 }
 
@@ -211,7 +212,7 @@ mm_err_t mm_esp_settings_settle_router(mm_esp_settings_t *self, bool keep) {
                               .revision = self->network_revision,
                               .router = self->router};
         mm_err_t err = write_blob("router", &kept, sizeof kept);
-        mm_esp_wipe(&kept, sizeof kept);
+        mm_wipe(&kept, sizeof kept);
         if (err != MM_OK) {
             return err;
         }
@@ -236,7 +237,7 @@ mm_err_t mm_esp_settings_settle_broker(mm_esp_settings_t *self, bool keep) {
                               .revision = self->network_revision,
                               .broker = self->broker};
         mm_err_t err = write_blob("broker", &kept, sizeof kept);
-        mm_esp_wipe(&kept, sizeof kept);
+        mm_wipe(&kept, sizeof kept);
         if (err != MM_OK) {
             return err;
         }
@@ -258,8 +259,8 @@ static mm_err_t find_revision(const char *key, bool is_router, bool *has_revisio
     mm_err_t err = is_router ? read_blob(key, &router, sizeof router) : read_blob(key, &broker, sizeof broker);
     *has_revision = is_router ? router.has_revision : broker.has_revision;
     *revision = is_router ? router.revision : broker.revision;
-    mm_esp_wipe(&router, sizeof router);
-    mm_esp_wipe(&broker, sizeof broker);
+    mm_wipe(&router, sizeof router);
+    mm_wipe(&broker, sizeof broker);
     return err == MM_ERR_VERSION ? MM_ERR_NOT_FOUND : err;
 }
 
@@ -268,8 +269,8 @@ static mm_err_t keep_under_this_network(const mm_esp_settings_t *self, bool is_r
     kept_broker_t broker = {KEPT_VERSION, true, self->network_revision, self->broker};
     mm_err_t err =
         is_router ? write_blob("router", &router, sizeof router) : write_blob("broker", &broker, sizeof broker);
-    mm_esp_wipe(&router, sizeof router);
-    mm_esp_wipe(&broker, sizeof broker);
+    mm_wipe(&router, sizeof router);
+    mm_wipe(&broker, sizeof broker);
     return err;
 }
 
@@ -289,8 +290,8 @@ mm_err_t mm_esp_settings_use_network(mm_esp_settings_t *self, uint32_t revision)
             err = keep_under_this_network(self, is_router);
         } else if (err == MM_OK && kept_revision != revision) {
             *has_one = false;
-            mm_esp_wipe(is_router ? (void *)&self->router : &self->broker,
-                        is_router ? sizeof self->router : sizeof self->broker);
+            mm_wipe(is_router ? (void *)&self->router : &self->broker,
+                    is_router ? sizeof self->router : sizeof self->broker);
             err = remove_value(key);
         }
         worst = err == MM_ERR_STORAGE ? err : worst;
@@ -367,7 +368,7 @@ static bool read_legacy_secret(mm_esp_settings_t *self, nvs_handle_t handle) {
     if (self->has_legacy_secret) {
         memcpy(self->legacy_secret, text, chars);
     }
-    mm_esp_wipe(text, sizeof text);
+    mm_wipe(text, sizeof text);
     return err == ESP_OK || err == ESP_ERR_NVS_NOT_FOUND;
 }
 
@@ -388,10 +389,10 @@ static mm_err_t read_device(mm_esp_settings_t *self) {
     bool legacy_good = read_legacy_secret(self, handle);
     nvs_close(handle);
     if (!self->has_key) {
-        mm_esp_wipe(self->key, sizeof self->key);
+        mm_wipe(self->key, sizeof self->key);
     }
     if (pop_err != ESP_OK || !pop_is_good(self->pop)) {
-        mm_esp_wipe(self->pop, sizeof self->pop);
+        mm_wipe(self->pop, sizeof self->pop);
     }
     bool refused = !legacy_good || (key_err != ESP_OK && key_err != ESP_ERR_NVS_NOT_FOUND) ||
                    (pop_err != ESP_OK && pop_err != ESP_ERR_NVS_NOT_FOUND);
@@ -497,5 +498,5 @@ mm_err_t mm_esp_settings_open(mm_esp_settings_t *self) {
 }
 
 void mm_esp_settings_close(mm_esp_settings_t *self) {
-    mm_esp_wipe(self, sizeof *self);
+    mm_wipe(self, sizeof *self);
 }

@@ -1,10 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // Composing an order: for whom, what, until when; and in a sentence what will happen.
 
-import { html, useEffect, useRef, useState } from './vendor/htm-preact.module.js';
+import { html, useEffect, useState } from './vendor/htm-preact.module.js';
 import { getList } from './api.js';
 import { formatDuration, visible } from './format.js';
-import { BitsField, Chooser, Confirm, Problem, SelectField, TextField, useChange, useDraft } from './forms.js';
+import {
+    BitsField,
+    Chooser,
+    Confirm,
+    Problem,
+    SelectField,
+    TextField,
+    useChange,
+    useDraft,
+    useFocusOnError,
+} from './forms.js';
 import { DAY_NAMES, initialValues, KINDS, kindsFor, readArguments } from './kinds.js';
 import { hourName } from './plots.js';
 import { Orders } from './orders.js';
@@ -164,7 +174,7 @@ function Compose({ data, world, route, onMade }) {
     const [shownErrors, setShownErrors] = useState(false);
     const [asking, setAsking] = useState(false);
     const [made, setMade] = useState(null);
-    const form = useRef(null);
+    const [form, focusOnError] = useFocusOnError();
     const { sending, problem, send, forget } = useChange();
     useEffect(() => {
         if (route.meter !== null) {
@@ -195,7 +205,7 @@ function Compose({ data, world, route, onMade }) {
         setMade(null);
         setShownErrors(true);
         if (!judged.isComplete) {
-            requestAnimationFrame(() => form.current?.querySelector('[aria-invalid="true"]')?.focus());
+            focusOnError();
         } else if (judged.isDangerous && !asking) {
             setAsking(true);
         } else if (!asking) {

@@ -2,7 +2,7 @@
 // What the forms are made of: fields with their error beside them, a chooser that searches, the question before
 // something dangerous, and the one way in which changes are sent.
 
-import { html, useEffect, useRef, useState } from './vendor/htm-preact.module.js';
+import { html, useEffect, useLayoutEffect, useRef, useState } from './vendor/htm-preact.module.js';
 import { ApiError, post } from './api.js';
 import { formatCount, visible } from './format.js';
 import { Outside } from './parts.js';
@@ -158,6 +158,22 @@ export function Confirm({ title, children, yes, word = null, onYes, onNo }) {
         <div class="buttons"><button type="button" autofocus onClick=${onNo}>No, go back</button>
             <button type="button" class="danger" disabled=${!isReady} onClick=${onYes}>${yes}</button></div>
     </dialog>`;
+}
+
+/**
+ * The way to a form's first wrong field: [ref of the form, focusOnError]. focusOnError is called together with what makes
+ * the errors appear. The focus moves before the next thing that is typed: an animation frame later it would take the
+ * user out of a field that he has begun to fill.
+ */
+export function useFocusOnError() {
+    const form = useRef(null);
+    const [asked, setAsked] = useState(0);
+    useLayoutEffect(() => {
+        if (asked > 0) {
+            form.current?.querySelector('[aria-invalid="true"]')?.focus();
+        }
+    }, [asked]);
+    return [form, () => setAsked((count) => count + 1)];
 }
 
 /**

@@ -5,7 +5,7 @@ import { html, useEffect, useRef, useState } from './vendor/htm-preact.module.js
 import { getList } from './api.js';
 import { useWorld } from './compose.js';
 import { formatDuration, visible } from './format.js';
-import { Chooser, Problem, TextField, useChange } from './forms.js';
+import { Chooser, Problem, TextField, useChange, useFocusOnError } from './forms.js';
 import { parseNode, parseNumber } from './installer_fields.js';
 import { At } from './orders.js';
 import { Outside } from './parts.js';
@@ -95,7 +95,7 @@ function Code({ given, onDone }) {
 function CodeForm({ nodes, onGiven }) {
     const [draft, setDraft] = useState(emptyDraft);
     const [shownErrors, setShownErrors] = useState(false);
-    const form = useRef(null);
+    const [form, focusOnError] = useFocusOnError();
     const { sending, problem, send, forget } = useChange();
     const judged = judge(draft);
     const errors = shownErrors ? judged.errors : {};
@@ -108,7 +108,7 @@ function CodeForm({ nodes, onGiven }) {
         event.preventDefault();
         setShownErrors(true);
         if (!judged.isComplete) {
-            requestAnimationFrame(() => form.current?.querySelector('[aria-invalid="true"]')?.focus());
+            focusOnError();
             return;
         }
         const done = await send('codes', judged.body);

@@ -14,7 +14,7 @@ import {
 import { getList } from './api.js';
 import { meterItems, useWorld } from './compose.js';
 import { formatCount, formatKwh, visible } from './format.js';
-import { Chooser, Problem, SelectField, TextField, useChange, useDraft } from './forms.js';
+import { Chooser, Problem, SelectField, TextField, useChange, useDraft, useFocusOnError } from './forms.js';
 import { Loading } from './records.js';
 import { useResource } from './resource.js';
 import { linkTo } from './route.js';
@@ -133,7 +133,7 @@ function Amount({ draft, currencies, money, error, edit }) {
 function SellForm({ meters, tariffs, route }) {
     const [draft, change, reset] = useDraft('sale', firstDraft);
     const [shownErrors, setShownErrors] = useState(false);
-    const form = useRef(null);
+    const [form, focusOnError] = useFocusOnError();
     const isHere = useRef(true);
     const { sending, problem, send, forget } = useChange();
     useEffect(() => {
@@ -153,7 +153,7 @@ function SellForm({ meters, tariffs, route }) {
         event.preventDefault();
         setShownErrors(true);
         if (!judged.isComplete) {
-            requestAnimationFrame(() => form.current?.querySelector('[aria-invalid="true"]')?.focus());
+            focusOnError();
             return;
         }
         storePending(draft);

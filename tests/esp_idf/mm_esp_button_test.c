@@ -19,7 +19,8 @@ static void test_press_and_bounce(void **state) {
     bool down = false;
     mm_us_t deadline = 0;
     fake_reset();
-    assert_int_equal(mm_esp_button_open(&button, 0, count_wake, &wakes), MM_OK);
+    assert_int_equal(mm_esp_button_open(&button, 0, true, count_wake, &wakes), MM_OK);
+    assert_int_equal(fake_gpio_pin(0)->config.pull_up_en, GPIO_PULLUP_ENABLE);
     assert_false(mm_esp_button_poll(&button, 0, &down, &deadline));
     assert_int_equal(deadline, MM_US_NEVER);
     fake_gpio_drive(0, 0);
@@ -48,15 +49,20 @@ static void test_calls_fail(void **state) {
         mm_us_t deadline = 0;
         fake_reset();
         fake_fail_at(call_no);
-        mm_err_t err = mm_esp_button_open(&button, 0, NULL, NULL);
+        mm_err_t err = mm_esp_button_open(&button, 0, true, NULL, NULL);
         failed = fake_has_failed();
         assert_int_equal(err, failed ? MM_ERR_UNAVAILABLE : MM_OK);
         assert_false(mm_esp_button_poll(&button, 0, &down, &deadline));
         mm_esp_button_close(&button);
         assert_null(fake_gpio_pin(0)->isr);
     }
+    // The board has a resistor.
+    mm_esp_button_t other;
+    fake_reset();
+    assert_int_equal(mm_esp_button_open(&other, 36, false, NULL, NULL), MM_OK);
+    assert_int_equal(fake_gpio_pin(36)->config.pull_up_en, GPIO_PULLUP_DISABLE);
     mm_esp_button_t none;
-    assert_int_equal(mm_esp_button_open(&none, -1, NULL, NULL), MM_ERR_UNAVAILABLE);
+    assert_int_equal(mm_esp_button_open(&none, -1, true, NULL, NULL), MM_ERR_UNAVAILABLE);
 }
 
 int main(void) {

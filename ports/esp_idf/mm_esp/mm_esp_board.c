@@ -3,6 +3,8 @@
 
 #include <sdkconfig.h>
 
+#include "mm_esp_pins.h"
+
 #ifdef CONFIG_MM_LEGACY_COMMANDS
 #include "mm_esp_legacy.h"
 #endif
@@ -52,6 +54,9 @@ static const mm_esp_board_t s_board = {
 #endif
 
     .button_pin = CONFIG_MM_BUTTON_PIN,
+#ifdef CONFIG_MM_BUTTON_PULL_UP
+    .button_pull_up = true,
+#endif
     .led_pin = CONFIG_MM_LED_PIN,
     .warning_pin = CONFIG_MM_WARNING_PIN,
 

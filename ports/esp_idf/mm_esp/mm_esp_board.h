@@ -8,7 +8,7 @@
 #include "meshmeter/limits.h"
 
 /// What a board is, as apps/esp32/main/Kconfig.projbuild has it: the one file that reads those symbols. Everything else
-/// takes its pins from here. A pin of -1: the board has none.
+/// takes its pins from here. A pin of -1: the board has none; one that is wrong has not been compiled (mm_esp_pins.h).
 
 #define MM_ESP_NO_PIN (-1)
 
@@ -38,6 +38,7 @@ typedef struct {
     uint8_t display_address;
 
     int8_t button_pin;
+    bool button_pull_up;
     int8_t led_pin;
     int8_t warning_pin; ///< low: the supply is going
 

@@ -18,7 +18,8 @@ static bool is_pressed(const mm_esp_button_t *self) {
     return gpio_get_level((gpio_num_t)self->pin) == 0;
 }
 
-mm_err_t mm_esp_button_open(mm_esp_button_t *self, int8_t pin, void (*wake)(void *context), void *context) {
+mm_err_t mm_esp_button_open(mm_esp_button_t *self, int8_t pin, bool pull_up, void (*wake)(void *context),
+                            void *context) {
     *self = (mm_esp_button_t){.pin = pin, .wake = wake, .context = context, .stable_at = MM_US_NEVER};
     if (pin < 0) {
         return MM_ERR_UNAVAILABLE;
@@ -26,7 +27,7 @@ mm_err_t mm_esp_button_open(mm_esp_button_t *self, int8_t pin, void (*wake)(void
     const gpio_config_t config = {
         .pin_bit_mask = UINT64_C(1) << (unsigned)pin,
         .mode = GPIO_MODE_INPUT,
-        .pull_up_en = GPIO_PULLUP_ENABLE,
+        .pull_up_en = pull_up ? GPIO_PULLUP_ENABLE : GPIO_PULLUP_DISABLE,
         .pull_down_en = GPIO_PULLDOWN_DISABLE,
         .intr_type = GPIO_INTR_ANYEDGE,
     };

@@ -20,8 +20,10 @@ typedef struct {
     mm_us_t stable_at;
 } mm_esp_button_t;
 
-/// wake: called in an interrupt; may be NULL. MM_ERR_UNAVAILABLE: no pin, or the SDK refused; there is no button then.
-mm_err_t mm_esp_button_open(mm_esp_button_t *self, int8_t pin, void (*wake)(void *context), void *context);
+/// pull_up: that of the chip. wake: called in an interrupt; may be NULL. MM_ERR_UNAVAILABLE: no pin, or the SDK
+/// refused; there is no button then.
+mm_err_t mm_esp_button_open(mm_esp_button_t *self, int8_t pin, bool pull_up, void (*wake)(void *context),
+                            void *context);
 /// True: *down has changed, tell the panel. *deadline: call again then.
 bool mm_esp_button_poll(mm_esp_button_t *self, mm_us_t now, bool *down, mm_us_t *deadline);
 void mm_esp_button_close(mm_esp_button_t *self);

@@ -349,7 +349,8 @@ __attribute__((noinline)) static void open_all(mm_esp_node_t *self) {
     open_core(self, mm_esp_owner_now());
     self->sessions_clean = self->node.root.sessions_clean;
     self->watermark = self->node.metering.watermark;
-    if (mm_esp_button_open(&self->button, self->board->button_pin, wake_from_isr, NULL) != MM_OK) {
+    if (mm_esp_button_open(&self->button, self->board->button_pin, self->board->button_pull_up, wake_from_isr, NULL) !=
+        MM_OK) {
         mm_esp_log(MM_LOG_WARNING, "no button");
     }
     if (!self->health.safe_mode) {

@@ -2,13 +2,18 @@
 #include <driver/i2c_master.h>
 #include <driver/pulse_cnt.h>
 #include <driver/uart.h>
+#include <esp_bit_defs.h>
 #include <esp_intr_alloc.h>
 #include <esp_partition.h>
 #include <esp_system.h>
 #include <esp_task_wdt.h>
+#include <soc/io_mux_reg.h>
 #include <soc/soc_caps.h>
+#include <soc/spi_pins.h>
+#include <soc/uart_pins.h>
 
 #include "agreement.h"
+#include "mm_esp_pins.h"
 
 MM_TYPE(pcnt_unit_handle_t, struct pcnt_unit_t *);
 MM_TYPE(pcnt_channel_handle_t, struct pcnt_chan_t *);
@@ -39,3 +44,34 @@ MM_MEMBER(esp_partition_t, readonly, bool);
 
 MM_MEMBER(esp_task_wdt_config_t, timeout_ms, uint32_t);
 MM_MEMBER(esp_task_wdt_config_t, trigger_panic, bool);
+
+// The table of pins: what the SDK knows of the chip.
+#define VALID_PINS ((unsigned long long)SOC_GPIO_VALID_GPIO_MASK)
+_Static_assert((MM_ESP_MISSING_PINS & ~MM_ESP_PIN(20)) == (MM_ESP_PINS_BETWEEN(0, 62) & ~VALID_PINS), "missing pins");
+_Static_assert(MM_ESP_INPUT_ONLY_PINS == (VALID_PINS & ~(unsigned long long)SOC_GPIO_VALID_OUTPUT_GPIO_MASK), "inputs");
+_Static_assert(MM_ESP_UART_PINS == (MM_ESP_PIN(U0TXD_GPIO_NUM) | MM_ESP_PIN(U0RXD_GPIO_NUM)), "UART 0");
+#ifdef SOC_HP_I2C_NUM
+_Static_assert(MM_ESP_I2C_BUSES == SOC_HP_I2C_NUM, "I2C");
+#else
+_Static_assert(MM_ESP_I2C_BUSES == SOC_I2C_NUM, "I2C");
+#endif
+#define IS_OF_FLASH(pin) _Static_assert((MM_ESP_PIN(pin) & MM_ESP_FLASH_PINS) != 0, #pin)
+#ifdef MSPI_IOMUX_PIN_NUM_CLK
+IS_OF_FLASH(MSPI_IOMUX_PIN_NUM_CLK);
+IS_OF_FLASH(MSPI_IOMUX_PIN_NUM_CS0);
+IS_OF_FLASH(MSPI_IOMUX_PIN_NUM_MOSI);
+IS_OF_FLASH(MSPI_IOMUX_PIN_NUM_MISO);
+IS_OF_FLASH(MSPI_IOMUX_PIN_NUM_HD);
+IS_OF_FLASH(MSPI_IOMUX_PIN_NUM_WP);
+#else
+IS_OF_FLASH(SPI_IOMUX_PIN_NUM_CLK);
+IS_OF_FLASH(SPI_IOMUX_PIN_NUM_CS);
+IS_OF_FLASH(SPI_IOMUX_PIN_NUM_MOSI);
+IS_OF_FLASH(SPI_IOMUX_PIN_NUM_MISO);
+IS_OF_FLASH(SPI_IOMUX_PIN_NUM_HD);
+IS_OF_FLASH(SPI_IOMUX_PIN_NUM_WP);
+#endif
+// Not in all versions.
+#ifdef USB_INT_PHY0_DM_GPIO_NUM
+_Static_assert(MM_ESP_USB_PINS == (MM_ESP_PIN(USB_INT_PHY0_DM_GPIO_NUM) | MM_ESP_PIN(USB_INT_PHY0_DP_GPIO_NUM)), "USB");
+#endif

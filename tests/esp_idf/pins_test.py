@@ -46,7 +46,7 @@ class Board:
         others = {}
         for name, value in values.items():
             symbol = self.config.syms.get(name)
-            if symbol is None or not symbol.nodes:
+            if symbol is None or not name.startswith("MM_"):
                 others[name] = value
             else:
                 symbol.set_value(str(value))
@@ -187,9 +187,15 @@ def test_what_the_sdk_uses(boards):
         expect(s3, {symbol: "y", "MM_LED_PIN": 38})
     for target, chip, pins in (("esp32s3", "ESP32-S3", (19, 20)), ("esp32c6", "ESP32-C6", (12, 13))):
         board = boards[target]
-        expect(board, {"ESP_CONSOLE_USB_SERIAL_JTAG": "y"})
-        for pin in pins:
-            expect(board, {"ESP_CONSOLE_USB_SERIAL_JTAG": "y", "MM_LED_PIN": pin}, f"MM_LED_PIN = {pin}: this pin of the {chip} is USB, where the console is")
+        for symbol in ("ESP_CONSOLE_USB_SERIAL_JTAG", "ESP_CONSOLE_USB_CDC", "MM_CONSOLE_USB"):
+            expect(board, {symbol: "y"})
+            for pin in pins:
+                expect(board, {symbol: "y", "MM_LED_PIN": pin}, f"MM_LED_PIN = {pin}: this pin of the {chip} is USB, where the console is")
+        # UART 0 is free when neither lines nor log are there.
+        uart = 43 if target == "esp32s3" else 16
+        expect(board, {"MM_CONSOLE_USB": "y", "ESP_CONSOLE_UART_NUM": -1, "MM_LED_PIN": uart})
+        expect(board, {"MM_CONSOLE_USB": "y", "ESP_CONSOLE_UART": "y", "ESP_CONSOLE_UART_NUM": 0, "MM_LED_PIN": uart},
+               f"MM_LED_PIN = {uart}: this pin of the {chip} is UART 0, where the console is")
     # UART 0 at other pins.
     custom = {"ESP_CONSOLE_UART_CUSTOM": "y", "ESP_CONSOLE_UART_NUM": 0, "ESP_CONSOLE_UART_TX_GPIO": 38, "ESP_CONSOLE_UART_RX_GPIO": 40}
     expect(s3, custom)

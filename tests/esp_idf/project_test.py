@@ -23,6 +23,8 @@ NODE = "ports/esp_idf/mm_esp/mm_esp_node.c"
 TARGETS = {"esp32": "ESP32", "esp32s3": "ESP32-S3", "esp32c6": "ESP32-C6"}
 # Of an input, of an output: what the SDK has in SOC_GPIO_IN_RANGE_MAX and SOC_GPIO_OUT_RANGE_MAX.
 PINS_MAX = {"esp32": (39, 33), "esp32s3": (48, 48), "esp32c6": (30, 30)}
+# SOC_USB_SERIAL_JTAG_SUPPORTED.
+WITH_USB = ("esp32s3", "esp32c6")
 SECTOR = 4096
 
 problems = []
@@ -154,13 +156,16 @@ def import_kconfiglib():
     return kconfiglib
 
 
-def load_kconfig(kconfiglib, target):
-    """Our Kconfig with the symbols that the SDK defines for the target."""
+def load_kconfig(kconfiglib, target, usb=False):
+    """Our Kconfig with the symbols that the SDK defines for the target; usb: its own console is there."""
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "Kconfig")
         with open(path, "w", encoding="utf-8") as file:
             for name in TARGETS:
                 file.write(f"config IDF_TARGET_{name.upper()}\n    def_bool {'y' if name == target else 'n'}\n")
+            symbols = {"SOC_USB_SERIAL_JTAG_SUPPORTED": target in WITH_USB, "ESP_CONSOLE_USB_SERIAL_JTAG": usb, "ESP_CONSOLE_USB_CDC": False}
+            for name, value in symbols.items():
+                file.write(f"config {name}\n    def_bool {'y' if value else 'n'}\n")
             for direction, pin_max in zip(("IN", "OUT"), PINS_MAX[target]):
                 file.write(f"config SOC_GPIO_{direction}_RANGE_MAX\n    int\n    default {pin_max}\n")
             file.write(f'source "{os.path.join(ROOT, KCONFIG)}"\n')
@@ -213,6 +218,19 @@ def check_counts(target, pins):
         count = sum(pin >= 0 for name, pin in pins.items() if re.match(rf"MM_{kind}_PIN_\d$", name))
         if count != 8:
             problem(f"{target}: {count} pins for {kind}")
+
+
+def check_console_port(kconfiglib):
+    """Lines are at UART 0, or at the chip's USB where it has one: if the SDK's console is there, or if somebody says so."""
+    for target in TARGETS:
+        for usb in (False, True):
+            config = load_kconfig(kconfiglib, target, usb)
+            found = config.syms["MM_CONSOLE_USB"].str_value, config.syms["MM_CONSOLE_UART"].str_value
+            if found != (("y", "n") if usb and target in WITH_USB else ("n", "y")):
+                problem(f"{KCONFIG}: {target}: the SDK's console at USB {usb}: lines at USB {found[0]}, at UART {found[1]}")
+            config.syms["MM_CONSOLE_USB"].set_value(2)
+            if (config.syms["MM_CONSOLE_USB"].str_value == "y") != (target in WITH_USB):
+                problem(f"{KCONFIG}: {target}: MM_CONSOLE_USB cannot be chosen, or is where there is none")
 
 
 def header_of(config):
@@ -378,6 +396,7 @@ def main():
         check_counts(target, pins)
     check_symbols(configs["esp32"])
     check_console_lines()
+    check_console_port(kconfiglib)
     check_written(SDKCONFIG, header_of(configs["esp32"]), write)
     check_written(GUIDE, guide_with_tables(all_pins), write)
     print(f"project_test: 3 partition tables, {len(configs)} targets, {len(problems)} problems")

@@ -63,6 +63,11 @@ static const mm_esp_board_t s_board = {
     .mesh_channel = CONFIG_MM_MESH_CHANNEL,
     .slot_count = CONFIG_MM_SLOT_COUNT,
     .slot_ms = CONFIG_MM_SLOT_MS,
+#ifdef CONFIG_MM_CONSOLE_USB
+    .console = &mm_esp_serial_usb,
+#else
+    .console = &mm_esp_serial_uart,
+#endif
     .sntp_server = CONFIG_MM_SNTP_SERVER,
     .time_zone = CONFIG_MM_TIME_ZONE,
 

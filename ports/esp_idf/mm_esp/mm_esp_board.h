@@ -6,6 +6,7 @@
 #include "meshmeter/control.h"
 #include "meshmeter/legacy_command.h"
 #include "meshmeter/limits.h"
+#include "mm_esp_serial.h"
 
 /// What a board is, as apps/esp32/main/Kconfig.projbuild has it: the one file that reads those symbols. Everything else
 /// takes its pins from here. A pin of -1: the board has none; one that is wrong has not been compiled (mm_esp_pins.h).
@@ -45,6 +46,7 @@ typedef struct {
     uint8_t mesh_channel; ///< 0 = the router's
     uint32_t slot_count;
     uint32_t slot_ms;
+    const mm_esp_serial_t *console; ///< the port of its lines
     const char *sntp_server;
     const char *time_zone;
 

@@ -102,7 +102,8 @@ void mm_esp_log(mm_log_level_t level, const char *format, ...) {
     line[chars] = '\n';
     line[chars + 1] = '\0';
     keep_line(line, (uint32_t)chars + 1);
-    // The console of the SDK: waits for its UART, at most as long as one line takes (160 characters at 115200: 14 ms).
+    // The console of the SDK: waits for its UART, at most as long as one line takes (160 characters at 115200: 14 ms);
+    // for USB that nobody reads 50 ms behind the last character that somebody took, then it drops what comes.
     (void)fputs(line, stdout);
 }
 

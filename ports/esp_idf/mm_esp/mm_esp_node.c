@@ -323,7 +323,7 @@ static void open_person(mm_esp_node_t *self, mm_us_t now) {
     mm_esp_panel_open(&self->panel, &self->node, &self->display, self->board->led_pin,
                       esp_app_get_description()->version, now);
     mm_esp_node_open_lines(self, now);
-    if (mm_esp_console_open(&self->console, mm_esp_node_line, self) != MM_OK) {
+    if (mm_esp_console_open(&self->console, self->board->console, mm_esp_node_line, self) != MM_OK) {
         mm_esp_log(MM_LOG_WARNING, "no console");
     }
 }

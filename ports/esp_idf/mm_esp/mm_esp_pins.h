@@ -65,14 +65,16 @@
 #define MM_ESP_PSRAM_PINS 0ULL
 #endif
 
-// The console is at UART 0, where the SDK may have given it other pins.
+// Our lines and the SDK's log, which may be at different ports, and at UART 0 with other pins.
 #if defined(CONFIG_ESP_CONSOLE_UART_CUSTOM) && CONFIG_ESP_CONSOLE_UART_NUM == 0 &&                                     \
     CONFIG_ESP_CONSOLE_UART_TX_GPIO >= 0 && CONFIG_ESP_CONSOLE_UART_RX_GPIO >= 0
 #define MM_ESP_CONSOLE_PINS 0ULL
-#else
+#elif defined(CONFIG_MM_CONSOLE_UART) || (defined(CONFIG_ESP_CONSOLE_UART) && CONFIG_ESP_CONSOLE_UART_NUM == 0)
 #define MM_ESP_CONSOLE_PINS MM_ESP_UART_PINS
+#else
+#define MM_ESP_CONSOLE_PINS 0ULL
 #endif
-#if defined(CONFIG_ESP_CONSOLE_USB_SERIAL_JTAG) || defined(CONFIG_ESP_CONSOLE_USB_CDC)
+#if defined(CONFIG_MM_CONSOLE_USB) || defined(CONFIG_ESP_CONSOLE_USB_SERIAL_JTAG) || defined(CONFIG_ESP_CONSOLE_USB_CDC)
 #define MM_ESP_USB_CONSOLE_PINS MM_ESP_USB_PINS
 #else
 #define MM_ESP_USB_CONSOLE_PINS 0ULL

@@ -2,6 +2,7 @@
 #include <driver/i2c_master.h>
 #include <driver/pulse_cnt.h>
 #include <driver/uart.h>
+#include <driver/usb_serial_jtag.h>
 #include <esp_bit_defs.h>
 #include <esp_intr_alloc.h>
 #include <esp_partition.h>
@@ -36,6 +37,9 @@ MM_MEMBER(i2c_master_bus_config_t, glitch_ignore_cnt, uint8_t);
 MM_MEMBER(i2c_device_config_t, dev_addr_length, i2c_addr_bit_len_t);
 MM_MEMBER(i2c_device_config_t, device_address, uint16_t);
 MM_MEMBER(i2c_device_config_t, scl_speed_hz, uint32_t);
+
+MM_MEMBER(usb_serial_jtag_driver_config_t, tx_buffer_size, uint32_t);
+MM_MEMBER(usb_serial_jtag_driver_config_t, rx_buffer_size, uint32_t);
 
 MM_MEMBER(esp_partition_t, size, uint32_t);
 MM_MEMBER(esp_partition_t, erase_size, uint32_t);

@@ -126,6 +126,29 @@ def test_symbols(tool, folder):
             assert tool.check_symbols(Compiler, [made]) == expected, call
 
 
+def test_libc(tool, folder):
+    """An SDK that knows picolibc gets it; others get newlib, although Debian's says otherwise of one name."""
+    sdk = os.path.join(folder, "libc")
+    version = "".join(f"#define ESP_IDF_VERSION_{part}   {value}\n" for part, value in (("MAJOR", 5), ("MINOR", 4), ("PATCH", 12)))
+    write(os.path.join(sdk, "components/esp_common/include/esp_idf_version.h"), version)
+    assert tool.version_of(sdk) == "5.4.12"
+    compiler = tool.Compiler.__new__(tool.Compiler)
+    compiler.prefix, compiler.folder, tool.NEWLIB = "", os.path.join(folder, "made"), os.path.join(folder, "newlib")
+    write(os.path.join(sdk, "components/newlib/Kconfig"), "config LIBC_PICOLIBC\n")
+    assert compiler.libc_of(sdk, "riscv") == ["--specs=picolibc.specs"]
+    write(os.path.join(sdk, "components/newlib/Kconfig"), "config NEWLIB_STDOUT\n")
+    try:
+        with contextlib.redirect_stdout(io.StringIO()) as said:
+            compiler.libc_of(sdk, "riscv")
+        raise AssertionError("no newlib is no reason to skip")
+    except SystemExit as end:
+        assert end.code == 77 and "libnewlib-dev" in said.getvalue(), said.getvalue()
+    write(os.path.join(tool.NEWLIB, "sys/reent.h"), "extern int *const _global_impure_ptr;\n#define HAS_NEWLIB 1\n")
+    source = os.path.join(folder, "impure.c")
+    write(source, "#include <sys/reent.h>\nextern int *_global_impure_ptr;\nint a[HAS_NEWLIB];\n")
+    assert subprocess.run(["cc", "-fsyntax-only", *compiler.libc_of(sdk, "riscv"), source], check=False).returncode == 0
+
+
 class Symbol:
     """Of Kconfig."""
 
@@ -188,6 +211,7 @@ def main():
         test_constants(load_tool())
         test_agreement(load_tool(), folder)
         test_symbols(load_tool(), folder)
+        test_libc(load_tool(), folder)
         tool = load_tool()
         tool.OWN_FOLDERS, tool.ADDED_FOLDERS = {}, {"direct": ["later/TARGET"]}
         test_requires(tool, folder)

@@ -34,8 +34,8 @@
 /// is not parked calls close alone, for the memory. One at a time. 2.9 KB.
 
 /// Not in an SDK that takes a public key of zero: whoever sends one knows the session's key without knowing the label
-/// (RFC 5054, 2.5.4). 5.5.5 and 5.2.7 refuse it; those before do not, and of others between nothing is known. There a
-/// network comes by cable, or through the mesh.
+/// (RFC 5054, 2.5.4). The sources of 5.5.5 and 5.2.7 refuse it; those of 5.5.4, 5.4.4, 5.3.5 and 5.2.6 do not, and of
+/// later ones below 5.5 nothing is known. There a network comes by cable, or through the mesh.
 
 /// What Espressif's apps send, and look for, unless told otherwise.
 #define MM_ESP_PROVISIONING_USER "wifiprov"

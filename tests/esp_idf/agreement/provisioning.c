@@ -27,10 +27,8 @@ MM_MEMBER(protocomm_ble_config_t, nu_lookup, protocomm_ble_name_uuid_t *);
 MM_MEMBER(wifi_prov_config_get_data_t, wifi_state, wifi_prov_sta_state_t);
 MM_MEMBER(wifi_prov_config_get_data_t, fail_reason, wifi_prov_sta_fail_reason_t);
 MM_MEMBER(wifi_prov_config_get_data_t, conn_info, wifi_prov_sta_conn_info_t);
-MM_MEMBER(wifi_prov_config_get_data_t, connecting_info, wifi_prov_sta_connecting_info_t);
 MM_MEMBER(wifi_prov_sta_conn_info_t, ip_addr, char[16]);
 MM_MEMBER(wifi_prov_sta_conn_info_t, ssid, char[33]);
-MM_MEMBER(wifi_prov_sta_connecting_info_t, attempts_remaining, uint32_t);
 MM_MEMBER(wifi_prov_config_set_data_t, ssid, char[33]);
 MM_MEMBER(wifi_prov_config_set_data_t, password, char[64]);
 MM_MEMBER(wifi_prov_config_handlers_t, get_status_handler,

@@ -7,7 +7,7 @@
 #include <sys/types.h>
 
 #ifndef MM_SDK_IS_REAL
-/// Not there before 5.3: protocomm_security_t has no patch_ver then.
+/// Since 5.2.6, 5.3.3 and 5.4.1; before, protocomm_security_t has no patch_ver either.
 #define CONFIG_ESP_PROTOCOMM_SUPPORT_SECURITY_PATCH_VERSION 1
 
 /// What it points to must stay while the session's endpoint is there.

@@ -10,8 +10,7 @@
 typedef enum {
     WIFI_PROV_STA_CONNECTING,
     WIFI_PROV_STA_CONNECTED,
-    WIFI_PROV_STA_DISCONNECTED,
-    WIFI_PROV_STA_CONN_ATTEMPT_FAILED
+    WIFI_PROV_STA_DISCONNECTED
 } wifi_prov_sta_state_t;
 
 typedef enum {
@@ -28,15 +27,10 @@ typedef struct {
 } wifi_prov_sta_conn_info_t;
 
 typedef struct {
-    uint32_t attempts_remaining;
-} wifi_prov_sta_connecting_info_t;
-
-typedef struct {
     wifi_prov_sta_state_t wifi_state;
     union {
         wifi_prov_sta_fail_reason_t fail_reason;
         wifi_prov_sta_conn_info_t conn_info;
-        wifi_prov_sta_connecting_info_t connecting_info;
     };
 } wifi_prov_config_get_data_t;
 

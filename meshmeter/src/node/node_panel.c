@@ -130,7 +130,7 @@ void mm_node_panel_look(mm_node_panel_t *self, const mm_node_panel_facts_t *fact
 
 // --- what is said ---------------------------------------------------------------------------------------------------
 
-static void add_kwh(mmi_line_t *line, int64_t wh) {
+static MM_APART void add_kwh(mmi_line_t *line, int64_t wh) {
     mmi_line_add_kwh(line, wh < 0 ? (uint64_t)0 - (uint64_t)wh : (uint64_t)wh, wh < 0, 3);
 }
 

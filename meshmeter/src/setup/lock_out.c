@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "meshmeter/lock_out.h"
 
-static void begin(mm_lock_out_t *self, mm_us_t now) {
+static MM_APART void begin(mm_lock_out_t *self, mm_us_t now) {
     uint32_t seconds = self->in_a_row == 0 ? 0 : MM_LOCK_OUT_FIRST_S;
     for (uint8_t i = 1; i < self->in_a_row && seconds < MM_LOCK_OUT_MAX_S; i++) {
         seconds *= 2;

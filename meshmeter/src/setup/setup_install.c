@@ -16,7 +16,7 @@ static MM_APART bool is_same_id(const mm_meter_config_t *left, const mm_meter_co
     return strncmp(left->id, right->id, sizeof left->id) == 0;
 }
 
-static bool is_same_meter(const mm_meter_config_t *left, const mm_meter_config_t *right) {
+static MM_APART bool is_same_meter(const mm_meter_config_t *left, const mm_meter_config_t *right) {
     return is_same_id(left, right) && left->pulse_constant == right->pulse_constant &&
            left->start_wh == right->start_wh;
 }

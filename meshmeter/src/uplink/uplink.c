@@ -208,7 +208,7 @@ static bool drop_overdue(mm_uplink_t *self, mm_us_t now) {
 }
 
 // Publish what the source has, as far as the window goes. MM_OK: sent, waiting or empty.
-static mm_err_t send_messages(mm_uplink_t *self, mm_us_t now) {
+static MM_APART mm_err_t send_messages(mm_uplink_t *self, mm_us_t now) {
     self->source_deadline = MM_US_NEVER;
     mm_uplink_inflight_t *inflight = find_free(self);
     while (inflight != NULL && !self->source_empty && self->messages_sent < MM_SESSION_MESSAGES_MAX) {

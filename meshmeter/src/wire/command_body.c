@@ -159,15 +159,60 @@ static mm_err_t get_texts(mm_reader_t *reader, const form_t *form, mm_command_bo
 
 // Ranges, for both directions.
 
-static bool update_is_valid(const mm_update_body_t *update) {
-    if (!update->has_id && !update->has_pulse_constant && !update->has_start_wh && !update->has_life_pulses) {
-        return false;
+typedef struct {
+    uint8_t kind;
+    uint8_t offset_bytes;
+    uint8_t member_bytes;
+    uint8_t has_offset_bytes; ///< of a bool that says whether it is there; ALWAYS
+    uint64_t least;
+    uint64_t width; ///< largest value less the least one, modulo 2^64: so a range can begin below zero
+} range_t;
+
+#define ALWAYS UINT8_MAX
+_Static_assert(sizeof(mm_command_body_t) < ALWAYS, "offsets have a byte");
+#define RANGE(kind, member, has_offset_bytes, least, most)                                                             \
+    {                                                                                                                  \
+        kind, offsetof(mm_command_body_t, member), sizeof(((mm_command_body_t *)0)->member), has_offset_bytes,         \
+            (uint64_t)(least), (uint64_t)(most) - (uint64_t)(least)                                                    \
     }
-    return (!update->has_id || mmi_is_id(update->id)) &&
-           (!update->has_pulse_constant ||
-            (update->pulse_constant >= MM_PULSE_CONSTANT_MIN && update->pulse_constant <= MM_PULSE_CONSTANT_MAX)) &&
-           (!update->has_start_wh || update->start_wh <= MMI_VALUE_MAX) &&
-           (!update->has_life_pulses || update->life_pulses <= MMI_VALUE_MAX);
+#define UPDATE_RANGE(member, least, most)                                                                              \
+    RANGE(MM_COMMAND_UPDATE, update.member, offsetof(mm_command_body_t, update.has_##member), least, most)
+static const range_t ranges[] = {
+    UPDATE_RANGE(pulse_constant, MM_PULSE_CONSTANT_MIN, MM_PULSE_CONSTANT_MAX),
+    UPDATE_RANGE(start_wh, 0, MMI_VALUE_MAX),
+    UPDATE_RANGE(life_pulses, 0, MMI_VALUE_MAX),
+    RANGE(MM_COMMAND_SLOT_PLAN, slot_plan.slot_count, ALWAYS, 0, MM_COMMAND_SLOTS_MAX),
+    RANGE(MM_COMMAND_DISPLAY_ON, seconds.seconds, ALWAYS, 1, MM_COMMAND_SECONDS_MAX),
+    RANGE(MM_COMMAND_FIND, seconds.seconds, ALWAYS, 1, MM_COMMAND_SECONDS_MAX),
+    RANGE(MM_COMMAND_CREDIT, credit.purchase_id, ALWAYS, 1, MMI_VALUE_MAX),
+    RANGE(MM_COMMAND_CREDIT, credit.count, ALWAYS, 2, UINT32_MAX),
+    RANGE(MM_COMMAND_CREDIT, credit.amount_wh, ALWAYS, 1, MM_COMMAND_AMOUNT_WH_MAX),
+    RANGE(MM_COMMAND_VOID, credit.purchase_id, ALWAYS, 1, MMI_VALUE_MAX),
+    RANGE(MM_COMMAND_VOID, credit.count, ALWAYS, 2, UINT32_MAX),
+    RANGE(MM_COMMAND_VOID, credit.amount_wh, ALWAYS, 0, 0),
+    RANGE(MM_COMMAND_ADJUST, credit.purchase_id, ALWAYS, 1, MMI_VALUE_MAX),
+    RANGE(MM_COMMAND_ADJUST, credit.count, ALWAYS, 2, UINT32_MAX),
+    RANGE(MM_COMMAND_ADJUST, credit.amount_wh, ALWAYS, -MM_COMMAND_AMOUNT_WH_MAX, MM_COMMAND_AMOUNT_WH_MAX),
+    RANGE(MM_COMMAND_LIMITS, limits.warning_wh, ALWAYS, 0, MM_COMMAND_THRESHOLD_WH_MAX),
+    RANGE(MM_COMMAND_LIMITS, limits.emergency_wh, ALWAYS, 0, MM_COMMAND_THRESHOLD_WH_MAX),
+    RANGE(MM_COMMAND_LIMITS, limits.quiet_hours, ALWAYS, 0, QUIET_HOURS_KNOWN),
+    RANGE(MM_COMMAND_LIMITS, limits.quiet_days, ALWAYS, 0, QUIET_DAYS_KNOWN),
+    RANGE(MM_COMMAND_CONFIRM, confirm.revision, ALWAYS, 1, UINT32_MAX),
+};
+#undef UPDATE_RANGE
+#undef RANGE
+
+static bool numbers_are_valid(uint8_t kind, const mm_command_body_t *body) {
+    const uint8_t *bytes = (const uint8_t *)body;
+    for (size_t index = 0; index < sizeof ranges / sizeof ranges[0]; index++) {
+        const range_t *range = &ranges[index];
+        bool is_there = range->has_offset_bytes == ALWAYS || bytes[range->has_offset_bytes] != 0;
+        if (range->kind == kind && is_there &&
+            mmi_load_number(bytes + range->offset_bytes, range->member_bytes) - range->least > range->width) {
+            return false;
+        }
+    }
+    return true;
 }
 
 static bool texts_are_valid(uint8_t kind, const mm_command_body_t *body) {
@@ -182,46 +227,29 @@ static bool texts_are_valid(uint8_t kind, const mm_command_body_t *body) {
            strlen(broker->url) + 1 + strlen(broker->user) + 1 + strlen(broker->password) <= MM_COMMAND_BODY_BYTES_MAX;
 }
 
-static bool credit_is_valid(uint8_t kind, const mm_credit_body_t *credit) {
-    if (credit->purchase_id == 0 || credit->purchase_id > MMI_VALUE_MAX || credit->count == 0 ||
-        credit->count % 2 != 0) {
-        return false;
-    }
-    if (kind == MM_COMMAND_VOID) {
-        return credit->amount_wh == 0;
-    }
-    int64_t amount_wh_min = kind == MM_COMMAND_CREDIT ? 1 : -MM_COMMAND_AMOUNT_WH_MAX;
-    return credit->amount_wh != 0 && credit->amount_wh >= amount_wh_min &&
-           credit->amount_wh <= MM_COMMAND_AMOUNT_WH_MAX;
-}
-
-static bool limits_are_valid(const mm_limits_body_t *limits) {
-    return limits->warning_wh <= MM_COMMAND_THRESHOLD_WH_MAX && limits->emergency_wh <= MM_COMMAND_THRESHOLD_WH_MAX &&
-           limits->quiet_hours <= QUIET_HOURS_KNOWN && limits->quiet_days <= QUIET_DAYS_KNOWN;
-}
-
-static bool body_is_valid(uint8_t kind, const mm_command_body_t *body) {
+// Beyond the ranges.
+static bool is_consistent(uint8_t kind, const mm_command_body_t *body) {
+    const mm_update_body_t *update = &body->update;
     switch (kind) {
     case MM_COMMAND_UPDATE:
-        return update_is_valid(&body->update);
+        return (update->has_id || update->has_pulse_constant || update->has_start_wh || update->has_life_pulses) &&
+               (!update->has_id || mmi_is_id(update->id));
     case MM_COMMAND_SLOT_PLAN:
-        return body->slot_plan.slot_count <= MM_COMMAND_SLOTS_MAX && body->slot_plan.slot < body->slot_plan.slot_count;
-    case MM_COMMAND_DISPLAY_ON:
-    case MM_COMMAND_FIND:
-        return body->seconds.seconds >= 1 && body->seconds.seconds <= MM_COMMAND_SECONDS_MAX;
+        return body->slot_plan.slot < body->slot_plan.slot_count;
     case MM_COMMAND_CREDIT:
     case MM_COMMAND_VOID:
+        return body->credit.count % 2 == 0;
     case MM_COMMAND_ADJUST:
-        return credit_is_valid(kind, &body->credit);
-    case MM_COMMAND_LIMITS:
-        return limits_are_valid(&body->limits);
-    case MM_COMMAND_CONFIRM:
-        return body->confirm.revision != 0;
+        return body->credit.count % 2 == 0 && body->credit.amount_wh != 0;
     case MM_COMMAND_ADMIT:
         return !mm_mac_is_zero(body->admit.asker);
     default:
         return texts_are_valid(kind, body); // FORMAT takes every code, MODE is a bool, others are texts or empty
     }
+}
+
+static bool body_is_valid(uint8_t kind, const mm_command_body_t *body) {
+    return numbers_are_valid(kind, body) && is_consistent(kind, body);
 }
 
 // Bytes.

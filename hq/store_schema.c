@@ -205,6 +205,22 @@ static const char *const s_migrations[] = {
     ");"
     "CREATE UNIQUE INDEX meter_swap_open ON meter_swap (node, channel) WHERE state = 'open';"
     "CREATE UNIQUE INDEX meter_swap_request ON meter_swap (request) WHERE request <> '';",
+    // 11: what a swap is about, so that deciding it once more clears nothing newer, and the command that clears it.
+    "ALTER TABLE meter_swap RENAME TO meter_swap_before;"
+    "CREATE TABLE meter_swap ("
+    "  id INTEGER PRIMARY KEY, node INTEGER NOT NULL REFERENCES node(id), channel INTEGER NOT NULL,"
+    "  meter_before TEXT NOT NULL, meter_after TEXT NOT NULL, opened_us INTEGER NOT NULL,"
+    "  balance_wh INTEGER NOT NULL, pending_wh INTEGER NOT NULL, state TEXT NOT NULL DEFAULT 'open'"
+    "    CHECK (state IN ('open', 'transferred', 'withdrawn', 'refused', 'returned', 'lost')),"
+    "  decided_by TEXT NOT NULL DEFAULT '', decided_us INTEGER NOT NULL DEFAULT 0, request TEXT NOT NULL DEFAULT '',"
+    "  token_count INTEGER NOT NULL DEFAULT 0, command INTEGER NOT NULL DEFAULT 0"
+    ");"
+    "INSERT INTO meter_swap (id, node, channel, meter_before, meter_after, opened_us, balance_wh, pending_wh, state,"
+    "  decided_by, decided_us, request) SELECT id, node, channel, meter_before, meter_after, opened_us, balance_wh,"
+    "  pending_wh, state, decided_by, decided_us, request FROM meter_swap_before;"
+    "DROP TABLE meter_swap_before;"
+    "CREATE UNIQUE INDEX meter_swap_open ON meter_swap (node, channel) WHERE state = 'open';"
+    "CREATE UNIQUE INDEX meter_swap_request ON meter_swap (request) WHERE request <> '';",
 };
 
 #define MIGRATION_COUNT ((int)(sizeof s_migrations / sizeof s_migrations[0]))

@@ -49,6 +49,38 @@ static bool read_credit(sqlite3 *db, int64_t node_id, uint8_t channel, int64_t *
     return mmi_sql_end(&query);
 }
 
+// The next count of the meter's series behind all that is known here to be sold or taken; odd, as no credit has it.
+static bool next_count(sqlite3 *db, int64_t node_id, uint8_t channel, int64_t *count) {
+    int64_t highest = 0;
+    mmi_sql_t query =
+        mmi_sql_begin(db, "SELECT max(count) FROM (SELECT 0 AS count UNION ALL SELECT count FROM purchase"
+                          " JOIN control ON control.node = purchase.node AND control.era = purchase.era"
+                          " WHERE purchase.node = ?1 AND channel = ?2 UNION ALL SELECT count FROM movement"
+                          " JOIN control ON control.node = movement.node AND control.era = movement.era"
+                          " WHERE movement.node = ?1 AND channel = ?2)");
+    mmi_sql_put_integer(&query, node_id);
+    mmi_sql_put_integer(&query, channel);
+    bool good = mmi_sql_value(&query, 0, &highest);
+    *count = highest + 1 + highest % 2;
+    return good;
+}
+
+// Whether the credit of the meter before has been cleared since its channel got another one: the records of that come
+// before the swap is seen if the database was replaced by a copy from before both.
+static bool is_cleared(sqlite3 *db, int64_t node_id, uint8_t channel, bool *cleared) {
+    int64_t found = 0;
+    mmi_sql_t query =
+        mmi_sql_begin(db, "SELECT count(*) FROM movement WHERE node = ?1 AND channel = ?2 AND movement = ?3"
+                          " AND count > 0 AND (epoch, seq) > (SELECT epoch, seq FROM meter_change WHERE"
+                          " node = ?1 AND channel = ?2 ORDER BY epoch DESC, seq DESC LIMIT 1)");
+    mmi_sql_put_integer(&query, node_id);
+    mmi_sql_put_integer(&query, channel);
+    mmi_sql_put_integer(&query, MM_MOVEMENT_POSTPAID);
+    bool good = mmi_sql_value(&query, 0, &found);
+    *cleared = found > 0;
+    return good;
+}
+
 static bool open_swap(sqlite3 *db, int64_t node_id, uint8_t channel, const char *before, const char *after,
                       int64_t now_us) {
     int64_t balance_wh;
@@ -56,11 +88,19 @@ static bool open_swap(sqlite3 *db, int64_t node_id, uint8_t channel, const char 
     if (!read_credit(db, node_id, channel, &balance_wh, &pending_wh)) {
         return false;
     }
+    int64_t count;
     if (before[0] == '\0' || (balance_wh == 0 && pending_wh == 0)) {
         return true; // there is nothing that could go to the wrong one
     }
+    bool cleared;
+    if (!next_count(db, node_id, channel, &count) || !is_cleared(db, node_id, channel, &cleared)) {
+        return false;
+    }
+    if (cleared) {
+        return true;
+    }
     mmi_sql_t add = mmi_sql_begin(db, "INSERT INTO meter_swap (node, channel, meter_before, meter_after, opened_us,"
-                                      " balance_wh, pending_wh) VALUES (?, ?, ?, ?, ?, ?, ?)");
+                                      " balance_wh, pending_wh, token_count) VALUES (?, ?, ?, ?, ?, ?, ?, ?)");
     mmi_sql_put_integer(&add, node_id);
     mmi_sql_put_integer(&add, channel);
     mmi_sql_put_text(&add, before);
@@ -68,6 +108,7 @@ static bool open_swap(sqlite3 *db, int64_t node_id, uint8_t channel, const char 
     mmi_sql_put_integer(&add, now_us);
     mmi_sql_put_integer(&add, balance_wh);
     mmi_sql_put_integer(&add, pending_wh);
+    mmi_sql_put_integer(&add, count);
     return mmi_sql_run(&add) && mmi_hq_incident(db, node_id, "credit_meter_changed", channel, balance_wh, pending_wh,
                                                 sqlite3_last_insert_rowid(db), now_us);
 }
@@ -124,7 +165,8 @@ bool mmi_hq_swaps_end_era(sqlite3 *db, int64_t node_id, int64_t now_us) {
 
 #define COLUMNS                                                                                                        \
     "SELECT swap.id, site.name, node.mac, node.id, site.id, swap.channel, swap.meter_before, swap.meter_after,"        \
-    " swap.opened_us, swap.balance_wh, swap.pending_wh, swap.state, swap.decided_by, swap.decided_us, swap.request"    \
+    " swap.opened_us, swap.balance_wh, swap.pending_wh, swap.state, swap.decided_by, swap.decided_us, swap.request,"   \
+    " swap.token_count"                                                                                                \
     " FROM meter_swap AS swap JOIN node ON node.id = swap.node JOIN site ON site.id = node.site"
 
 static void read_swap(const mmi_sql_t *row, mm_swap_t *swap) {
@@ -144,6 +186,16 @@ static void read_swap(const mmi_sql_t *row, mm_swap_t *swap) {
     snprintf(swap->decided_by, sizeof swap->decided_by, "%s", mmi_sql_text(row, 12));
     swap->decided_us = mmi_sql_integer(row, 13);
     snprintf(swap->request, sizeof swap->request, "%s", mmi_sql_text(row, 14));
+    swap->token_count = (uint32_t)mmi_sql_integer(row, 15);
+}
+
+// The swap that the query finds; id 0 = none.
+static bool find_one(mmi_sql_t *query, mm_swap_t *swap) {
+    memset(swap, 0, sizeof *swap);
+    if (mmi_sql_row(query)) {
+        read_swap(query, swap);
+    }
+    return mmi_sql_end(query);
 }
 
 mm_desk_result_t mm_swaps_list(mm_desk_t *desk, bool open_only, int64_t limit, mm_swaps_visit_fn visit, void *context,
@@ -175,20 +227,20 @@ typedef struct {
     mm_swap_t swap;
 } deciding_t;
 
-static mmi_hq_purchase_t whose(const deciding_t *self, const char *meter) {
-    mmi_hq_purchase_t account = {.node_id = self->swap.node_id, .channel = self->swap.channel};
+static mmi_hq_purchase_t whose(const mm_swap_t *swap, const char *meter) {
+    mmi_hq_purchase_t account = {.node_id = swap->node_id, .channel = swap->channel};
     snprintf(account.meter, sizeof account.meter, "%s", meter);
     return account;
 }
 
 // The balance leaves the books of the one meter and enters those of the other; the channel's sums stay as they are.
-static bool move_energy(const deciding_t *self) {
-    mmi_hq_purchase_t before = whose(self, self->swap.before);
-    mmi_hq_purchase_t after = whose(self, self->swap.after);
-    return mmi_hq_ledger_post(self->db, &before, MMI_HQ_ACCOUNT_OTHER, MMI_HQ_ACCOUNT_OUTSIDE, MMI_HQ_UNIT_WH,
-                              -self->swap.balance_wh, "to another meter on its channel", self->now_us) &&
-           mmi_hq_ledger_post(self->db, &after, MMI_HQ_ACCOUNT_OTHER, MMI_HQ_ACCOUNT_OUTSIDE, MMI_HQ_UNIT_WH,
-                              self->swap.balance_wh, "of another meter on its channel", self->now_us);
+static bool move_energy(sqlite3 *db, const mm_swap_t *swap, int64_t amount_wh, int64_t now_us) {
+    mmi_hq_purchase_t before = whose(swap, swap->before);
+    mmi_hq_purchase_t after = whose(swap, swap->after);
+    return mmi_hq_ledger_post(db, &before, MMI_HQ_ACCOUNT_OTHER, MMI_HQ_ACCOUNT_OUTSIDE, MMI_HQ_UNIT_WH, -amount_wh,
+                              "to another meter on its channel", now_us) &&
+           mmi_hq_ledger_post(db, &after, MMI_HQ_ACCOUNT_OTHER, MMI_HQ_ACCOUNT_OUTSIDE, MMI_HQ_UNIT_WH, amount_wh,
+                              "of another meter on its channel", now_us);
 }
 
 /// Kept for a meter, in 1/1000 minor units.
@@ -214,8 +266,8 @@ static bool read_remainders(const deciding_t *self, remainder_t kept[CURRENCIES_
 
 // Money that is kept for a meter that is gone.
 static bool move_money(const deciding_t *self) {
-    mmi_hq_purchase_t before = whose(self, self->swap.before);
-    mmi_hq_purchase_t after = whose(self, self->swap.after);
+    mmi_hq_purchase_t before = whose(&self->swap, self->swap.before);
+    mmi_hq_purchase_t after = whose(&self->swap, self->swap.after);
     remainder_t kept[CURRENCIES_MAX];
     size_t count = 0;
     bool good = read_remainders(self, kept, &count);
@@ -249,13 +301,24 @@ static mm_desk_result_t void_purchases(const deciding_t *self) {
     return result;
 }
 
-static bool queue_mode(const deciding_t *self, bool prepaid) {
+// Returns the command's number; 0: the database failed.
+static int64_t queue_mode(const deciding_t *self, const mm_mode_body_t *mode) {
     uint8_t bytes[MM_COMMAND_BODY_BYTES_MAX];
     mm_writer_t writer = mm_writer(bytes, sizeof bytes);
-    const mm_command_body_t body = {.mode = {.prepaid = prepaid}};
-    return mm_command_body_put(MM_COMMAND_MODE, &body, &writer) == MM_OK &&
-           mmi_hq_queue_command(self->db, self->swap.node_id, self->swap.channel, MM_COMMAND_MODE, bytes,
-                                writer.used_bytes, PRIORITY, 0, 0, self->now_us) != 0;
+    const mm_command_body_t body = {.mode = *mode};
+    return mm_command_body_put(MM_COMMAND_MODE, &body, &writer) == MM_OK
+               ? mmi_hq_queue_command(self->db, self->swap.node_id, self->swap.channel, MM_COMMAND_MODE, bytes,
+                                      writer.used_bytes, PRIORITY, 0, 0, self->now_us)
+               : 0;
+}
+
+static bool queue_end_and_beginning(const deciding_t *self) {
+    const mm_mode_body_t end = {.has_count = self->swap.token_count != 0, .count = self->swap.token_count};
+    int64_t command = queue_mode(self, &end);
+    mmi_sql_t write = mmi_sql_begin(self->db, "UPDATE meter_swap SET command = ? WHERE id = ?");
+    mmi_sql_put_integer(&write, command);
+    mmi_sql_put_integer(&write, self->swap.id);
+    return mmi_sql_run(&write) && command != 0 && queue_mode(self, &(mm_mode_body_t){.prepaid = true}) != 0;
 }
 
 // Behind the voids, in the order of their numbers: no token of the meter before can be typed between.
@@ -275,7 +338,28 @@ static mm_desk_result_t withdraw(const deciding_t *self) {
     if (prepaid == 0 || (self->swap.balance_wh == 0 && self->swap.pending_wh == 0)) {
         return MM_DESK_OK;
     }
-    return queue_mode(self, false) && queue_mode(self, true) ? MM_DESK_OK : MM_DESK_UNAVAILABLE;
+    return queue_end_and_beginning(self) ? MM_DESK_OK : MM_DESK_UNAVAILABLE;
+}
+
+// Credit that nobody here knew of when the swap was opened: sold, or withdrawn, on the word of a database that this one
+// has replaced. Whatever it is, it is not what is to be withdrawn.
+static mm_desk_result_t check_newer(const deciding_t *self) {
+    int64_t newer = 0;
+    mmi_sql_t query = mmi_sql_begin(self->db, "SELECT count(*) FROM meter_credit WHERE node = ? AND channel = ?"
+                                              " AND token_count >= ?");
+    mmi_sql_put_integer(&query, self->swap.node_id);
+    mmi_sql_put_integer(&query, self->swap.channel);
+    mmi_sql_put_integer(&query, self->swap.token_count);
+    if (!mmi_sql_value(&query, 0, &newer)) {
+        return MM_DESK_UNAVAILABLE;
+    }
+    if (newer == 0 || self->swap.token_count == 0) {
+        return MM_DESK_OK;
+    }
+    mm_hq_error_set(self->error,
+                    "the meter has taken credit since, which would be withdrawn, too; transfer leaves the channel what"
+                    " it has");
+    return MM_DESK_REFUSED;
 }
 
 static const char *state_after(mm_swaps_decision_t decision) {
@@ -306,12 +390,13 @@ static bool write_decision(const deciding_t *self) {
 static mm_desk_result_t carry_out(deciding_t *self) {
     if (!read_credit(self->db, self->swap.node_id, self->swap.channel, &self->swap.balance_wh,
                      &self->swap.pending_wh) ||
-        !move_energy(self)) {
+        !move_energy(self->db, &self->swap, self->swap.balance_wh, self->now_us)) {
         return MM_DESK_UNAVAILABLE;
     }
     mm_desk_result_t result = MM_DESK_OK;
     if (self->decision == MM_SWAPS_WITHDRAW) {
-        result = withdraw(self);
+        result = check_newer(self);
+        result = result == MM_DESK_OK ? withdraw(self) : result;
     } else if (!move_money(self)) {
         result = MM_DESK_UNAVAILABLE;
     }
@@ -323,11 +408,7 @@ static bool find_swap(deciding_t *self, int64_t id, int64_t *request_of) {
     mmi_sql_put_text(&used, self->request);
     mmi_sql_t query = mmi_sql_begin(self->db, COLUMNS " WHERE swap.id = ?");
     mmi_sql_put_integer(&query, id);
-    memset(&self->swap, 0, sizeof self->swap);
-    if (mmi_sql_row(&query)) {
-        read_swap(&query, &self->swap);
-    }
-    bool good = mmi_sql_end(&query);
+    bool good = find_one(&query, &self->swap);
     return mmi_sql_value(&used, 0, request_of) && good;
 }
 
@@ -379,4 +460,52 @@ mm_desk_result_t mm_swaps_decide(mm_desk_t *desk, int64_t id, mm_swaps_decision_
         return mmi_desk_fail(desk, error);
     }
     return result == MM_DESK_OK ? mmi_desk_commit(desk, error) : mmi_desk_rollback(desk, result);
+}
+
+// --- what became of a decision
+
+static bool write_end(sqlite3 *db, const mm_swap_t *swap, const char *state, int64_t balance_wh, int64_t now_us) {
+    mmi_sql_t write = mmi_sql_begin(db, "UPDATE meter_swap SET state = ?, balance_wh = ?, decided_us = ?, command = 0"
+                                        " WHERE id = ?");
+    mmi_sql_put_text(&write, state);
+    mmi_sql_put_integer(&write, balance_wh);
+    mmi_sql_put_integer(&write, now_us);
+    mmi_sql_put_integer(&write, swap->id);
+    return mmi_sql_run(&write);
+}
+
+bool mmi_hq_swaps_take_end(sqlite3 *db, int64_t node_id, const mm_credit_record_t *credit, int64_t received_us) {
+    mm_swap_t swap;
+    // One that was decided here, too, before the record came: its own command is refused then.
+    mmi_sql_t query = mmi_sql_begin(db, COLUMNS " WHERE swap.node = ?1 AND swap.channel = ?2 AND swap.token_count > 0"
+                                                " AND swap.token_count <= ?3 AND (swap.state = 'open' OR"
+                                                " (swap.state = 'withdrawn' AND swap.command <> ?4 AND EXISTS (SELECT 1"
+                                                " FROM command WHERE command.id = swap.command AND command.state < 4)))"
+                                                " ORDER BY swap.id DESC LIMIT 1");
+    mmi_sql_put_integer(&query, node_id);
+    mmi_sql_put_integer(&query, credit->channel);
+    mmi_sql_put_integer(&query, credit->count);
+    mmi_sql_put_integer(&query, (int64_t)credit->command_id);
+    if (!find_one(&query, &swap)) {
+        return false;
+    }
+    int64_t moved_wh = strcmp(swap.state, "open") == 0 ? 0 : swap.balance_wh;
+    return swap.id == 0 || (move_energy(db, &swap, -credit->amount_wh - moved_wh, received_us) &&
+                            write_end(db, &swap, "withdrawn", -credit->amount_wh, received_us));
+}
+
+bool mmi_hq_swaps_take_result(sqlite3 *db, int64_t node_id, const mm_result_record_t *result, int64_t received_us) {
+    mm_swap_t swap;
+    mmi_sql_t query =
+        mmi_sql_begin(db, COLUMNS " WHERE swap.node = ? AND swap.state = 'withdrawn' AND swap.command <> 0"
+                                  " AND swap.command = ?");
+    mmi_sql_put_integer(&query, node_id);
+    mmi_sql_put_integer(&query, (int64_t)result->command_id);
+    if (!find_one(&query, &swap)) {
+        return false;
+    }
+    return swap.id == 0 || (move_energy(db, &swap, -swap.balance_wh, received_us) &&
+                            write_end(db, &swap, "refused", swap.balance_wh, received_us) &&
+                            mmi_hq_incident(db, node_id, "credit_not_withdrawn", swap.channel, swap.balance_wh,
+                                            result->status, swap.id, received_us));
 }

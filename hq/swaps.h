@@ -16,9 +16,17 @@
 ///   open -> withdrawn     an operator says that it does not: open purchases are taken back (void), and prepayment is
 ///                         ended and begun anew, which clears the balance. What the customer of the meter before is
 ///                         owed for it is paid by hand; the amount stays here and in the audit log. Nothing is sold
-///                       to the channel until the node has ended both: it would be cleared, too
+///                       to the channel until the node has ended both: it would be cleared, too. Also if a record of
+///                       the node says that this was done on the word of a database that was replaced by a copy
+///   withdrawn -> refused  the node has not cleared it: since the swap was seen it has taken credit of which nothing
+///                       was known here then. All is as it was, and the event credit_not_withdrawn tells of it
 ///   open -> returned      the meter before is on its channel again
 ///   open -> lost          the node has begun a new era: nothing is there any more (books, "lost with its era")
+///
+/// Deciding once more, after the database was replaced by a copy, does no harm. When a swap is opened it gets a count
+/// of the meter's token series, the next one behind all that was sold or taken; the command that clears the balance
+/// carries it, and the node takes it only if it has taken no such count nor a higher one (command_body.h). What is sold
+/// later has higher counts.
 
 #define MM_SWAPS_REQUEST_CHARS_MAX 64
 
@@ -43,13 +51,15 @@ typedef struct {
     char decided_by[40];
     int64_t decided_us;
     char request[MM_SWAPS_REQUEST_CHARS_MAX + 1];
+    uint32_t token_count; ///< what clears it has this count; 0 = of before there was one
 } mm_swap_t;
 
 /// Newest first; those that are open before others. The visitor returns false to stop.
 typedef bool (*mm_swaps_visit_fn)(void *context, const mm_swap_t *swap);
 mm_desk_result_t mm_swaps_list(mm_desk_t *desk, bool open_only, int64_t limit, mm_swaps_visit_fn visit, void *context,
                                mm_hq_error_t *error);
-/// NOT_FOUND. REFUSED: it is not open, or no meter is on the channel. CONFLICT: the request id was used for another
+/// NOT_FOUND. REFUSED: it is not open, no meter is on the channel, or the meter has taken credit since that would be
+/// withdrawn, too. CONFLICT: the request id was used for another
 /// decision; the same one again is *repeated.
 mm_desk_result_t mm_swaps_decide(mm_desk_t *desk, int64_t id, mm_swaps_decision_t decision, const char *request,
                                  const char *operator_name, int64_t now_us, bool *repeated, mm_hq_error_t *error);
@@ -59,6 +69,11 @@ mm_desk_result_t mm_swaps_decide(mm_desk_t *desk, int64_t id, mm_swaps_decision_
 /// A report says that `after` is on the channel where `before` was; what it says of the channel's credit is stored.
 bool mmi_hq_swaps_take(mm_store_t *store, int64_t node_id, uint8_t channel, const char *before, const char *after,
                        int64_t received_us);
+/// A record says that prepayment has ended with a count. If that was the decision of a database that this one has
+/// replaced, the swap is withdrawn, by what the record says.
+bool mmi_hq_swaps_take_end(sqlite3 *db, int64_t node_id, const mm_credit_record_t *credit, int64_t received_us);
+/// An answer to a command. If the node has not cleared a balance, the swap is refused.
+bool mmi_hq_swaps_take_result(sqlite3 *db, int64_t node_id, const mm_result_record_t *result, int64_t received_us);
 /// The credit of a node is lost with its era.
 bool mmi_hq_swaps_end_era(sqlite3 *db, int64_t node_id, int64_t now_us);
 /// The swap that is open on a channel; *id 0 = none.

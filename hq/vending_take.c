@@ -242,7 +242,8 @@ static bool book(taking_t *self) {
     case MM_MOVEMENT_POSTPAID:
         self->match = "mode";
         return book_other(self, self->credit->amount_wh, "prepayment begins or ends") &&
-               (self->credit->count == 0 || pass_over(self));
+               (self->credit->count == 0 ||
+                (pass_over(self) && mmi_hq_swaps_take_end(self->db, self->node_id, self->credit, self->received_us)));
     default:
         return book_unknown(self, "credit_without_purchase") && pass_over(self);
     }
@@ -378,6 +379,9 @@ bool mmi_hq_vending_take_result(mm_store_t *store, int64_t node_id, mm_position_
     bool is_credit = result->kind == MM_COMMAND_CREDIT || result->kind == MM_COMMAND_VOID;
     if (is_credit && result->status != MM_RESULT_DONE && result->status != MM_RESULT_ALREADY) {
         return mmi_hq_note_failure(store, note_refusal(store->db, node_id, result, received_us));
+    }
+    if (result->kind == MM_COMMAND_MODE && result->status != MM_RESULT_DONE) {
+        return mmi_hq_note_failure(store, mmi_hq_swaps_take_result(store->db, node_id, result, received_us));
     }
     // FORMAT tells of each meter while it is under way.
     bool is_change =

@@ -50,6 +50,7 @@ static const struct {
     {"installer_lock_out", {"wrong codes", "in a row", "seconds"}},
     {"console", {"act", "refused", "acts before"}},
     {"credit_meter_changed", {"channel", "balance Wh", "pending Wh", "swap"}},
+    {"credit_not_withdrawn", {"channel", "balance Wh", "status", "swap"}},
 };
 
 static const char *value_name(const char *event, int index) {

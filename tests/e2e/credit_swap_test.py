@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Another meter comes to a channel that has credit: nothing goes to it silently. HQ tells of it, sells nothing to it, and
-an operator transfers or withdraws the credit; the books balance after both."""
+an operator transfers or withdraws the credit; the books balance after both. If the database is put back to a copy from
+before a withdrawal, and that is decided once more, what was sold since stays."""
 
 import json
 import os
@@ -17,7 +18,7 @@ from harness import expect, note, run_program, wait_until
 OK, USAGE = 0, 2
 SPEED = 60
 STEP_S = 60
-METER, SECOND, THIRD = "1-flat-4", "SECOND", "THIRD"
+METER, SECOND, THIRD, FOURTH = "1-flat-4", "SECOND", "THIRD", "FOURTH"
 PLACE = "02:6d:6d:00:00:01/4"
 
 
@@ -89,11 +90,40 @@ def withdraws(site):
     expect(0 < balance_wh <= 2000, f"{balance_wh} Wh: some of it is not its own")
 
 
+def clear(site, swap, meter_id):
+    run("books", "withdraw", str(swap["id"]))
+    wait_until("credit is sold again", lambda: run_program("vend", meter_id, "7")[0] == OK, STEP_S)
+    wait_until("the credit is applied", lambda: newest_purchase()["state"] == "applied", STEP_S)
+
+
+def newest_swap():
+    return json.loads(run("books", "swaps", "--json"))["swaps"][0]
+
+
+def decides_again(site):
+    swap = change_id(site, FOURTH)
+    copy_path = os.path.join(site.directory, "before.db")
+    site.copy_database(copy_path)
+    clear(site, swap, FOURTH)
+    site.replace_database(copy_path)
+    wait_until("HQ has the copy", lambda: run_program("books", "swaps")[0] == OK, STEP_S)
+    # Before or after the node's report and its records: neither order may clear what was sold.
+    code, out, err = run_program("books", "withdraw", str(swap["id"]))
+    note(f"     decided again: {(out + err).strip()}")
+    expect(code in (OK, USAGE), f"books withdraw ended with exit code {code}")
+    wait_until("the swap has ended", lambda: newest_swap()["state"] == "withdrawn", STEP_S)
+    wait_until("credit is sold again", lambda: run_program("vend", FOURTH, "1")[0] == OK, STEP_S)
+    wait_until("the credit is applied", lambda: newest_purchase()["state"] == "applied", STEP_S)
+    wait_until("the books balance", is_balanced, STEP_S)
+    balance_wh = meter(site, FOURTH)["balance_wh"]
+    expect(7000 < balance_wh <= 8000, f"{balance_wh} Wh: what was sold is not there once")
+
+
 def swaps():
     site = Site(SPEED).start()
     os.environ["MM_STATE"] = site.state
     wait_until("HQ knows the meters", lambda: meter(site, METER), STEP_S)
-    for part in (transfers, withdraws):
+    for part in (transfers, withdraws, decides_again):
         part(site)
         note(f"     {part.__name__}")
     site.interrupt()

@@ -6,7 +6,6 @@ backup"): the nodes fill it up again, completely."""
 import contextlib
 import os
 import signal
-import sqlite3
 import sys
 
 sys.dont_write_bytecode = True
@@ -24,15 +23,6 @@ FOR_S = 28
 KILLS = 4
 DAY_S = 86400
 BEGIN_S = truth.parse_utc("2016-05-30T00:00:00Z")
-
-
-def copy_database(site, path):
-    """As an administrator does it while HQ runs."""
-    with contextlib.closing(open_database(site.database_path)) as database, contextlib.closing(
-        sqlite3.connect(path)
-    ) as copy:
-        database.backup(copy)
-        return copy.execute("SELECT count(*) FROM record").fetchone()[0]
 
 
 def wal_state(site):
@@ -65,19 +55,8 @@ def is_connected(site):
 def restore(site, copy_path, records_copied):
     """HQ dies and comes up on the older copy."""
     records_before = site.committed_records()
-    site.freeze_supervisor()
-    try:
-        pid = site.children()["hq"]
-        os.kill(pid, signal.SIGKILL)
-        # Its parent stands still and does not collect it.
-        wait_until("HQ is dead", lambda: not is_alive(pid), 5, 0.001)
-        for suffix in ("-wal", "-shm"):
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(site.database_path + suffix)
-        os.replace(copy_path, site.database_path)
-        records_restored = site.committed_records()
-    finally:
-        site.thaw_supervisor()
+    site.replace_database(copy_path)
+    records_restored = site.committed_records()
     expect(
         records_restored == records_copied < records_before,
         f"{records_before} records before, {records_restored} restored, {records_copied} copied",
@@ -96,7 +75,7 @@ def old_copy():
     sources = truth.read_sources(files, 3, end_s=site.end_utc_s())
     site.wait_settled("everything is delivered at first")
     copy_path = os.path.join(directory, "yesterday.db")
-    records_copied = copy_database(site, copy_path)
+    records_copied = site.copy_database(copy_path)
     yesterday_s = site.wall_s()
     for _ in range(KILLS):
         kill_in_transaction(site)

@@ -161,7 +161,7 @@ static void make_genuine(void) {
     add_genuine(MM_COMMAND_ADJUST, &(mm_command_body_t){.credit = {101, 16, -5000}});
     add_genuine(MM_COMMAND_LIMITS, &(mm_command_body_t){.limits = {2000, 1000, 0xE00000, 0x41}});
     add_genuine(MM_COMMAND_CONFIRM, &(mm_command_body_t){.confirm = {3}});
-    add_genuine(MM_COMMAND_MODE, &(mm_command_body_t){.mode = {true}});
+    add_genuine(MM_COMMAND_MODE, &(mm_command_body_t){.mode = {.prepaid = true}});
     add_genuine(MM_COMMAND_OTA_URL, &(mm_command_body_t){.ota_url = {"https://firmware.example/node.bin"}});
     mm_command_body_t longest = {0};
     memset(longest.ota_url.url, 'u', MM_COMMAND_BODY_BYTES_MAX);

@@ -180,6 +180,39 @@ static void test_control_ends_prepayment(void **state) {
     assert_true(desk.relay_closed[0]);
 }
 
+static mm_result_status_t end_with_count(uint8_t channel, uint32_t count) {
+    const mm_command_body_t body = {.mode = {.has_count = true, .count = count}};
+    const mm_record_t *last = NULL;
+    uint64_t id = command(MM_COMMAND_MODE, channel, &body);
+    hq_collect();
+    assert_int_equal(count_answers(id, &last), 1);
+    return last->type == MM_RECORD_RESULT ? (mm_result_status_t)last->result.status : MM_RESULT_DONE;
+}
+
+// What was decided about credit up to a count clears nothing that came later, however often it is decided.
+static void test_control_ends_prepayment_once(void **state) {
+    (void)state;
+    (void)make_prepaid(0, true);
+    (void)give(0, 2, 500);
+    assert_int_equal(end_with_count(0, 5), MM_RESULT_DONE); // 4 is sold and not taken
+    assert_false(desk.control.credits[0].prepaid);
+    assert_int_equal(balance_of(0), 0);
+    (void)make_prepaid(0, true);
+    assert_int_equal(status_of_credit(MM_COMMAND_CREDIT, 0, 4, 100), MM_RESULT_ALREADY);
+    assert_int_equal(end_with_count(0, 5), MM_RESULT_STATE); // nothing was sold since
+    assert_true(desk.control.credits[0].prepaid);
+    (void)give(0, 6, 700);
+    assert_int_equal(end_with_count(0, 5), MM_RESULT_STATE);
+    assert_int_equal(balance_of(0), 700);
+    (void)end_with_count(0, 7);
+    (void)make_prepaid(0, true);
+    (void)give(0, 10, 300);
+    assert_int_equal(end_with_count(0, 7), MM_RESULT_STATE);
+    assert_int_equal(balance_of(0), 300);
+    (void)give(0, 8, 100);
+    assert_books_balance(0);
+}
+
 static void test_control_token_kinds(void **state) {
     (void)state;
     (void)make_prepaid(0, true);
@@ -658,6 +691,7 @@ int main(void) {
         cmocka_unit_test_setup(test_control_credit_refusals, setup),
         cmocka_unit_test_setup(test_control_void_takes_the_count_only, setup),
         cmocka_unit_test_setup(test_control_ends_prepayment, setup),
+        cmocka_unit_test_setup(test_control_ends_prepayment_once, setup),
         cmocka_unit_test_setup(test_control_token_kinds, setup),
         cmocka_unit_test_setup(test_control_locks_out_who_guesses, setup),
         cmocka_unit_test_setup(test_control_token_that_cannot_be_stored_can_be_typed_again, setup),

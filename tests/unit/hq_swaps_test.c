@@ -184,9 +184,10 @@ static void test_swaps_withdraw(void **state) {
     report_meter(self, "OTHER");
     assert_int_equal(decide(self, newest_swap(self).id, MM_SWAPS_WITHDRAW, "w", &repeated), MM_DESK_OK);
     vending_assert_state(self, &open, "voiding");
-    assert_int_equal(vending_integer(self, "SELECT group_concat(hex(body), '') = '0001' FROM (SELECT body FROM command"
-                                           " WHERE state = 0 AND kind = 20 ORDER BY priority DESC, id)"),
-                     1);
+    assert_int_equal(
+        vending_integer(self, "SELECT group_concat(hex(body), '') = '020500000001' FROM (SELECT body FROM command"
+                              " WHERE state = 0 AND kind = 20 ORDER BY priority DESC, id)"),
+        1);
     // The void first, then the end of prepayment and its new beginning.
     assert_int_equal(vending_integer(self, "SELECT group_concat(kind, '') = '182020' FROM (SELECT kind FROM command"
                                            " WHERE state = 0 ORDER BY priority DESC, id)"),
@@ -376,6 +377,157 @@ static void test_swaps_end_with_the_era(void **state) {
     assert_int_equal(vending_integer(self, "SELECT count(*) FROM purchase WHERE state = 5"), 1);
 }
 
+// A database that was replaced by a copy from before a decision, which is made once more. What the other database had
+// done came to the meter with commands that are not known here.
+
+#define STRANGER 4711
+
+static mm_record_t stranger(mm_record_t record) {
+    record.credit.command_id = STRANGER;
+    return record;
+}
+
+/// The meter's answer to the end of prepayment.
+static void answer_mode(vending_t *self, uint8_t status) {
+    int64_t command = vending_integer(self, "SELECT min(id) FROM command WHERE kind = 20");
+    mm_record_t record = {.type = MM_RECORD_RESULT};
+    record.result = (mm_result_record_t){.channel = 0,
+                                         .kind = MM_COMMAND_MODE,
+                                         .status = status,
+                                         .era = VENDING_ERA,
+                                         .counter = ++self->meter.counter,
+                                         .command_id = (uint64_t)command,
+                                         .at = {.seconds = (uint64_t)(self->now_us / 1000000)}};
+    vending_send(self, &record);
+}
+
+static void test_swaps_a_decision_says_what_it_is_about(void **state) {
+    vending_t *self = *state;
+    bool repeated;
+    two_sales(self);
+    report_meter(self, "OTHER");
+    assert_int_equal(newest_swap(self).token_count, 5); // 2 is taken, 4 is sold
+    assert_int_equal(decide(self, newest_swap(self).id, MM_SWAPS_WITHDRAW, "w", &repeated), MM_DESK_OK);
+    assert_int_equal(vending_integer(self,
+                                     "SELECT group_concat(hex(body), ' ') = '0205000000 01' FROM (SELECT body FROM"
+                                     " command WHERE kind = 20 ORDER BY id)"),
+                     1);
+}
+
+// The node knows better: everything is as it was, and somebody is told.
+static void test_swaps_what_the_meter_refuses_stays(void **state) {
+    vending_t *self = *state;
+    bool repeated;
+    two_sales(self);
+    report_meter(self, "OTHER");
+    mm_swap_t swap = newest_swap(self);
+    assert_int_equal(decide(self, swap.id, MM_SWAPS_WITHDRAW, "w", &repeated), MM_DESK_OK);
+    assert_int_equal(meter_account(self, "OTHER", "other", "Wh"), 5000);
+    answer_mode(self, MM_RESULT_STATE);
+    assert_string_equal(newest_swap(self).state, "refused");
+    assert_int_equal(meter_account(self, "M-1", "other", "Wh"), 0);
+    assert_int_equal(meter_account(self, "OTHER", "other", "Wh"), 0);
+    assert_int_equal(vending_integer(self, "SELECT count(*) FROM incident WHERE name = 'credit_not_withdrawn' AND"
+                                           " value0 = 0 AND value1 = 5000 AND value2 = 5"),
+                     1);
+    vending_report(self);
+    assert_int_equal(vending_assert_balanced(self).balance_wh, 5000);
+    assert_int_equal(decide(self, swap.id, MM_SWAPS_WITHDRAW, "again", &repeated), MM_DESK_REFUSED);
+}
+
+// The report has come, the records have not: what the meter has taken since is not withdrawn.
+static void test_swaps_newer_credit_is_not_withdrawn(void **state) {
+    vending_t *self = *state;
+    bool repeated;
+    two_sales(self);
+    report_meter(self, "OTHER");
+    self->meter.token_count = 6;
+    self->meter.balance_wh = 2000;
+    vending_report(self);
+    mm_hq_error_t error = {{0}};
+    assert_int_equal(mm_swaps_decide(self->desk, newest_swap(self).id, MM_SWAPS_WITHDRAW, "w", "ann", self->now_us,
+                                     &repeated, &error),
+                     MM_DESK_REFUSED);
+    assert_non_null(strstr(error.text, "credit since"));
+    assert_int_equal(vending_integer(self, "SELECT count(*) FROM command WHERE kind IN (18, 20)"), 0);
+    assert_int_equal(meter_account(self, "OTHER", "other", "Wh"), 0);
+    assert_int_equal(decide(self, newest_swap(self).id, MM_SWAPS_TRANSFER, "t", &repeated), MM_DESK_OK);
+}
+
+// The records come while the swap is open: it was withdrawn, as they say.
+static void test_swaps_records_tell_of_the_decision_before(void **state) {
+    vending_t *self = *state;
+    bool repeated;
+    mm_sale_t sale = vending_sell(self, "taken", 5000);
+    vending_take(self, MM_MOVEMENT_NETWORK, &sale);
+    vending_report(self);
+    report_meter(self, "OTHER");
+    mm_record_t end = stranger(vending_move(self, MM_MOVEMENT_POSTPAID, 0, 3, -5000));
+    mm_record_t begin = stranger(vending_move(self, MM_MOVEMENT_PREPAID, 0, 0, 0));
+    mm_record_t newer = stranger(vending_move(self, MM_MOVEMENT_NETWORK, 9, 4, 2000));
+    vending_send(self, &end);
+    assert_string_equal(newest_swap(self).state, "withdrawn");
+    assert_int_equal(newest_swap(self).balance_wh, 5000);
+    vending_send(self, &begin);
+    vending_send(self, &newer);
+    vending_report(self);
+    assert_int_equal(decide(self, newest_swap(self).id, MM_SWAPS_WITHDRAW, "w", &repeated), MM_DESK_REFUSED);
+    assert_int_equal(meter_account(self, "M-1", "other", "Wh"), -5000);
+    assert_int_equal(meter_account(self, "OTHER", "other", "Wh"), 2000);
+    assert_int_equal(vending_assert_balanced(self).balance_wh, 2000);
+}
+
+// Decided again before the records came: they count, and the refusal changes nothing.
+static void test_swaps_records_after_the_second_decision(void **state) {
+    vending_t *self = *state;
+    bool repeated;
+    mm_sale_t sale = vending_sell(self, "taken", 5000);
+    vending_take(self, MM_MOVEMENT_NETWORK, &sale);
+    vending_report(self);
+    report_meter(self, "OTHER");
+    assert_int_equal(decide(self, newest_swap(self).id, MM_SWAPS_WITHDRAW, "w", &repeated), MM_DESK_OK);
+    self->meter.life_pulses += 40;
+    self->meter.balance_wh -= 40;
+    mm_record_t end = stranger(vending_move(self, MM_MOVEMENT_POSTPAID, 0, 3, -4960));
+    mm_record_t begin = stranger(vending_move(self, MM_MOVEMENT_PREPAID, 0, 0, 0));
+    mm_record_t newer = stranger(vending_move(self, MM_MOVEMENT_NETWORK, 9, 4, 2000));
+    vending_send(self, &end);
+    vending_send(self, &begin);
+    vending_send(self, &newer);
+    answer_mode(self, MM_RESULT_STATE);
+    vending_report(self);
+    assert_string_equal(newest_swap(self).state, "withdrawn");
+    assert_int_equal(newest_swap(self).balance_wh, 4960);
+    assert_int_equal(vending_integer(self, "SELECT count(*) FROM incident WHERE name = 'credit_not_withdrawn'"), 0);
+    assert_int_equal(meter_account(self, "M-1", "other", "Wh"), -4960);
+    assert_int_equal(meter_account(self, "OTHER", "other", "Wh"), 2000);
+    assert_int_equal(vending_assert_balanced(self).balance_wh, 2000);
+}
+
+// In the copy the channel still has the meter before, and the records come before the report does: there is nothing to
+// decide, for its credit is gone.
+static void test_swaps_of_credit_that_is_cleared_is_none(void **state) {
+    vending_t *self = *state;
+    mm_sale_t sale = vending_sell(self, "taken", 5000);
+    vending_take(self, MM_MOVEMENT_NETWORK, &sale);
+    vending_report(self);
+    vending_execute(self,
+                    "INSERT INTO meter_change (node, epoch, seq, channel, command_id, constant_before,"
+                    " life_before, constant_after, life_after, trust, seconds)"
+                    " VALUES (1, 1, %u, 0, 9, %d, 100, %d, 100, 0, 0);",
+                    self->seq, VENDING_CONSTANT, VENDING_CONSTANT);
+    mm_record_t end = stranger(vending_move(self, MM_MOVEMENT_POSTPAID, 0, 3, -5000));
+    mm_record_t begin = stranger(vending_move(self, MM_MOVEMENT_PREPAID, 0, 0, 0));
+    mm_record_t newer = stranger(vending_move(self, MM_MOVEMENT_NETWORK, 9, 4, 2000));
+    vending_send(self, &end);
+    vending_send(self, &begin);
+    vending_send(self, &newer);
+    report_meter(self, "OTHER");
+    assert_int_equal(newest_swap(self).id, 0);
+    vending_report(self);
+    assert_int_equal(vending_assert_balanced(self).balance_wh, 2000);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, vending_setup, vending_teardown)
 
 int main(void) {
@@ -394,6 +546,12 @@ int main(void) {
         TEST(test_swaps_a_debt_is_credit_too),
         TEST(test_swaps_crosswise),
         TEST(test_swaps_end_with_the_era),
+        TEST(test_swaps_a_decision_says_what_it_is_about),
+        TEST(test_swaps_what_the_meter_refuses_stays),
+        TEST(test_swaps_newer_credit_is_not_withdrawn),
+        TEST(test_swaps_records_tell_of_the_decision_before),
+        TEST(test_swaps_records_after_the_second_decision),
+        TEST(test_swaps_of_credit_that_is_cleared_is_none),
     };
     return cmocka_run_group_tests_name("hq swaps", tests, NULL, NULL);
 }

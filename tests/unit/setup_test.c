@@ -892,7 +892,7 @@ static void test_setup_says_what_is_wrong(void **state) {
     desk.control.retry_at = desk_now() + 100 * US;
     (void)mm_setup_poll(&bench.setup, desk_now());
     assert_true(mm_setup_is_applying(&bench.setup));
-    const mm_command_body_t body = {.mode = {true}};
+    const mm_command_body_t body = {.mode = {.prepaid = true}};
     assert_int_equal(mm_control_install(&desk.control, MM_COMMAND_MODE, 5, &body, desk_now()), MM_ERR_BUSY);
     desk.control.usable = true;
     const mm_command_body_t impossible = {.update = {.has_id = false}};

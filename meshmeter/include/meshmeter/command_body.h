@@ -80,8 +80,12 @@ typedef struct {
     uint8_t quiet_days;   ///< bit per day of the week, bit 0 = Sunday
 } mm_limits_body_t;
 
+/// With a count the meter takes the command as a token of that count that ends prepayment: once, and not any more if
+/// the meter has taken a higher one. Such a command cannot clear credit that was sold after it was decided on.
 typedef struct {
     bool prepaid;
+    bool has_count;
+    uint32_t count; ///< if has_count, which only the end of prepayment has; not 0
 } mm_mode_body_t;
 
 typedef struct {

@@ -76,8 +76,16 @@ mm_result_status_t mmi_control_run_credit(const mm_control_t *self, mmi_task_t *
 mm_result_status_t mmi_control_run_mode(const mm_control_t *self, mmi_task_t *task) {
     uint8_t channel = task->command->channel;
     bool prepaid = task->body.mode.prepaid;
+    const mm_mode_body_t *body = &task->body.mode;
+    mm_token_state_t *tokens = &task->draft.credits[channel].tokens;
     if (self->credits[channel].prepaid == prepaid) {
         return MM_RESULT_DONE; // it is so already
+    }
+    if (body->has_count) {
+        if (body->count <= tokens->count) {
+            return MM_RESULT_STATE; // it was not decided on for what was taken since, or it was carried out before
+        }
+        mm_token_use(tokens, MM_TOKEN_DISABLE, body->count);
     }
     if (prepaid) {
         task->draft.pulse_constants[channel] = self->metering->options.meters[channel].pulse_constant;
@@ -87,6 +95,7 @@ mm_result_status_t mmi_control_run_mode(const mm_control_t *self, mmi_task_t *ta
         end_prepayment(&task->draft, channel, task->now, &task->record);
     }
     task->record.credit.command_id = task->command->id;
+    task->record.credit.count = body->count;
     return MM_RESULT_DONE;
 }
 

@@ -13,8 +13,8 @@
 _Static_assert(MM_COMMAND_SSID_BYTES_MAX + 1 + MM_COMMAND_NETWORK_PASSWORD_BYTES_MAX <= MM_COMMAND_BODY_BYTES_MAX,
                "the largest NETWORK fits a body");
 
-// What bodies consist of, for both directions: numbers, or texts with a separator between them. Of UPDATE there are the
-// numbers that its mask says.
+// What bodies consist of, for both directions: numbers, of which some are there only if a mask before them says so, or
+// texts with a separator between them.
 
 typedef struct {
     uint8_t offset_bytes;
@@ -28,6 +28,8 @@ typedef struct {
     uint8_t field_count;
     uint8_t text_begin;
     uint8_t text_count;
+    uint8_t masked_begin;
+    uint8_t masked_count;
 } form_t;
 
 static const mmi_field_t fields[] = {
@@ -45,25 +47,29 @@ static const mmi_field_t fields[] = {
     MMI_FIELD(mm_command_body_t, admit.hidden_key, MMI_FIELD_BYTES),
     MMI_FIELD(mm_command_body_t, credit.purchase_id, 8), // 12
     MMI_FIELD(mm_command_body_t, credit.count, 4),
-    MMI_FIELD(mm_command_body_t, credit.amount_wh, 8),    // two's complement
-    MMI_BITS_LAST(mm_command_body_t, mode.prepaid, 0x01), // 15
-    MMI_BITS(mm_command_body_t, update.has_id, 0x01),     // 16
+    MMI_FIELD(mm_command_body_t, credit.amount_wh, 8), // two's complement
+    MMI_BITS(mm_command_body_t, mode.prepaid, 0x01),   // 15
+    MMI_BITS_LAST(mm_command_body_t, mode.has_count, 0x02),
+    MMI_BITS(mm_command_body_t, update.has_id, 0x01), // 17
     MMI_BITS(mm_command_body_t, update.has_pulse_constant, 0x02),
     MMI_BITS(mm_command_body_t, update.has_start_wh, 0x04),
     MMI_BITS_LAST(mm_command_body_t, update.has_life_pulses, 0x08),
 };
 
-// What each bit of UPDATE's mask stands for (commands.md, 4.3).
+// What is there if a bit of a mask is set (commands.md, 4.3).
+#define MASKED(has, member, kind)                                                                                      \
+    { offsetof(mm_command_body_t, has), MMI_FIELD(mm_command_body_t, member, kind) }
 static const struct {
     uint8_t has_offset_bytes;
     mmi_field_t field;
-} update_fields[] = {
-    {offsetof(mm_update_body_t, has_id), MMI_FIELD(mm_update_body_t, id, MMI_FIELD_ID)},
-    {offsetof(mm_update_body_t, has_pulse_constant), MMI_FIELD(mm_update_body_t, pulse_constant, 4)},
-    {offsetof(mm_update_body_t, has_start_wh), MMI_FIELD(mm_update_body_t, start_wh, 8)},
-    {offsetof(mm_update_body_t, has_life_pulses), MMI_FIELD(mm_update_body_t, life_pulses, 8)},
+} masked_fields[] = {
+    MASKED(update.has_id, update.id, MMI_FIELD_ID), // 0
+    MASKED(update.has_pulse_constant, update.pulse_constant, 4),
+    MASKED(update.has_start_wh, update.start_wh, 8),
+    MASKED(update.has_life_pulses, update.life_pulses, 8),
+    MASKED(mode.has_count, mode.count, 4), // 4
 };
-#define UPDATE_FIELDS (sizeof update_fields / sizeof update_fields[0])
+#undef MASKED
 
 #define TEXT(member, min, max, lowest)                                                                                 \
     { offsetof(mm_command_body_t, member), min, max, lowest }
@@ -77,13 +83,32 @@ static const text_t texts[] = {
 };
 #undef TEXT
 
+#define NUMBERS(begin, count)                                                                                          \
+    { begin, count, 0, 0, 0, 0 }
+#define NUMBERS_AND(begin, count, masked_begin, masked_count)                                                          \
+    { begin, count, 0, 0, masked_begin, masked_count }
+#define TEXTS(begin, count)                                                                                            \
+    { 0, 0, begin, count, 0, 0 }
 static const form_t forms[MM_COMMAND_KIND_COUNT] = {
-    [MM_COMMAND_FORMAT] = {0, 1, 0, 0},    [MM_COMMAND_NETWORK] = {0, 0, 0, 2},    [MM_COMMAND_BROKER] = {0, 0, 2, 3},
-    [MM_COMMAND_SLOT_PLAN] = {1, 2, 0, 0}, [MM_COMMAND_DISPLAY_ON] = {3, 1, 0, 0}, [MM_COMMAND_FIND] = {3, 1, 0, 0},
-    [MM_COMMAND_OTA_URL] = {0, 0, 5, 1},   [MM_COMMAND_LIMITS] = {4, 4, 0, 0},     [MM_COMMAND_CONFIRM] = {8, 1, 0, 0},
-    [MM_COMMAND_ADMIT] = {9, 3, 0, 0},     [MM_COMMAND_CREDIT] = {12, 3, 0, 0},    [MM_COMMAND_VOID] = {12, 2, 0, 0},
-    [MM_COMMAND_ADJUST] = {12, 3, 0, 0},   [MM_COMMAND_MODE] = {15, 1, 0, 0},      [MM_COMMAND_UPDATE] = {16, 4, 0, 0},
+    [MM_COMMAND_FORMAT] = NUMBERS(0, 1),
+    [MM_COMMAND_NETWORK] = TEXTS(0, 2),
+    [MM_COMMAND_BROKER] = TEXTS(2, 3),
+    [MM_COMMAND_SLOT_PLAN] = NUMBERS(1, 2),
+    [MM_COMMAND_DISPLAY_ON] = NUMBERS(3, 1),
+    [MM_COMMAND_FIND] = NUMBERS(3, 1),
+    [MM_COMMAND_OTA_URL] = TEXTS(5, 1),
+    [MM_COMMAND_LIMITS] = NUMBERS(4, 4),
+    [MM_COMMAND_CONFIRM] = NUMBERS(8, 1),
+    [MM_COMMAND_ADMIT] = NUMBERS(9, 3),
+    [MM_COMMAND_CREDIT] = NUMBERS(12, 3),
+    [MM_COMMAND_VOID] = NUMBERS(12, 2),
+    [MM_COMMAND_ADJUST] = NUMBERS(12, 3),
+    [MM_COMMAND_MODE] = NUMBERS_AND(15, 2, 4, 1),
+    [MM_COMMAND_UPDATE] = NUMBERS_AND(17, 4, 0, 4),
 };
+#undef NUMBERS
+#undef NUMBERS_AND
+#undef TEXTS
 
 static bool kind_is_known(uint8_t kind) {
     return kind != MM_COMMAND_NONE && kind < MM_COMMAND_KIND_COUNT;
@@ -243,8 +268,10 @@ static bool is_consistent(uint8_t kind, const mm_command_body_t *body) {
         return body->credit.count % 2 == 0 && body->credit.amount_wh != 0;
     case MM_COMMAND_ADMIT:
         return !mm_mac_is_zero(body->admit.asker);
+    case MM_COMMAND_MODE:
+        return !body->mode.has_count || (!body->mode.prepaid && body->mode.count != 0);
     default:
-        return texts_are_valid(kind, body); // FORMAT takes every code, MODE is a bool, others are texts or empty
+        return texts_are_valid(kind, body); // FORMAT takes every code, others are texts or empty
     }
 }
 
@@ -254,15 +281,15 @@ static bool body_is_valid(uint8_t kind, const mm_command_body_t *body) {
 
 // Bytes.
 
-static bool has_update(const mm_command_body_t *body, size_t index) {
-    return ((const uint8_t *)body)[update_fields[index].has_offset_bytes] != 0;
+static size_t count_of_masked(const mm_command_body_t *body, uint8_t index) {
+    return ((const uint8_t *)body)[masked_fields[index].has_offset_bytes] != 0 ? 1 : 0;
 }
 
 static void put_body(mm_writer_t *writer, uint8_t kind, const mm_command_body_t *body) {
     const form_t *form = &forms[kind];
     mmi_put_fields(writer, fields + form->field_begin, form->field_count, body);
-    for (size_t index = 0; kind == MM_COMMAND_UPDATE && index < UPDATE_FIELDS; index++) {
-        mmi_put_fields(writer, &update_fields[index].field, has_update(body, index) ? 1 : 0, body);
+    for (uint8_t index = form->masked_begin; index < form->masked_begin + form->masked_count; index++) {
+        mmi_put_fields(writer, &masked_fields[index].field, count_of_masked(body, index), body);
     }
     put_texts(writer, form, body);
 }
@@ -290,8 +317,8 @@ mm_err_t mm_command_body_put(uint8_t kind, const mm_command_body_t *body, mm_wri
 static mm_err_t get_body(mm_reader_t *reader, uint8_t kind, mm_command_body_t *body) {
     const form_t *form = &forms[kind];
     mmi_get_fields(reader, fields + form->field_begin, form->field_count, body);
-    for (size_t index = 0; kind == MM_COMMAND_UPDATE && index < UPDATE_FIELDS; index++) {
-        mmi_get_fields(reader, &update_fields[index].field, has_update(body, index) ? 1 : 0, body);
+    for (uint8_t index = form->masked_begin; index < form->masked_begin + form->masked_count; index++) {
+        mmi_get_fields(reader, &masked_fields[index].field, count_of_masked(body, index), body);
     }
     return get_texts(reader, form, body);
 }

@@ -320,6 +320,29 @@ class Site:
     def database_path(self):
         return os.path.join(self.state, "hq.db")
 
+    def copy_database(self, path):
+        """As an administrator does it while HQ runs. Returns the number of records in the copy."""
+        with contextlib.closing(open_database(self.database_path)) as database, contextlib.closing(
+            sqlite3.connect(path)
+        ) as copy:
+            database.backup(copy)
+            return copy.execute("SELECT count(*) FROM record").fetchone()[0]
+
+    def replace_database(self, path):
+        """HQ dies and comes up on this copy, which is gone then."""
+        self.freeze_supervisor()
+        try:
+            pid = self.children()["hq"]
+            os.kill(pid, signal.SIGKILL)
+            # Its parent stands still and does not collect it.
+            wait_until("HQ is dead", lambda: not is_alive(pid), 5, 0.001)
+            for suffix in ("-wal", "-shm"):
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(self.database_path + suffix)
+            os.replace(path, self.database_path)
+        finally:
+            self.thaw_supervisor()
+
     def committed(self):
         """{number: (epoch, watermark)} as HQ's database has it."""
         with contextlib.closing(open_database(self.database_path)) as database:

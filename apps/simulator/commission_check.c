@@ -272,6 +272,10 @@ static void check_session(commission_t *self, int node) {
     if (its->session && !setup->session && now >= its->session_good_at + SESSION_US) {
         mm_sim_probe(self->sim, MM_SIM_PROBE_SESSION_EXPIRED, node);
     }
+    if (its->session && !setup->session) {
+        its->keeps_number = false;
+        its->wrong = 0;
+    }
     its->session = its->session && setup->session;
 }
 
@@ -390,6 +394,7 @@ void commission_on_boot(commission_t *self, int node) {
     its->session = false;
     its->last_nonce[0] = '\0';
     its->wrong = 0;
+    its->keeps_number = false;
     its->number_at = -1;
     its->locked_until = 0;
     const mm_configuration_t *present = &device->node.setup.configuration;
@@ -425,17 +430,18 @@ void commission_check_verdict(commission_t *self, int node, mm_code_verdict_t ve
     mm_us_t now = device_local_now(device_of(self, node));
     bool locked = now < its->locked_until;
     if (verdict == MM_CODE_GOOD || verdict == MM_CODE_STORAGE) {
-        bool stale = its->number_at < 0 || now >= its->number_at + MM_CHALLENGE_LIFE_S * MM_US_PER_S;
-        if (!is_right || was_busy || locked || stale) {
+        bool is_his = was_busy && its->keeps_number;
+        bool stale = !is_his && (its->number_at < 0 || now >= its->number_at + MM_CHALLENGE_LIFE_S * MM_US_PER_S);
+        if (!is_right || (was_busy && !is_his) || locked || stale) {
             truth_fail(self->truth, "node %d takes a code that is %s", node,
                        !is_right  ? "not that of its number"
                        : was_busy ? "typed while somebody else is at work"
                        : locked   ? "typed during a lock-out"
                                   : "too old");
         }
-        its->wrong = 0;
         its->lock_outs = 0;
         its->number_at = -1;
+        its->keeps_number = verdict == MM_CODE_GOOD;
         self->totals.codes_good++;
         return;
     }
@@ -464,6 +470,7 @@ void commission_check_verdict(commission_t *self, int node, mm_code_verdict_t ve
     if (its->wrong == MM_LOCK_OUT_TRIES) {
         its->wrong = 0;
         its->number_at = -1;
+        its->keeps_number = false;
         uint32_t wait_s = MM_LOCK_OUT_FIRST_S;
         for (uint32_t i = 0; i < its->lock_outs && wait_s < MM_LOCK_OUT_MAX_S; i++) {
             wait_s *= 2;

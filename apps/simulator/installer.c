@@ -128,8 +128,9 @@ static mm_code_verdict_t type_code(commission_t *self, int node, const char *cod
     snprintf(body, sizeof body, "code=%s", code);
     bool is_right = is_right_code(self, node, code);
     bool was_busy = its->session;
+    bool is_judged = was_busy && its->keeps_number && local_now(self, node) >= its->locked_until;
     its->permit = (permit_t){.count = true};
-    if (!was_busy && is_right) {
+    if (is_right && (!was_busy || is_judged)) {
         its->session = true;
         its->session_good_at = local_now(self, node);
     }
@@ -140,6 +141,7 @@ static mm_code_verdict_t type_code(commission_t *self, int node, const char *cod
     if (strstr(s_answer.body, "\"busy\"") != NULL) {
         mm_sim_probe(self->sim, MM_SIM_PROBE_INSTALLERS_TWO, node);
         was_busy = true;
+        verdict = is_judged && !is_right ? MM_CODE_WRONG : verdict; // it counts
     } else if (was_busy && !its->session) {
         was_busy = false; // it had just ended
     }
@@ -350,6 +352,9 @@ static void read_number(commission_t *self, int node, int person) {
         return;
     }
     phone(self, node, node, self->nodes[node].number, installer->code);
+    if (strcmp(phase, "configuring") == 0) { // no number is shown; whatever he has is not this session's
+        snprintf(installer->code, sizeof installer->code, "%08x", mm_random_u32(&self->random));
+    }
     installer->reset = !self->finishing && has_chance(self, 6);
     step_later(self, node, person, STEP_TYPE_CODE, draw_phone_us(self));
 }
@@ -474,6 +479,9 @@ static void enter(commission_t *self, int node, int person) {
         }
         go_away(self, node, person);
         return;
+    }
+    if (!self->finishing && has_chance(self, 10) && type_code(self, node, installer->code) == MM_CODE_GOOD) {
+        memcpy(installer->nonce, self->nodes[node].nonce, sizeof installer->nonce); // in another page
     }
     if (has_chance(self, 50) && ask_in_session(self, node, installer, MM_HTTP_GET, "/api/configuration", NULL)) {
         memcpy(installer->nonce, self->nodes[node].nonce, sizeof installer->nonce);

@@ -82,7 +82,8 @@ typedef struct {
     uint16_t last_status;                          ///< … and its answer, even if nobody saw it
     uint32_t number;                               ///< shown
     mm_us_t number_at;
-    uint32_t wrong; ///< for this number
+    uint32_t wrong;    ///< for this number
+    bool keeps_number; ///< the session's code is good for another page
     uint32_t lock_outs;
     mm_us_t locked_until;
     mm_us_t awaiting_since;

@@ -108,7 +108,8 @@ def hand_over(node):
 
 
 def expect_nonces_good_once(node):
-    status, session = node.request("POST", "api/code", {"code": node.code()})
+    code = node.code()
+    status, session = node.request("POST", "api/code", {"code": code})
     expect(status == 200 and re.fullmatch("[0-9a-f]{32}", session["nonce"]), f"a session: {status} {session}")
     first = session["nonce"]
     status, values = node.request("GET", "api/configuration", headers={"X-Nonce": first})
@@ -125,8 +126,12 @@ def expect_nonces_good_once(node):
     expect(node.request("GET", "api/configuration")[0] == 403, "without one nothing is shown")
     status, answer = node.request("POST", "api/code", {"code": "00000000"})
     expect(status == 409 and answer["verdict"] == "busy", f"another installer waits: {answer}")
-    status, _ = node.request("POST", "api/cancel", {"nonce": values["nonce"]})
+    status, another = node.request("POST", "api/code", {"code": code})
+    expect(status == 200 and another["nonce"] != values["nonce"], f"the same one in another page: {status} {another}")
+    expect(node.request("POST", "api/cancel", {"nonce": values["nonce"]})[0] == 403, "the first page's session is over")
+    status, _ = node.request("POST", "api/cancel", {"nonce": another["nonce"]})
     expect(status == 200, "cancelled")
+    expect(node.request("POST", "api/code", {"code": code})[0] == 403, "and the code with it")
     expect(node.request("GET", "api/configuration", headers={"X-Nonce": first})[0] == 403, "and no lost answer is left")
     expect(node.setup()["phase"] == "provisioned", "and as before")
 

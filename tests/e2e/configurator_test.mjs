@@ -355,6 +355,31 @@ async function anotherInstaller({ open, node }) {
     node.begin(300);
     await page.press('#code', 'Enter');
     await untilStep(page, 'busy');
+    await untilText(page, '#code-problem', /Another installer/);
+}
+
+/** Whoever has lost his page types the same code in another one; the first one says that its session is over. */
+async function anotherPage({ open }) {
+    const first = await open('', null, PHONE);
+    await enter(first);
+    await first.fill('#address', 'Street 1');
+    const second = await open('', null, PHONE);
+    await untilStep(second, 'busy');
+    await untilText(second, '#busy-text', /type its code again/);
+    await second.fill('#code', 'ffffffff');
+    await second.press('#code', 'Enter');
+    await untilText(second, '#code-problem', /Another installer/);
+    await second.fill('#code', GOOD_CODE);
+    await shot(second, 'busy-code');
+    await second.click('#code-send');
+    await untilStep(second, 'form');
+    await first.click('#extend');
+    await untilText(first, '#message', /session is over/);
+    await untilStep(first, 'busy');
+    await first.fill('#code', GOOD_CODE);
+    await first.press('#code', 'Enter');
+    await untilStep(first, 'form');
+    assert.equal(await first.inputValue('#address'), 'Street 1');
 }
 
 async function fixedMeters({ open, node }) {
@@ -490,6 +515,7 @@ const CHECKS = [
     ['an answer that is lost', anAnswerThatIsLost],
     ['the session is over', theSessionIsOver],
     ['another installer is at work', anotherInstaller],
+    ['another page of the same installer', anotherPage],
     ['meters that have consumed', fixedMeters],
     ['parked, fault, cancel', parkedAndFault],
     ['keyboard, labels, sizes', keyboardAndLabels],

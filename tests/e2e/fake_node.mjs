@@ -43,6 +43,7 @@ export class FakeNode {
         this.numberUntil = Date.now() + 600000;
         this.lockedUntil = 0;
         this.session = null; // {nonce, until}
+        this.sessionCode = null; // that began it
         this.wrong = 0;
         this.failStorage = false;
         this.problems = []; // of the next POST, then forgotten
@@ -102,7 +103,7 @@ export class FakeNode {
         if (wait_s > 0) {
             return [429, { verdict: 'locked_out', wait_s }];
         }
-        if (this.session) {
+        if (this.session && code !== this.sessionCode) {
             return [409, { verdict: 'busy', wait_s: this.sessionLeft() }];
         }
         if (code !== GOOD_CODE) {
@@ -114,6 +115,7 @@ export class FakeNode {
             }
             return [403, { verdict: 'wrong', wait_s: this.state().wait_s }];
         }
+        this.sessionCode = code;
         return [200, { nonce: this.begin().nonce, session_left_s: this.sessionLeft() }];
     }
 

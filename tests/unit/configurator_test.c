@@ -235,12 +235,15 @@ static void test_configurator_codes(void **state) {
     assert_true(answer_has("\"verdict\":\"locked_out\"") && answer_has("\"wait_s\":10"));
     world.t_us += 10 * US;
     assert_int_equal(post("/api/code", body), 200);
-    // A second installer, with the code that was good.
+    // A second installer, with another code.
     char first[33];
     memcpy(first, nonce, sizeof first);
-    assert_int_equal(post("/api/code", body), 409);
+    assert_int_equal(post("/api/code", code[0] == '0' ? "code=10000000" : "code=00000000"), 409);
     assert_true(answer_has("\"verdict\":\"busy\"") && answer_has("\"wait_s\":600") && !answer_has("nonce"));
     memcpy(nonce, first, sizeof nonce);
+    // The same one in another page: the first page's session is over.
+    assert_int_equal(post("/api/code", body), 200);
+    assert_int_equal(get("/api/configuration", first), 403);
     assert_int_equal(get("/api/configuration", nonce), 200);
     // No key; parked.
     assert_int_equal(post_in_session("/api/cancel", ""), 200);

@@ -126,7 +126,8 @@ static void test_setup_sessions(void **state) {
     make_code(code);
     assert_int_equal(mm_setup_enter(&bench.setup, "0000", desk_now(), &wait_s), MM_CODE_NO_FORM);
     enter();
-    // A second installer, with whatever code.
+    // A second installer, with another code.
+    code[0] = code[0] == '0' ? '1' : '0';
     assert_int_equal(mm_setup_enter(&bench.setup, code, desk_now(), &wait_s), MM_CODE_LOCKED_OUT);
     assert_int_equal(wait_s, MM_SETUP_SESSION_S);
     assert_false(mm_setup_number(&bench.setup, desk_now(), &number));
@@ -163,6 +164,49 @@ static void test_setup_sessions(void **state) {
     assert_false(bench.setup.configuration.has_installation);
     enter();
     setup_reboot();
+    assert_int_equal(phase_now(), MM_LIFE_PROVISIONED);
+}
+
+// Who has lost the page types the code of his session in another one.
+static void test_setup_session_in_another_page(void **state) {
+    (void)state;
+    char code[CODE_BYTES];
+    char wrong[CODE_BYTES];
+    uint8_t nonce[MM_SETUP_NONCE_BYTES];
+    uint32_t wait_s = 0;
+    give_network(1);
+    make_code(code);
+    memcpy(wrong, code, sizeof wrong);
+    wrong[7] = wrong[7] == '0' ? '1' : '0';
+    assert_int_equal(mm_setup_enter(&bench.setup, wrong, desk_now(), &wait_s), MM_CODE_WRONG);
+    assert_int_equal(mm_setup_enter(&bench.setup, code, desk_now(), &wait_s), MM_CODE_GOOD);
+    for (int times = 0; times < 3; times++) {
+        memcpy(nonce, bench.setup.nonce, sizeof nonce);
+        setup_run_s(599); // longer than the number's own life, as long as the session's
+        assert_int_equal(mm_setup_enter(&bench.setup, code, desk_now(), &wait_s), MM_CODE_GOOD);
+        assert_int_equal(phase_now(), MM_LIFE_CONFIGURING);
+        assert_false(mm_setup_use_nonce(&bench.setup, nonce, desk_now()));
+    }
+    // It takes no network away.
+    assert_int_equal(mm_setup_reset(&bench.setup, code, desk_now(), &wait_s), MM_CODE_LOCKED_OUT);
+    // Guessing has the tries that the number had left, whatever was typed well in between.
+    for (uint32_t times = 1; times < MM_LOCK_OUT_TRIES; times++) {
+        assert_int_equal(count_events(MM_EVENT_INSTALLER_LOCK_OUT), 0);
+        assert_int_equal(mm_setup_enter(&bench.setup, wrong, desk_now(), &wait_s), MM_CODE_LOCKED_OUT);
+        assert_int_equal(wait_s, MM_SETUP_SESSION_S);
+    }
+    assert_int_equal(count_events(MM_EVENT_INSTALLER_LOCK_OUT), 1);
+    world.t_us += 20 * US;
+    assert_int_equal(mm_setup_enter(&bench.setup, code, desk_now(), &wait_s), MM_CODE_LOCKED_OUT);
+    // The session itself goes on; with it the code ends.
+    memcpy(nonce, bench.setup.nonce, sizeof nonce);
+    assert_true(mm_setup_use_nonce(&bench.setup, nonce, desk_now()));
+    mm_setup_leave(&bench.setup, desk_now());
+    assert_int_equal(mm_setup_enter(&bench.setup, code, desk_now(), &wait_s), MM_CODE_EXPIRED);
+    make_code(code);
+    assert_int_equal(mm_setup_enter(&bench.setup, code, desk_now(), &wait_s), MM_CODE_GOOD);
+    mm_setup_leave(&bench.setup, desk_now());
+    assert_int_equal(mm_setup_enter(&bench.setup, code, desk_now(), &wait_s), MM_CODE_EXPIRED);
     assert_int_equal(phase_now(), MM_LIFE_PROVISIONED);
 }
 
@@ -908,6 +952,7 @@ int main(void) {
         cmocka_unit_test_setup(test_setup_movements_are_nobodys, setup_with_fram),
         cmocka_unit_test_setup(test_setup_network, setup_with_fram),
         cmocka_unit_test_setup(test_setup_sessions, setup_with_fram),
+        cmocka_unit_test_setup(test_setup_session_in_another_page, setup_with_fram),
         cmocka_unit_test_setup(test_setup_without_entropy, setup_with_fram),
         cmocka_unit_test_setup(test_setup_lock_outs_survive, setup_with_fram),
         cmocka_unit_test_setup(test_setup_consumed_meters_are_fixed, setup_commissioned),

@@ -122,8 +122,10 @@ bool mm_setup_try_router(mm_setup_t *self, const mm_network_body_t *router, mm_u
 
 /// The number to show for the installer. False: none can be made, or no code is judged in this state.
 bool mm_setup_number(mm_setup_t *self, mm_us_t now, uint32_t *number);
-/// Judge a code and begin a session. BUSY (as LOCKED_OUT with wait_s): another installer is at work. STATE: parked, or
-/// in fault.
+/// Judge a code and begin a session. STATE: parked, or in fault. While there is a session its own code ends it and
+/// begins another one: whoever has lost the page goes on in the next one. Every other code is BUSY (LOCKED_OUT with the
+/// session's wait_s), and counted as a wrong one: the number has no more tries for that than it had (challenge.h), then
+/// only the session's own page goes on.
 mm_code_verdict_t mm_setup_enter(mm_setup_t *self, const char *code, mm_us_t now, uint32_t *wait_s);
 /// True if this is the nonce of the session in progress; it is used up (another one is made).
 bool mm_setup_use_nonce(mm_setup_t *self, const uint8_t nonce[MM_SETUP_NONCE_BYTES], mm_us_t now);

@@ -98,15 +98,12 @@ mm_err_t mm_setup_take_network(mm_setup_t *self, const mm_network_t *network, mm
 
 // The installer's session.
 
-static MM_APART void end_session(mm_setup_t *self) {
-    self->session = false;
-    memset(self->nonce, 0, sizeof self->nonce);
-}
-
 void mm_setup_leave(mm_setup_t *self, mm_us_t now) {
     (void)now;
     if (self->session) {
-        end_session(self);
+        self->session = false;
+        self->challenge.has_number = false;
+        memset(self->nonce, 0, sizeof self->nonce);
         (void)mm_life_cycle_take(&self->configuration.phase, MM_LIFE_SESSION_ENDED);
     }
 }
@@ -122,6 +119,7 @@ static void expire_session(mm_setup_t *self, mm_us_t now) {
 
 static bool renew_nonce(mm_setup_t *self, mm_us_t now) {
     self->session_until = mm_us_after_s(now, MM_SETUP_SESSION_S);
+    self->challenge.expires_at = self->session_until;
     return self->entropy != NULL &&
            self->entropy->random(self->entropy->context, self->nonce, sizeof self->nonce) == MM_OK;
 }
@@ -161,16 +159,18 @@ static void note_wrong(mm_setup_t *self, mm_code_verdict_t verdict, uint32_t wai
 // Whether the event is legal now and the code good. *draft is then the configuration with the event in it.
 static mm_code_verdict_t judge(mm_setup_t *self, const char *code, mm_life_event_t event, mm_configuration_t *draft,
                                mm_us_t now, uint32_t *wait_s) {
-    *wait_s = 0;
     expire_session(self, now);
-    if (self->session) {
-        *wait_s = mm_us_seconds_until(self->session_until, now);
+    uint32_t session_s = self->session ? mm_us_seconds_until(self->session_until, now) : 0;
+    *wait_s = session_s;
+    if (self->session && (event != MM_LIFE_CODE_ACCEPTED || !self->challenge.has_number)) {
         return MM_CODE_LOCKED_OUT;
     }
     *draft = self->configuration;
+    (void)mm_life_cycle_take(&draft->phase, MM_LIFE_SESSION_ENDED); // if there is one
     if (mm_life_cycle_take(&draft->phase, event) != MM_OK) {
         return MM_CODE_STATE;
     }
+    uint8_t wrong = self->challenge.lock_out.wrong;
     mm_code_verdict_t verdict = mm_challenge_judge(&self->challenge, code, now, wait_s);
     note_wrong(self, verdict, *wait_s, now);
     if (self->challenge.lock_out.in_a_row != self->configuration.challenge_lock_outs) {
@@ -178,6 +178,12 @@ static mm_code_verdict_t judge(mm_setup_t *self, const char *code, mm_life_event
         counted.challenge_lock_outs = self->challenge.lock_out.in_a_row;
         (void)mmi_setup_save(self, &counted); // in RAM it counts all the same
         draft->challenge_lock_outs = self->challenge.lock_out.in_a_row;
+    }
+    if (verdict == MM_CODE_GOOD) {
+        self->challenge.lock_out.wrong = wrong; // its number may be used once more, and has no more tries for that
+    } else if (verdict == MM_CODE_WRONG && session_s > 0) {
+        *wait_s = session_s;
+        verdict = MM_CODE_LOCKED_OUT;
     }
     return verdict;
 }
@@ -188,13 +194,14 @@ mm_code_verdict_t mm_setup_enter(mm_setup_t *self, const char *code, mm_us_t now
     if (verdict != MM_CODE_GOOD) {
         return verdict;
     }
-    if (!renew_nonce(self, now)) {
-        end_session(self);
-        return MM_CODE_NO_KEY;
-    }
     self->session = true;
     self->repeat.is_there = false;
+    self->challenge.has_number = true;       // for this installer, in another page, as long as the session lives
     self->configuration.phase = draft.phase; // ends with a restart: nothing to store
+    if (!renew_nonce(self, now)) {
+        mm_setup_leave(self, now);
+        return MM_CODE_NO_KEY;
+    }
     return MM_CODE_GOOD;
 }
 

@@ -240,6 +240,36 @@ static void test_setup_router_overtaken(void **state) {
     assert_answered(MM_RESULT_FAILED);
 }
 
+// An installer is at work, so the node does not yet start in the network that it was given. What HQ orders would be
+// kept above the one before, and be forgotten with the start: it is refused, and HQ can order it again.
+static void test_setup_router_order_before_the_start(void **state) {
+    (void)state;
+    static const uint8_t kinds[] = {MM_COMMAND_BROKER, MM_COMMAND_NETWORK};
+    const mm_command_body_t bodies[] = {{.broker = {.url = "mqtts://ordered.example"}},
+                                        {.network = {.ssid = "ordered"}}};
+    for (size_t i = 0; i < sizeof kinds; i++) {
+        (void)begin(NULL);
+        enter();
+        give_network(5);
+        assert_false(mm_setup_wants_restart(&bench.setup, 1));
+        uint64_t refused = command(kinds[i], MM_COMMAND_WHOLE_NODE, &bodies[i]);
+        assert_true(mm_control_is_on_trial(&desk.control));
+        session();
+        assert_false(mm_control_is_on_trial(&desk.control));
+        assert_int_equal(answer_of(refused)->status, MM_RESULT_STATE);
+        assert_int_equal(count_actions(ACTION_KEEP), 0);
+        assert_int_equal(count_actions(ACTION_ROLL_BACK), 1);
+        mm_setup_leave(&bench.setup, desk_now());
+        assert_true(mm_setup_wants_restart(&bench.setup, 1));
+        setup_reboot();
+        (void)setup_poll();
+        uint64_t kept = command(kinds[i], MM_COMMAND_WHOLE_NODE, &bodies[i]);
+        session();
+        assert_int_equal(answer_of(kept)->status, MM_RESULT_DONE);
+        assert_int_equal(count_actions(ACTION_KEEP), 1);
+    }
+}
+
 static void test_setup_wants_restart(void **state) {
     (void)state;
     assert_false(mm_setup_wants_restart(&bench.setup, 1));
@@ -315,6 +345,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_setup_router_memory_refuses, begin, end),
         cmocka_unit_test_setup_teardown(test_setup_router_platform_refuses, begin, end),
         cmocka_unit_test_setup_teardown(test_setup_router_overtaken, begin, end),
+        cmocka_unit_test_setup_teardown(test_setup_router_order_before_the_start, begin, end),
         cmocka_unit_test_setup_teardown(test_setup_wants_restart, begin, end),
         cmocka_unit_test_setup_teardown(test_setup_router_power_cuts, begin, end),
     };

@@ -138,9 +138,11 @@ typedef struct {
     mm_result_status_t (*reinstall)(void *context, mm_us_t now);
     /// NULL: no node joins here.
     mm_result_status_t (*admit)(void *admit_context, const mm_admit_body_t *admit, mm_us_t now);
-    /// What is on trial has proved itself. If it is a router that an installer has typed, it becomes part of the stored
-    /// network. MM_OK: it is, durably (or was before). MM_ERR_STORAGE: not now. MM_ERR_STATE: it is none, or cannot.
-    mm_err_t (*keep_router)(void *context, mm_us_t now);
+    /// What is on trial has proved itself. is_unsealed: no command of HQ's; if it is a router that an installer has
+    /// typed, it becomes part of the stored network, durably. MM_OK: the platform keeps it. MM_ERR_STORAGE: not now.
+    /// MM_ERR_STATE: the node is about to start in another network, above which it would not stand: it is given up, and
+    /// the answer is STATE.
+    mm_err_t (*keep_staged)(void *context, bool is_unsealed, mm_us_t now);
     /// Whether the stored network has the router whose body of NETWORK has this CRC-32.
     bool (*has_router)(void *context, uint32_t body_crc);
     void *context; ///< of all but admit

@@ -32,6 +32,9 @@
 /// between leaves the network with it or without it, and the answer says which: whether it was stored is seen by the
 /// network, so nothing is done twice.
 ///
+/// A network that is stored while an installer is at work waits for the start behind that session. What a command sets
+/// until then would be forgotten with that start: it is tried, given up and answered STATE, so that HQ knows.
+///
 /// HQ hears of a reset (event NODE_RESET, journalled before it is carried out), of each lock-out that begins
 /// (INSTALLER_LOCK_OUT; tried again if memory refuses it), and in the counters of wrong codes.
 ///
@@ -87,6 +90,7 @@ typedef struct {
     bool has_router;                    ///< an installer's router is on trial
     bool session;                       ///< an installer is at work
     bool was_reset;                     ///< in this start, which still runs with what is forgotten
+    bool is_renewed; ///< another network was stored in this start, which still runs with the one before
     // wait: the installer's next request | until MM_SETUP_SESSION_S | then the session is over and nothing has changed
     mm_us_t session_until;
     // wait: storage that refused a meter's change, a record or an event works again, or the configuration's memory

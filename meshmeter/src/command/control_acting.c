@@ -178,12 +178,17 @@ void mm_control_on_session(mm_control_t *self, bool clean, mm_us_t now) {
         return;
     }
     const mm_commissioning_t *commissioning = self->commissioning;
-    bool is_installers = self->acting_kind == MM_COMMAND_NETWORK && self->acting_command_id == 0 &&
-                         commissioning != NULL && commissioning->keep_router != NULL;
-    if (is_installers && commissioning->keep_router(commissioning->context, now) == MM_ERR_STORAGE) {
+    mm_err_t err = commissioning != NULL && commissioning->keep_staged != NULL
+                       ? commissioning->keep_staged(commissioning->context, self->acting_command_id == 0, now)
+                       : MM_OK;
+    if (err == MM_ERR_STORAGE) {
         return; // with the next session
     }
-    settle(self, true, now);
+    if (err != MM_OK) {
+        self->acting_status = MM_RESULT_STATE;
+        self->trial_until = now; // over, even if the platform does not go back at once
+    }
+    settle(self, err == MM_OK, now);
 }
 
 bool mmi_control_is_unanswered(const mm_control_t *self) {

@@ -67,7 +67,7 @@ void mm_setup_open(mm_setup_t *self, const mm_setup_options_t *options, const mm
     self->retry_at = now;
     self->commissioning = (mm_commissioning_t){.confirm = confirm,
                                                .reinstall = reinstall,
-                                               .keep_router = mmi_setup_keep_router,
+                                               .keep_staged = mmi_setup_keep_staged,
                                                .has_router = mmi_setup_has_router,
                                                .context = self};
     mm_control_set_commissioning(control, &self->commissioning);
@@ -93,7 +93,9 @@ mm_err_t mm_setup_take_network(mm_setup_t *self, const mm_network_t *network, mm
     draft.has_network = true;
     mm_err_t err = mm_life_cycle_take(&draft.phase, MM_LIFE_NETWORK_GIVEN);
     MM_ASSERT(err == MM_OK); // only a fault refuses it
-    return mmi_setup_save(self, &draft);
+    err = mmi_setup_save(self, &draft);
+    self->is_renewed = self->is_renewed || err == MM_OK;
+    return err;
 }
 
 // The installer's session.

@@ -16,7 +16,7 @@ mm_err_t mmi_setup_apply(mm_setup_t *self, mm_us_t now);
 /// Forget an installer's router that is on trial no longer.
 void mmi_setup_follow_trial(mm_setup_t *self);
 /// What control calls (control.h).
-mm_err_t mmi_setup_keep_router(void *context, mm_us_t now);
+mm_err_t mmi_setup_keep_staged(void *context, bool is_unsealed, mm_us_t now);
 bool mmi_setup_has_router(void *context, uint32_t body_crc);
 
 #endif

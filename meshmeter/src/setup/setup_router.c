@@ -65,10 +65,11 @@ static mm_err_t take_kept_broker(const mm_setup_t *self, mm_network_t *network) 
     return err;
 }
 
-mm_err_t mmi_setup_keep_router(void *context, mm_us_t now) {
+mm_err_t mmi_setup_keep_staged(void *context, bool is_unsealed, mm_us_t now) {
     mm_setup_t *self = context;
-    if (!self->has_router) {
-        return MM_ERR_STATE;
+    // A command's would stand above the network that the node was opened with, and be forgotten with the next start.
+    if (!is_unsealed || !self->has_router) {
+        return self->is_renewed && !mm_control_is_answering_router(self->control) ? MM_ERR_STATE : MM_OK;
     }
     mm_err_t err = MM_OK;
     if (!is_stored(self, &self->router)) {
@@ -85,11 +86,11 @@ mm_err_t mmi_setup_keep_router(void *context, mm_us_t now) {
         err = err == MM_OK ? mm_setup_take_network(self, &network, now) : err;
         mm_wipe(&network, sizeof network);
     }
-    if (err != MM_ERR_STORAGE) {
-        forget_router(self);
-        return err == MM_OK ? MM_OK : MM_ERR_STATE;
+    if (err == MM_ERR_STORAGE) {
+        return err;
     }
-    return err;
+    forget_router(self); // if it could not become part of the network, it stands above it
+    return MM_OK;
 }
 
 bool mmi_setup_has_router(void *context, uint32_t body_crc) {

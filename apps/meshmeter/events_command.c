@@ -48,6 +48,7 @@ static const struct {
     {"credit_era", {"era", "had credit"}},
     {"node_reset", {"network revision", "installation revision"}},
     {"installer_lock_out", {"wrong codes", "in a row", "seconds"}},
+    {"configuration_behind", {"phase", "network revision", "installation revision"}},
     {"console", {"act", "refused", "acts before"}},
     {"credit_meter_changed", {"channel", "balance Wh", "pending Wh", "swap"}},
     {"credit_not_withdrawn", {"channel", "balance Wh", "status", "swap"}},

@@ -732,7 +732,8 @@ static void test_record_names(void **state) {
     assert_string_equal(mm_event_name(MM_EVENT_NODE_RESET), "node_reset");
     assert_string_equal(mm_event_name(MM_EVENT_INSTALLER_LOCK_OUT), "installer_lock_out");
     assert_string_equal(mm_event_name(MM_EVENT_CONSOLE), "console");
-    assert_string_equal(mm_event_name(22), "unknown");
+    assert_string_equal(mm_event_name(MM_EVENT_CONFIGURATION_BEHIND), "configuration_behind");
+    assert_string_equal(mm_event_name(23), "unknown");
     assert_string_equal(mm_movement_name(MM_MOVEMENT_NETWORK), "network");
     assert_string_equal(mm_movement_name(MM_MOVEMENT_VOID), "void");
     assert_string_equal(mm_movement_name(MM_MOVEMENT_TOKEN_SYNC), "token_sync");

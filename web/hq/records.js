@@ -95,6 +95,9 @@ const EVENT_TEXTS = {
     credit_meter_changed: ([channel, balance, pending, swap]) =>
         `channel ${formatCount(Number(channel) + 1)} has another meter; balance ${formatKwh(balance)} kWh, sold and ` +
         `not taken ${formatKwh(pending)} kWh: swap ${formatCount(swap)} is to be decided`,
+    configuration_behind: ([, network, installation]) =>
+        `the newest configuration is damaged; network ${formatCount(network)} and installation ${formatCount(installation)} ` +
+        'count until it is confirmed again, under Installations',
     credit_not_withdrawn: ([channel, balance, , swap]) =>
         `channel ${formatCount(Number(channel) + 1)} has credit that came after swap ${formatCount(swap)}: nothing was cleared, ` +
         `${formatKwh(balance)} kWh were to be`,

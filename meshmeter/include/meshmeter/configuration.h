@@ -130,7 +130,10 @@ typedef struct {
     uint32_t seq;          ///< given out last; 0 = none
     uint32_t sector_index; ///< of the newest
     bool is_later_version; ///< of the newest: nothing is written
-    uint32_t damaged;      ///< sectors with something in them that is not whole, at open
+    /// A newer one had been stored and is damaged since, at open (a torn one never was stored). What it decided is not
+    /// known: this one says confirmed of all channels, so that supply is left as it was journalled last.
+    bool is_behind;
+    uint32_t damaged; ///< sectors with something in them that is not whole, at open
 } mm_configuration_store_t;
 
 /// MM_OK: *configuration is the newest. MM_ERR_NOT_FOUND: virgin, *configuration is that of a parked node.

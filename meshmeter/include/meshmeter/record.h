@@ -78,6 +78,9 @@ typedef enum {
     MM_EVENT_INSTALLER_LOCK_OUT = 20, ///< begins. values: wrong codes for this number, lock-outs in a row, seconds, 0
     MM_EVENT_CONSOLE = 21, ///< somebody at the device. values: mm_console_act_t, 1 if refused, such acts before
                            ///< without an event, 0
+    /// At a start: the newest configuration is damaged, the one before it counts until HQ has confirmed again. values:
+    /// its phase (life_cycle.h), revisions of its network and of its installation, 0.
+    MM_EVENT_CONFIGURATION_BEHIND = 22,
 } mm_event_code_t;
 
 #define MM_EVENT_VALUES 4

@@ -42,6 +42,9 @@
 /// a channel's supply alone if id, constant, start register and mode are what is there; REINSTALL leaves all. Other
 /// channels are cut before their meter is changed. CONFIRM confirms all; after a reset none is.
 ///
+/// If the newest configuration is damaged, supply is as it was journalled last, the node waits for HQ (AWAITING) and
+/// tells its installation again, with the event CONFIGURATION_BEHIND, at each start until HQ has confirmed.
+///
 /// While there is no installation supply is left as it was journalled last: neither a new node nor one whose
 /// configuration was lost cuts a customer off.
 

@@ -10,7 +10,7 @@ static bool is_quiet(const mm_control_t *self, const mm_credit_limits_t *limits,
     return (limits->quiet_hours >> local.hour & 1) != 0 || (limits->quiet_days >> local.weekday & 1) != 0;
 }
 
-static uint8_t reasons_now(const mm_control_t *self, uint8_t channel, mm_us_t now) {
+static MM_APART uint8_t reasons_now(const mm_control_t *self, uint8_t channel, mm_us_t now) {
     const mm_credit_t *credit = &self->credits[channel];
     uint8_t bit = (uint8_t)(1u << channel);
     uint8_t reasons = (self->unconfirmed_channels & bit) != 0 ? MM_RELAY_NOT_COMMISSIONED : 0;

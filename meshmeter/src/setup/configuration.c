@@ -77,7 +77,7 @@ static mm_life_state_t lasting_state(const mm_life_cycle_t *phase) {
     return is_passing ? phase->before : phase->state;
 }
 
-static bool is_lasting(uint8_t state) {
+static MM_APART bool is_lasting(uint8_t state) {
     return state == MM_LIFE_PARKED || state == MM_LIFE_PROVISIONED || state == MM_LIFE_AWAITING ||
            state == MM_LIFE_RUNNING;
 }

@@ -11,11 +11,13 @@
 #define CRC_BYTES 4
 #define SLOT_BYTES_MAX (HEADER_BYTES + MM_CONFIGURATION_BYTES_MAX + CRC_BYTES)
 #define PIECE_BYTES 64
+// More than any device saves: damage does not use the numbers up.
+#define SEQ_MAX 0x80000000u
 _Static_assert(SLOT_BYTES_MAX <= MM_FLASH_SECTOR_BYTES, "a configuration does not fit a sector");
 
 typedef struct {
     uint8_t bytes[SLOT_BYTES_MAX];
-    uint32_t seq;
+    uint32_t seq; ///< of one that is damaged, too, if it was whole once; else 0
     size_t payload_bytes;
 } slot_t;
 
@@ -32,6 +34,11 @@ static bool is_blank(const uint8_t *bytes, size_t bytes_count) {
     return true;
 }
 
+// Written to its last byte. A cut leaves what is behind it blank, and the byte at the cut as it happens to be.
+static bool was_whole(uint32_t stored_crc, uint32_t crc) {
+    return stored_crc >> 24 != 0xFF && ((stored_crc ^ crc) & 0x00FFFFFF) != 0;
+}
+
 // MM_ERR_NOT_FOUND: blank. MM_ERR_CORRUPT: something that is not whole. MM_ERR_STORAGE.
 static mm_err_t load(const mm_flash_t *flash, uint32_t sector_index, slot_t *slot) {
     if (flash->read(flash->context, address_of(sector_index), slot->bytes, sizeof slot->bytes) != MM_OK) {
@@ -44,12 +51,19 @@ static mm_err_t load(const mm_flash_t *flash, uint32_t sector_index, slot_t *slo
     uint32_t magic = mm_get_u32(&reader);
     slot->seq = mm_get_u32(&reader);
     slot->payload_bytes = mm_get_u32(&reader);
-    if (magic != MAGIC || slot->seq == 0 || slot->payload_bytes > MM_CONFIGURATION_BYTES_MAX) {
+    if (magic != MAGIC || slot->seq - 1 >= SEQ_MAX || slot->payload_bytes > MM_CONFIGURATION_BYTES_MAX) {
+        slot->seq = 0;
         return MM_ERR_CORRUPT;
     }
     size_t covered_bytes = HEADER_BYTES + slot->payload_bytes;
     mm_reader_t tail = mm_reader(slot->bytes + covered_bytes, CRC_BYTES);
-    return mm_get_u32(&tail) == mm_crc32(0, slot->bytes, covered_bytes) ? MM_OK : MM_ERR_CORRUPT;
+    uint32_t stored_crc = mm_get_u32(&tail);
+    uint32_t crc = mm_crc32(0, slot->bytes, covered_bytes);
+    if (stored_crc == crc) {
+        return MM_OK;
+    }
+    slot->seq = was_whole(stored_crc, crc) ? slot->seq : 0;
+    return MM_ERR_CORRUPT;
 }
 
 mm_err_t mm_configuration_store_open(mm_configuration_store_t *self, const mm_flash_t *flash, uint32_t sector_count,
@@ -61,6 +75,7 @@ mm_err_t mm_configuration_store_open(mm_configuration_store_t *self, const mm_fl
     self->sector_count = sector_count;
     self->sector_index = sector_count - 1; // the first one is written next
     mm_err_t found = MM_ERR_NOT_FOUND;
+    uint32_t lost_seq = 0;
     for (uint32_t sector_index = 0; sector_index < sector_count; sector_index++) {
         slot_t slot;
         mm_err_t err = load(flash, sector_index, &slot);
@@ -68,7 +83,10 @@ mm_err_t mm_configuration_store_open(mm_configuration_store_t *self, const mm_fl
             memset(configuration, 0, sizeof *configuration);
             return MM_ERR_STORAGE; // it may have the newest
         }
-        self->damaged += err == MM_ERR_CORRUPT ? 1 : 0;
+        if (err == MM_ERR_CORRUPT) {
+            self->damaged++;
+            lost_seq = slot.seq > lost_seq ? slot.seq : lost_seq;
+        }
         if (err != MM_OK || slot.seq < self->seq) {
             continue;
         }
@@ -78,6 +96,13 @@ mm_err_t mm_configuration_store_open(mm_configuration_store_t *self, const mm_fl
         found = mm_configuration_decode(configuration, &reader);
     }
     self->is_later_version = found == MM_ERR_VERSION;
+    if (lost_seq > self->seq) {
+        self->seq = lost_seq; // what is saved next is newer, also if another sector takes it
+        self->is_behind = found == MM_OK;
+    }
+    if (self->is_behind) {
+        configuration->confirmed_channels = MM_ALL_CHANNELS;
+    }
     return found == MM_ERR_NOT_FOUND && self->damaged > 0 ? MM_ERR_CORRUPT : found;
 }
 

@@ -26,6 +26,19 @@ mm_err_t mmi_setup_save(mm_setup_t *self, const mm_configuration_t *draft) {
     return MM_OK;
 }
 
+// The newest configuration is damaged, and what it decided is not known: a reset, an installation, a confirmation.
+// Nothing is switched for that, and HQ decides anew. It is not stored before that, so each start says so again.
+static void ask_again(mm_setup_t *self, mm_us_t now) {
+    mm_configuration_t *configuration = &self->configuration;
+    const uint64_t values[MM_EVENT_VALUES] = {configuration->phase.state, configuration->network.revision,
+                                              configuration->installation.revision};
+    (void)mm_metering_event(self->metering, MM_EVENT_CONFIGURATION_BEHIND, values, now);
+    configuration->confirmed_channels = (uint8_t)~self->control->unconfirmed_channels;
+    if (mm_life_cycle_take(&configuration->phase, MM_LIFE_REINSTALL_ORDERED) == MM_OK) {
+        self->control->installation_due = true;
+    }
+}
+
 // Memory that does not answer decides nothing: fault, until it does.
 static void open_store(mm_setup_t *self, mm_us_t now) {
     mm_err_t err = mm_configuration_store_open(&self->store, self->flash, self->sector_count, &self->configuration);
@@ -36,6 +49,8 @@ static void open_store(mm_setup_t *self, mm_us_t now) {
         self->retry_at = mm_us_after_s(now, MM_SETUP_RETRY_S);
     } else if (err == MM_ERR_CORRUPT) {
         say(self, MM_LOG_ERROR, "the configuration is lost; the node is parked", NULL, 0);
+    } else if (self->store.is_behind) {
+        ask_again(self, now);
     }
     const mm_challenge_options_t options = {
         .method = self->options.method, .mac = self->options.mac, .secret = self->options.legacy_secret};

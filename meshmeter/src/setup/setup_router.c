@@ -7,6 +7,18 @@
 
 // A router that an installer has typed: from the trial to the stored network.
 
+// A network holds a router and a broker as the bodies of their commands do, and each is copied in one piece.
+#define SAME_PLACE(member, of_network, begin, body, of_body)                                                           \
+    _Static_assert(offsetof(mm_network_t, of_network) - offsetof(mm_network_t, begin) == offsetof(body, of_body) &&    \
+                       sizeof(((mm_network_t *)0)->of_network) == sizeof(((body *)0)->of_body),                        \
+                   member " is not where the command has it")
+SAME_PLACE("the router's name", router_name, router_name, mm_network_body_t, ssid);
+SAME_PLACE("the router's password", router_password, router_name, mm_network_body_t, password);
+SAME_PLACE("the broker's url", broker_url, broker_url, mm_broker_body_t, url);
+SAME_PLACE("the broker's user", broker_user, broker_url, mm_broker_body_t, user);
+SAME_PLACE("the broker's password", broker_password, broker_url, mm_broker_body_t, password);
+#undef SAME_PLACE
+
 static void forget_router(mm_setup_t *self) {
     mm_wipe(&self->router, sizeof self->router);
     self->has_router = false;
@@ -53,13 +65,7 @@ static mm_err_t take_kept_broker(const mm_setup_t *self, mm_network_t *network) 
     mm_err_t err = mm_command_body_read(MM_COMMAND_BROKER, text, chars, &body);
     mm_wipe(text, sizeof text);
     if (err == MM_OK) {
-        _Static_assert(sizeof network->broker_url == sizeof body.broker.url &&
-                           sizeof network->broker_user == sizeof body.broker.user &&
-                           sizeof network->broker_password == sizeof body.broker.password,
-                       "what a command can set fits the network");
-        memcpy(network->broker_url, body.broker.url, sizeof network->broker_url);
-        memcpy(network->broker_user, body.broker.user, sizeof network->broker_user);
-        memcpy(network->broker_password, body.broker.password, sizeof network->broker_password);
+        memcpy((uint8_t *)network + offsetof(mm_network_t, broker_url), &body.broker, sizeof body.broker);
     }
     mm_wipe(&body, sizeof body);
     return err;
@@ -74,11 +80,7 @@ mm_err_t mmi_setup_keep_staged(void *context, bool is_unsealed, mm_us_t now) {
     mm_err_t err = MM_OK;
     if (!is_stored(self, &self->router)) {
         mm_network_t network = self->configuration.network;
-        _Static_assert(sizeof network.router_name == sizeof self->router.ssid &&
-                           sizeof network.router_password == sizeof self->router.password,
-                       "what an installer can type fits the network");
-        memcpy(network.router_name, self->router.ssid, sizeof network.router_name);
-        memcpy(network.router_password, self->router.password, sizeof network.router_password);
+        memcpy((uint8_t *)&network + offsetof(mm_network_t, router_name), &self->router, sizeof self->router);
         network.revision++; // after the highest there is none: it is refused
         err = self->configuration.phase.state == MM_LIFE_FAULT ? MM_ERR_STORAGE
               : self->configuration.has_network                ? take_kept_broker(self, &network)
@@ -101,8 +103,8 @@ bool mmi_setup_has_router(void *context, uint32_t body_crc) {
     if (self->configuration.phase.state == MM_LIFE_FAULT || !self->configuration.has_network) {
         return false;
     }
-    memcpy(body.network.ssid, self->configuration.network.router_name, sizeof body.network.ssid);
-    memcpy(body.network.password, self->configuration.network.router_password, sizeof body.network.password);
+    memcpy(&body.network, (const uint8_t *)&self->configuration.network + offsetof(mm_network_t, router_name),
+           sizeof body.network);
     bool is_body = mm_command_body_put(MM_COMMAND_NETWORK, &body, &writer) == MM_OK;
     bool is_it = is_body && mm_crc32(0, bytes, writer.used_bytes) == body_crc;
     mm_wipe(bytes, sizeof bytes);

@@ -377,6 +377,7 @@ const char *mm_event_name(uint16_t code) {
         "node_reset",
         "installer_lock_out",
         "console",
+        "configuration_behind",
     };
     return MM_NAME_OF(names, code);
 }

@@ -7,24 +7,33 @@ mm_writer_t mm_writer(void *data, size_t capacity_bytes) {
     return (mm_writer_t){.data = data, .capacity_bytes = capacity_bytes};
 }
 
-void mm_put_bytes(mm_writer_t *self, const void *bytes, size_t bytes_count) {
+// Where so many bytes go, at least 1; NULL (and failed): they do not fit.
+static uint8_t *take_room(mm_writer_t *self, size_t bytes_count) {
     if (self->failed || bytes_count > self->capacity_bytes - self->used_bytes) {
         self->failed = true;
-        return;
+        return NULL;
     }
-    // memcpy with a null pointer is undefined even for no bytes at all.
-    if (bytes_count > 0) {
-        memcpy(self->data + self->used_bytes, bytes, bytes_count);
-        self->used_bytes += bytes_count;
+    uint8_t *room = self->data + self->used_bytes;
+    self->used_bytes += bytes_count;
+    return room;
+}
+
+void mm_put_bytes(mm_writer_t *self, const void *bytes, size_t bytes_count) {
+    // Of no bytes at all there may be no address, and no room for them either.
+    uint8_t *room = bytes_count > 0 ? take_room(self, bytes_count) : NULL;
+    if (room != NULL) {
+        memcpy(room, bytes, bytes_count);
     }
 }
 
 void mm_put_little_endian(mm_writer_t *self, uint64_t value, size_t bytes_count) {
-    uint8_t bytes[8];
-    for (size_t index = 0; index < bytes_count; index++) {
-        bytes[index] = (uint8_t)(value >> (8 * index));
+    uint8_t *room = take_room(self, bytes_count);
+    if (room != NULL) {
+        for (; bytes_count > 0; bytes_count--) {
+            *room++ = (uint8_t)value;
+            value >>= 8;
+        }
     }
-    mm_put_bytes(self, bytes, bytes_count);
 }
 
 void mm_put_u8(mm_writer_t *self, uint8_t value) {
@@ -98,8 +107,8 @@ uint64_t mm_get_little_endian(mm_reader_t *self, size_t bytes_count) {
     const uint8_t *bytes = mm_get_view(self, bytes_count);
     uint64_t value = 0;
     if (bytes != NULL) {
-        for (size_t index = 0; index < bytes_count; index++) {
-            value |= (uint64_t)bytes[index] << (8 * index);
+        while (bytes_count > 0) {
+            value = value << 8 | bytes[--bytes_count];
         }
     }
     return value;

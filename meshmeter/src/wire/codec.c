@@ -77,24 +77,25 @@ void mmi_put_packed(mm_writer_t *writer, const uint32_t *values, size_t count) {
 void mmi_get_packed(mm_reader_t *reader, uint32_t *values, size_t count) {
     MM_ASSERT(count % 8 == 0);
     uint8_t width = mm_get_u8(reader);
-    if (width > 32) {
+    const uint8_t *byte = width > 32 ? NULL : mm_get_view(reader, count / 8 * width);
+    if (byte == NULL) {
         reader->failed = true;
+        memset(values, 0, count * sizeof *values);
+        return;
     }
-    const uint64_t mask = reader->failed ? 0 : (UINT64_C(1) << width) - 1;
+    const uint64_t mask = (UINT64_C(1) << width) - 1;
     uint64_t bits = 0;
     unsigned bits_count = 0;
     for (size_t index = 0; index < count; index++) {
-        while (bits_count < width && !reader->failed) {
-            bits |= (uint64_t)mm_get_u8(reader) << bits_count;
-            bits_count += 8;
+        for (; bits_count < width; bits_count += 8) {
+            bits |= (uint64_t)*byte++ << bits_count;
         }
-        values[index] = reader->failed ? 0 : (uint32_t)(bits & mask);
-        bits >>= reader->failed ? 0 : width;
-        bits_count -= reader->failed ? bits_count : width;
+        values[index] = (uint32_t)(bits & mask);
+        bits >>= width;
+        bits_count -= width;
     }
-    if (!reader->failed && width_of(values, count) != width) {
-        reader->failed = true; // a wider form than needed: not the one encoding of this value
-    }
+    // A wider form than needed is not the one encoding of this value.
+    reader->failed = width_of(values, count) != width;
 }
 
 static MM_APART uint64_t sum_of_hours(const uint32_t hours_pulses[MM_HOURS_OF_DAY]) {

@@ -178,8 +178,14 @@ static bool step(reading_t *self, sqlite3_stmt *rows) {
     return code == SQLITE_ROW;
 }
 
+// Day by day: the key begins with it, and a search through all rows for each node would be most of what a short run
+// costs.
 static void read_records(reading_t *self) {
-    sqlite3_stmt *rows = prepare(self, "SELECT epoch, seq, type, payload FROM record WHERE node = ?1");
+    sqlite3_stmt *rows = prepare(self, "WITH RECURSIVE days (day) AS (SELECT min(day) FROM record UNION ALL"
+                                       " SELECT (SELECT min(day) FROM record WHERE day > days.day) FROM days"
+                                       " WHERE day IS NOT NULL)"
+                                       " SELECT epoch, seq, type, payload FROM days CROSS JOIN record"
+                                       " WHERE record.day = days.day AND node = ?1");
     while (step(self, rows)) {
         mm_position_t position = {(uint32_t)sqlite3_column_int64(rows, 0), (uint32_t)sqlite3_column_int64(rows, 1)};
         self->reader->record(self->reader->context, position, (uint8_t)sqlite3_column_int(rows, 2),

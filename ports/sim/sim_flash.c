@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "meshmeter/bytes.h"
+
 static uint8_t random_byte(mm_sim_flash_t *self) {
     return (uint8_t)mm_random_u32(&self->power->random);
 }
@@ -67,14 +69,18 @@ static mm_err_t sim_program(void *context, uint32_t address, const void *bytes, 
         return MM_OK;
     }
     const uint8_t *source = bytes;
+    uint8_t *target = self->bytes + address;
     size_t done = (size_t)mm_sim_power_draw(self->power, bytes_count);
-    for (size_t index = 0; index < done; index++) {
-        self->overprogrammed_bytes += self->bytes[address + index] != 0xFF;
-        self->bytes[address + index] &= source[index];
+    // Mostly the place is blank.
+    size_t used_bytes = mm_bytes_used(target, done);
+    for (size_t index = 0; index < used_bytes; index++) {
+        self->overprogrammed_bytes += target[index] != 0xFF;
+        target[index] &= source[index];
     }
+    memcpy(target + used_bytes, source + used_bytes, done - used_bytes);
     self->programmed_bytes += done;
     if (done < bytes_count) {
-        self->bytes[address + done] = random_byte(self);
+        target[done] = random_byte(self);
         return MM_ERR_STORAGE;
     }
     return fails ? MM_ERR_STORAGE : MM_OK;

@@ -111,6 +111,34 @@ static void test_journal_hint_survives_appends_and_erases(void **state) {
     fixture_destroy(f);
 }
 
+// Each ask brings the watermark, and asks for what is behind it: neither may cost a walk through the sector.
+static void test_journal_watermark_that_moves_on_is_found_at_once(void **state) {
+    (void)state;
+    fixture_t *f = fixture_create(8);
+    fixture_append_made(f, 500);
+    fixture_release(f, 1);
+    uint64_t reads = f->flash.reads;
+    for (uint32_t seq = 2; seq < 500; seq++) {
+        assert_int_equal(mm_journal_set_watermark(&f->journal, (mm_position_t){1, seq}), MM_OK);
+        mm_journal_hint_t hint = f->journal.watermark_hint;
+        mm_journal_entry_t entry;
+        assert_int_equal(mm_journal_read_after(&f->journal, f->journal.watermark, &hint, &entry), MM_OK);
+        assert_int_equal(entry.position.seq, seq + 1);
+        assert_true(fixture_is_same(fixture_find(f, seq + 1), &entry));
+    }
+    // The record before and the one behind it, and that one again for the reader: a header and a payload each.
+    assert_true(f->flash.reads - reads <= 6 * 500);
+    // Back, where HQ has an older database: what was behind it then is found again.
+    for (uint32_t seq = 499; seq >= 25; seq -= 25) {
+        assert_int_equal(mm_journal_set_watermark(&f->journal, (mm_position_t){1, seq}), MM_OK);
+        mm_journal_hint_t hint = f->journal.watermark_hint;
+        mm_journal_entry_t entry;
+        assert_int_equal(mm_journal_read_after(&f->journal, f->journal.watermark, &hint, &entry), MM_OK);
+        assert_int_equal(entry.position.seq, seq + 1);
+    }
+    fixture_destroy(f);
+}
+
 static void test_journal_watermark_releases_and_moves_back(void **state) {
     (void)state;
     fixture_t *f = fixture_create(6);
@@ -824,6 +852,7 @@ int main(void) {
         cmocka_unit_test(test_journal_payload_sizes),
         cmocka_unit_test(test_journal_read_after_without_hint_equals_with_hint),
         cmocka_unit_test(test_journal_hint_survives_appends_and_erases),
+        cmocka_unit_test(test_journal_watermark_that_moves_on_is_found_at_once),
         cmocka_unit_test(test_journal_watermark_releases_and_moves_back),
         cmocka_unit_test(test_journal_released_sectors_are_erased_without_records_of_its_own),
         cmocka_unit_test(test_journal_cut_in_release_is_no_damage),

@@ -57,6 +57,16 @@ typedef struct {
     uint32_t first_epoch;
 } mm_journal_options_t;
 
+/// Where a reader was: behind this place of a sector every record has a seq above `seq`. The caller's, zeroed before
+/// the first call, for this journal only; or a copy of the journal's watermark_hint.
+typedef struct {
+    uint32_t sector_index;
+    uint32_t generation;
+    uint32_t offset_bytes;
+    uint32_t seq;
+    bool valid;
+} mm_journal_hint_t;
+
 typedef struct {
     const mm_flash_t *flash;
     mm_counters_t *counters;
@@ -69,11 +79,12 @@ typedef struct {
     uint32_t noted_watermark_seq; ///< as it stands in flash
     uint32_t head_index;
     uint32_t next_generation;
-    bool read_only;            ///< device refused everything; nothing more is taken
-    bool gaps_due;             ///< damaged records may have to be reported
-    uint8_t thinning_failures; ///< in a row, because flash did not answer
-    bool prepared;             ///< room was made since the last append
-    bool watermark_recovered;  ///< from flash, the caller has not set one yet
+    bool read_only;                   ///< device refused everything; nothing more is taken
+    bool gaps_due;                    ///< damaged records may have to be reported
+    uint8_t thinning_failures;        ///< in a row, because flash did not answer
+    bool prepared;                    ///< room was made since the last append
+    bool watermark_recovered;         ///< from flash, the caller has not set one yet
+    mm_journal_hint_t watermark_hint; ///< for a reader that begins at the watermark
     mm_journal_thinning_t thinning;
     mm_journal_sector_t sectors[MM_JOURNAL_SECTORS_MAX];
 } mm_journal_t;
@@ -114,17 +125,6 @@ mm_err_t mm_journal_append(mm_journal_t *self, uint8_t type, const void *payload
 mm_position_t mm_journal_oldest(const mm_journal_t *self);
 mm_position_t mm_journal_next(const mm_journal_t *self);
 
-/// Find the first readable record behind `after` (after.epoch == journal's epoch, else from the oldest) and copy it.
-/// MM_ERR_NOT_FOUND: none. Skips damaged ones. Cost: walks one sector; sequential reading with `hint` (caller's, zeroed
-/// before the first call, for this journal only) is O(1) per record.
-typedef struct {
-    uint32_t sector_index;
-    uint32_t generation;
-    uint32_t offset_bytes;
-    uint32_t seq;
-    bool valid;
-} mm_journal_hint_t;
-
 typedef struct {
     mm_position_t position;
     uint8_t type;
@@ -132,6 +132,9 @@ typedef struct {
     uint8_t payload[MM_RECORD_PAYLOAD_BYTES_MAX];
 } mm_journal_entry_t;
 
+/// Find the first readable record behind `after` (after.epoch == journal's epoch, else from the oldest) and copy it.
+/// MM_ERR_NOT_FOUND: none. Skips damaged ones. Cost: walks one sector, from the hint's place on if that is in the same
+/// sector and not behind `after`; so sequential reading is O(1) per record.
 mm_err_t mm_journal_read_after(const mm_journal_t *self, mm_position_t after, mm_journal_hint_t *hint,
                                mm_journal_entry_t *entry);
 
@@ -139,7 +142,8 @@ mm_err_t mm_journal_read_after(const mm_journal_t *self, mm_position_t after, mm
 bool mm_journal_answers(const mm_journal_t *self);
 
 /// HQ's statement "committed up to here". May move back (HQ restored from a backup): what is still readable is
-/// unreleased again. A watermark of another epoch or beyond the newest record is refused with MM_ERR_ARG.
+/// unreleased again. A watermark of another epoch or beyond the newest record is refused with MM_ERR_ARG. Cost: reads
+/// the records between the watermark before and the one behind this one, as far as they are in one sector.
 mm_err_t mm_journal_set_watermark(mm_journal_t *self, mm_position_t watermark);
 /// Records after the watermark that can be read.
 uint32_t mm_journal_backlog(const mm_journal_t *self);

@@ -2,7 +2,7 @@
 #include "meshmeter/reporter.h"
 
 static void put_records(const mm_metering_t *metering, mm_position_t after, mm_report_writer_t *report) {
-    mm_journal_hint_t hint = {0};
+    mm_journal_hint_t hint = metering->journal->watermark_hint;
     mm_journal_entry_t entry;
     for (;;) {
         if (mm_journal_read_after(metering->journal, after, &hint, &entry) != MM_OK) {

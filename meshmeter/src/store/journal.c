@@ -269,11 +269,16 @@ mm_err_t mm_journal_set_watermark(mm_journal_t *self, mm_position_t watermark) {
     self->watermark = watermark;
     self->watermark_recovered = false;
     // HQ stands before a record that cannot be read any more: it will wait until it is told.
-    mm_journal_hint_t hint = {0};
+    mm_journal_hint_t *hint = &self->watermark_hint;
     mm_journal_entry_t entry;
-    if (watermark.seq >= self->thinned_through_seq && watermark.seq + 1 < self->next_seq &&
-        (mm_journal_read_after(self, watermark, &hint, &entry) != MM_OK || entry.position.seq != watermark.seq + 1)) {
-        self->gaps_due = true;
+    if (watermark.seq >= self->thinned_through_seq && watermark.seq + 1 < self->next_seq) {
+        if (mm_journal_read_after(self, watermark, hint, &entry) != MM_OK || entry.position.seq != watermark.seq + 1) {
+            self->gaps_due = true;
+        } else {
+            // In front of it: the next reader wants it again.
+            hint->seq = watermark.seq;
+            hint->offset_bytes -= mmi_journal_record_bytes(entry.payload_bytes);
+        }
     }
     return MM_OK;
 }

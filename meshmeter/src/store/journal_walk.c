@@ -83,15 +83,13 @@ mm_err_t mm_journal_read_after(const mm_journal_t *self, mm_position_t after, mm
         hint->valid = false;
         return MM_ERR_NOT_FOUND;
     }
-    uint32_t index;
-    uint32_t offset_bytes = MMI_JOURNAL_DATA_OFFSET;
-    if (hint->valid && hint->seq == seq && hint->sector_index < self->sector_count &&
-        self->sectors[hint->sector_index].state == MM_JOURNAL_SECTOR_USED &&
-        self->sectors[hint->sector_index].generation == hint->generation) {
-        index = hint->sector_index;
-        offset_bytes = hint->offset_bytes;
-    } else {
+    uint32_t index = hint->sector_index;
+    uint32_t offset_bytes = hint->offset_bytes;
+    // Of no use behind the record, in an older sector, or if the sector was erased.
+    if (!hint->valid || hint->seq > seq || index >= self->sector_count ||
+        self->sectors[index].generation != hint->generation || mmi_journal_limit_seq(self, index) <= seq) {
         index = locate(self, seq + 1);
+        offset_bytes = MMI_JOURNAL_DATA_OFFSET;
     }
     while (!mmi_journal_next_in_sector(self, index, seq + 1, &offset_bytes, entry, NULL)) {
         offset_bytes = MMI_JOURNAL_DATA_OFFSET;

@@ -18,7 +18,7 @@
 /// belong to mm_esp_mqtt. Three frames: the mesh's task receives into a slot, and what there is none for stays in the
 /// SDK's queue, which is longer.
 ///
-/// The owner's stack: the core's deepest chain on RV32 (8,672 bytes, tools/budgets), 400 of the port above it, 32 more
+/// The owner's stack: the core's deepest chain on RV32 (8,608 bytes, tools/budgets), 400 of the port above it, 32 more
 /// for each of its 32 calls on Xtensa, and 3,500 for what the SDK needs below (NVS, flash, esp-mqtt, vsnprintf).
 
 /// name, stack in bytes, priority, what for. tests/esp_idf/project_test.py writes it into docs/guide/esp32.md.

@@ -220,56 +220,6 @@ static int parse_options(demo_options_t *o, int argc, char **argv, bool *help) {
     return optind == argc ? APP_OK : app_error(APP_USAGE, "demo", "'%s' is not an option", argv[optind]);
 }
 
-// A free port of the kernel's choice, or a check that the wanted one is free. The port is released again at once: the
-// part that gets it binds it a moment later and says so if somebody was faster.
-static int choose_port(const char *address, int kind, uint16_t *port, const char *option) {
-    struct sockaddr_in name = {.sin_family = AF_INET, .sin_port = htons(*port)};
-    socklen_t name_bytes = sizeof name;
-    (void)inet_pton(AF_INET, address, &name.sin_addr);
-    int file = socket(AF_INET, kind | SOCK_CLOEXEC, 0);
-    const int yes = 1;
-    if (file >= 0 && kind == SOCK_STREAM) {
-        (void)setsockopt(file, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
-    }
-    int code = APP_OK;
-    if (file < 0 || bind(file, (struct sockaddr *)&name, sizeof name) != 0 ||
-        (kind == SOCK_STREAM && listen(file, 1) != 0) ||
-        getsockname(file, (struct sockaddr *)&name, &name_bytes) != 0) {
-        code = app_error(APP_ENVIRONMENT, "demo",
-                         "cannot use %s:%u: %s. Choose another port with %s, or 0 for a free one.", address, *port,
-                         strerror(errno), option);
-    }
-    *port = ntohs(name.sin_port);
-    if (file >= 0) {
-        (void)close(file);
-    }
-    return code;
-}
-
-static int choose_ports(demo_t *demo) {
-    demo_options_t *o = &demo->options;
-    int code = choose_port(o->http_address, SOCK_STREAM, &o->http_port, "--http ADDR:PORT");
-    if (code == APP_OK) {
-        code = choose_port("127.0.0.1", SOCK_STREAM, &o->mqtt_port, "--mqtt-port");
-    }
-    if (code == APP_OK && o->parked) {
-        code = choose_port("127.0.0.1", SOCK_STREAM, &demo->configurator_port, "--parked");
-    }
-    // The kernel may choose a port that was just released: two nodes must not get the same one.
-    for (unsigned i = 0; i < o->nodes && code == APP_OK; i++) {
-        bool taken = true;
-        while (taken && code == APP_OK) {
-            demo->mesh_ports[i] = 0;
-            code = choose_port("127.0.0.1", SOCK_DGRAM, &demo->mesh_ports[i], "--state");
-            taken = false;
-            for (unsigned k = 0; k < i; k++) {
-                taken = taken || demo->mesh_ports[k] == demo->mesh_ports[i];
-            }
-        }
-    }
-    return code;
-}
-
 static void add_children(const demo_t *demo, supervisor_t *parts) {
     const demo_options_t *o = &demo->options;
     char log_path[DEMO_PATH_BYTES + 64];
@@ -355,7 +305,7 @@ static int start_server(supervisor_child_t *child, const char *address, uint16_t
     return APP_OK;
 }
 
-static int start_children(const demo_t *demo, supervisor_t *parts, bool *ended) {
+static int start_children(demo_t *demo, supervisor_t *parts, bool *ended) {
     const demo_options_t *o = &demo->options;
     int code = start_server(&parts->children[PART_BROKER], "127.0.0.1", o->mqtt_port, ended);
     if (code == APP_OK && !*ended) {
@@ -365,6 +315,7 @@ static int start_children(const demo_t *demo, supervisor_t *parts, bool *ended) 
         }
     }
     for (unsigned i = PART_FIRST_NODE; i < parts->child_count && code == APP_OK && !*ended; i++) {
+        demo_ports_release_mesh(demo, i - PART_FIRST_NODE);
         if (!supervisor_start(&parts->children[i])) {
             code = app_error(APP_ENVIRONMENT, "demo", "cannot start %s: %s", parts->children[i].name, strerror(errno));
         }
@@ -527,9 +478,10 @@ int command_demo(int argc, char **argv) {
         return app_error(APP_ENVIRONMENT, "demo", "the path of the program is too long");
     }
     code = demo_site_scan_data(demo);
-    if (code == APP_OK) {
-        code = choose_ports(demo);
+    if (code != APP_OK) {
+        return code;
     }
+    code = demo_ports_hold(demo);
     if (code == APP_OK) {
         code = demo_state_open(demo);
     }
@@ -539,5 +491,7 @@ int command_demo(int argc, char **argv) {
     if (code == APP_OK) {
         code = demo_keys_prepare(demo);
     }
-    return code == APP_OK ? run(demo) : code;
+    code = code == APP_OK ? run(demo) : code;
+    demo_ports_release(demo);
+    return code;
 }

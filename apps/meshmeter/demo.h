@@ -8,10 +8,12 @@
 #include "meshmeter/limits.h"
 
 /// The demo: one site with broker, HQ and nodes on this machine. demo.c is the run, demo_state.c its directory,
-/// demo_site.c the files of its parts, demo_keys.c their keys, demo_check.c the account at the end.
+/// demo_ports.c and demo_site.c the ports and the files of its parts, demo_keys.c their keys, demo_check.c the account
+/// at the end.
 
 #define DEMO_PATH_BYTES 512
 #define DEMO_NODES_MAX 100
+#define DEMO_SERVERS 3
 #define DEMO_SITE "demo"
 // Files in the directory of a node, and in that of the demo.
 #define DEMO_DEVICE_KEY "device.key"
@@ -63,11 +65,20 @@ typedef struct {
     demo_file_t files[DEMO_NODES_MAX];
     unsigned file_count;
     uint16_t mesh_ports[DEMO_NODES_MAX];
-    uint16_t configurator_port; ///< of the parked node's own page
+    uint16_t configurator_port;     ///< of the parked node's own page
+    int held_servers[DEMO_SERVERS]; ///< sockets, -1 = none
+    int held_meshes[DEMO_NODES_MAX];
 } demo_t;
 
 /// Wall time of the demo at this instant, microseconds since 1970.
 int64_t demo_wall_us(const demo_t *demo);
+
+/// Choose the ports of all parts, those of the options or free ones, and hold them: no other program gets one, neither
+/// before its part takes it nor while that is started again. Exit code. Call demo_ports_release in any case.
+int demo_ports_hold(demo_t *demo);
+/// A node cannot take its port as long as it is held: call this right before it is started for the first time.
+void demo_ports_release_mesh(demo_t *demo, unsigned index);
+void demo_ports_release(demo_t *demo);
 
 /// Choose or check the state directory, read or make what must last (options, begin, keys), continue the clock. Exit
 /// code.

@@ -30,10 +30,17 @@ def node_number(mac):
     return int(mac.rsplit(":", 1)[1], 16)
 
 
+HELD = []
+
+
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A TCP port of 127.0.0.1 where nobody listens and that nobody else gets, as long as this process lives: a server
+    with SO_REUSEADDR can bind it all the same."""
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind(("127.0.0.1", 0))
+    HELD.append(held)
+    return held.getsockname()[1]
 
 
 def ask(socket_path, line, timeout_s=ASK_TIMEOUT_S):

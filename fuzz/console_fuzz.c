@@ -183,11 +183,11 @@ static void begin(bool with_network) {
     memcpy(&node, &fresh.node, sizeof node);
     mm_network_t network = {.revision = 1,
                             .site = "house-1",
-                            .broker_url = "mqtt://u:" SECRET "@host",
-                            .broker_user = "u",
-                            .broker_password = SECRET,
-                            .router_name = "router",
-                            .router_password = SECRET};
+                            .broker.url = "mqtt://u:" SECRET "@host",
+                            .broker.user = "u",
+                            .broker.password = SECRET,
+                            .router.ssid = "router",
+                            .router.password = SECRET};
     memcpy(network.mesh_key, SECRET, sizeof SECRET);
     MM_ASSERT(!with_network || mm_setup_take_network(&node.setup, &network, 20) == MM_OK);
 }

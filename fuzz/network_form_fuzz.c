@@ -12,12 +12,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void check_good(const mm_network_t *network) {
     MM_ASSERT(network->revision > 0);
     MM_ASSERT(network->site[0] != '\0' && mm_text_is_plain_string(network->site, sizeof network->site));
-    MM_ASSERT(network->broker_url[0] != '\0');
-    MM_ASSERT(mm_text_is_plain_string(network->broker_url, sizeof network->broker_url));
-    MM_ASSERT(mm_text_is_plain_string(network->broker_user, sizeof network->broker_user));
-    MM_ASSERT(mm_text_is_plain_string(network->broker_password, sizeof network->broker_password));
-    MM_ASSERT(mm_text_is_plain_string(network->router_name, sizeof network->router_name));
-    MM_ASSERT(mm_text_is_plain_string(network->router_password, sizeof network->router_password));
+    MM_ASSERT(network->broker.url[0] != '\0');
+    MM_ASSERT(mm_text_is_plain_string(network->broker.url, sizeof network->broker.url));
+    MM_ASSERT(mm_text_is_plain_string(network->broker.user, sizeof network->broker.user));
+    MM_ASSERT(mm_text_is_plain_string(network->broker.password, sizeof network->broker.password));
+    MM_ASSERT(mm_text_is_plain_string(network->router.ssid, sizeof network->router.ssid));
+    MM_ASSERT(mm_text_is_plain_string(network->router.password, sizeof network->router.password));
     mm_err_t err = mm_network_check(network);
     MM_ASSERT(err == MM_OK || err == MM_ERR_ARG);
 }

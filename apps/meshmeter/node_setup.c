@@ -39,15 +39,15 @@ static void use_network(node_config_t *config, const mm_network_t *network) {
     }
     // A network may have come through the mesh, from a node that takes other addresses: this one must start all the
     // same.
-    bool good = mm_linux_mqtt_url_is_good(network->broker_url);
+    bool good = mm_linux_mqtt_url_is_good(network->broker.url);
     if (!good) {
         mm_linux_log(MM_LOG_ERROR, "the broker of the network is no address that this system takes");
     }
     if (config->broker[0] == '\0') {
-        snprintf(config->broker, sizeof config->broker, "%s", good ? network->broker_url : NO_BROKER);
+        snprintf(config->broker, sizeof config->broker, "%s", good ? network->broker.url : NO_BROKER);
     }
-    snprintf(config->broker_user, sizeof config->broker_user, "%s", network->broker_user);
-    snprintf(config->broker_password, sizeof config->broker_password, "%s", network->broker_password);
+    snprintf(config->broker_user, sizeof config->broker_user, "%s", network->broker.user);
+    snprintf(config->broker_password, sizeof config->broker_password, "%s", network->broker.password);
     memcpy(config->mesh_key, network->mesh_key, sizeof config->mesh_key);
     config->has_mesh_key = true;
 }

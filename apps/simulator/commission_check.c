@@ -18,10 +18,10 @@ static mm_life_state_t lasting_state(const mm_configuration_t *configuration) {
 
 static bool is_same_network(const mm_network_t *left, const mm_network_t *right) {
     return left->revision == right->revision && strcmp(left->site, right->site) == 0 &&
-           strcmp(left->router_name, right->router_name) == 0 &&
-           strcmp(left->router_password, right->router_password) == 0 &&
-           strcmp(left->broker_url, right->broker_url) == 0 && strcmp(left->broker_user, right->broker_user) == 0 &&
-           strcmp(left->broker_password, right->broker_password) == 0 &&
+           strcmp(left->router.ssid, right->router.ssid) == 0 &&
+           strcmp(left->router.password, right->router.password) == 0 &&
+           strcmp(left->broker.url, right->broker.url) == 0 && strcmp(left->broker.user, right->broker.user) == 0 &&
+           strcmp(left->broker.password, right->broker.password) == 0 &&
            memcmp(left->mesh_key, right->mesh_key, sizeof left->mesh_key) == 0;
 }
 
@@ -78,8 +78,7 @@ static bool is_proved_router(const commission_t *self, int node, const mm_config
     const commission_node_t *its = &self->nodes[node];
     mm_network_t wanted = from->network;
     wanted.revision++;
-    memcpy(wanted.router_name, its->trial.ssid, sizeof wanted.router_name);
-    memcpy(wanted.router_password, its->trial.password, sizeof wanted.router_password);
+    wanted.router = its->trial;
     return its->has_trial && !its->trial_is_wrong && self->devices[node].sessions > its->trial_sessions &&
            from->has_network && is_same_network(&wanted, &to->network);
 }
@@ -327,7 +326,7 @@ static void follow_trial(commission_t *self, int node, bool after_boot) {
     const device_t *device = device_of(self, node);
     const mm_network_t *network = &device->node.setup.configuration.network;
     if (device->routers_kept > its->routers_kept && its->has_trial && !after_boot && its->last.has_network &&
-        network->revision <= its->last.network.revision && strcmp(network->router_name, its->trial.ssid) != 0) {
+        network->revision <= its->last.network.revision && strcmp(network->router.ssid, its->trial.ssid) != 0) {
         truth_fail(self->truth, "node %d keeps a router that was proved, and its network does not have it", node);
     }
     its->routers_kept = device->routers_kept;

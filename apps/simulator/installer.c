@@ -537,8 +537,8 @@ static void run_step(void *context, const void *payload, size_t payload_bytes) {
 // --- the network
 
 mm_network_t commission_network(uint32_t revision) {
-    mm_network_t network = {.revision = revision, .site = "house", .router_name = "building"};
-    snprintf(network.router_password, sizeof network.router_password, "password-%u", revision);
+    mm_network_t network = {.revision = revision, .site = "house", .router.ssid = "building"};
+    snprintf(network.router.password, sizeof network.router.password, "password-%u", revision);
     memset(network.mesh_key, (int)(revision & 0xFF), sizeof network.mesh_key);
     return network;
 }

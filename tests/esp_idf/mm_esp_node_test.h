@@ -143,9 +143,9 @@ static void write_device(void) {
 static mm_network_t network_of(uint32_t revision) {
     return (mm_network_t){.revision = revision,
                           .site = SITE,
-                          .router_name = "router",
-                          .router_password = "password",
-                          .broker_url = "mqtts://broker.example:8883",
+                          .router.ssid = "router",
+                          .router.password = "password",
+                          .broker.url = "mqtts://broker.example:8883",
                           .mesh_key = {9, 8, 7}};
 }
 

@@ -114,11 +114,11 @@ static void test_network_is_handed_over(void **state) {
     mm_network_t network;
     assert_true(mm_esp_provisioning_take(&s_provisioning, &network, now()));
     assert_string_equal(network.site, "house-9");
-    assert_string_equal(network.broker_url, "mqtts://broker.example:8883");
-    assert_string_equal(network.broker_user, "node");
-    assert_string_equal(network.broker_password, "");
-    assert_string_equal(network.router_name, "home");
-    assert_string_equal(network.router_password, "router pw");
+    assert_string_equal(network.broker.url, "mqtts://broker.example:8883");
+    assert_string_equal(network.broker.user, "node");
+    assert_string_equal(network.broker.password, "");
+    assert_string_equal(network.router.ssid, "home");
+    assert_string_equal(network.router.password, "router pw");
     assert_int_equal(network.revision, 10);
     assert_int_equal(network.mesh_key[31], 0x1F);
     assert_nothing_taken(); // once
@@ -165,7 +165,7 @@ static void test_network_that_is_refused(void **state) {
     mm_network_t network;
     assert_true(mm_esp_provisioning_take(&s_provisioning, &network, now()));
     // What was handed on is nowhere else.
-    assert_string_equal(s_provisioning.network.router_password, "");
+    assert_string_equal(s_provisioning.network.router.password, "");
     assert_int_equal(s_provisioning.text_bytes, 0);
     assert_true(mm_esp_provisioning_settle(&s_provisioning, false, now()));
     assert_status(WIFI_PROV_STA_DISCONNECTED);
@@ -259,8 +259,8 @@ static void test_routers(void **state) {
     assert_true(fake_phone_apply());
     mm_network_t network;
     assert_true(mm_esp_provisioning_take(&s_provisioning, &network, now()));
-    assert_string_equal(network.router_name, name);
-    assert_string_equal(network.router_password, "");
+    assert_string_equal(network.router.ssid, name);
+    assert_string_equal(network.router.password, "");
     mm_esp_provisioning_close(&s_provisioning);
 }
 

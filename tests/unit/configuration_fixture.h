@@ -11,11 +11,11 @@
 static inline mm_network_t example_network(uint32_t revision) {
     mm_network_t network = {.revision = revision,
                             .site = "site-1",
-                            .router_name = "router",
-                            .router_password = "12345678",
-                            .broker_url = "mqtts://broker.example:8883",
-                            .broker_user = "node",
-                            .broker_password = "secret"};
+                            .router.ssid = "router",
+                            .router.password = "12345678",
+                            .broker.url = "mqtts://broker.example:8883",
+                            .broker.user = "node",
+                            .broker.password = "secret"};
     for (size_t i = 0; i < sizeof network.mesh_key; i++) {
         network.mesh_key[i] = (uint8_t)(i + 1);
     }

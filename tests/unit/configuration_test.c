@@ -26,8 +26,8 @@ static void test_configuration_is_as_written(void **state) {
     assert_int_equal(after.challenge_lock_outs, 3);
     assert_true(after.has_network && after.has_installation);
     assert_int_equal(after.network.revision, 17);
-    assert_string_equal(after.network.router_password, "12345678");
-    assert_string_equal(after.network.broker_url, "mqtts://broker.example:8883");
+    assert_string_equal(after.network.router.password, "12345678");
+    assert_string_equal(after.network.broker.url, "mqtts://broker.example:8883");
     assert_memory_equal(after.network.mesh_key, before.network.mesh_key, 32);
     assert_int_equal(after.installation.revision, 7);
     assert_int_equal(after.installation.parish, 500);
@@ -121,11 +121,11 @@ static void test_configuration_largest_fits(void **state) {
     mm_configuration_t configuration = example_configuration(UINT32_MAX);
     mm_network_t *network = &configuration.network;
     memset(network->site, 'a', MM_SITE_CHARS_MAX);
-    memset(network->router_name, 'a', MM_NETWORK_NAME_CHARS_MAX);
-    memset(network->router_password, 'a', MM_NETWORK_PASSWORD_CHARS_MAX);
-    memset(network->broker_url, 'a', MM_BROKER_URL_CHARS_MAX);
-    memset(network->broker_user, 'a', MM_BROKER_WORD_CHARS_MAX);
-    memset(network->broker_password, 'a', MM_BROKER_WORD_CHARS_MAX);
+    memset(network->router.ssid, 'a', MM_NETWORK_NAME_CHARS_MAX);
+    memset(network->router.password, 'a', MM_NETWORK_PASSWORD_CHARS_MAX);
+    memset(network->broker.url, 'a', MM_BROKER_URL_CHARS_MAX);
+    memset(network->broker.user, 'a', MM_BROKER_WORD_CHARS_MAX);
+    memset(network->broker.password, 'a', MM_BROKER_WORD_CHARS_MAX);
     mm_installation_t *installation = &configuration.installation;
     memset(installation->address, 'a', MM_ADDRESS_CHARS_MAX);
     memset(installation->installer, 'a', MM_INSTALLER_CHARS_MAX);
@@ -326,9 +326,9 @@ static void test_configuration_checks_networks(void **state) {
     mm_network_t good = example_network(1);
     assert_int_equal(mm_network_check(&good), MM_OK);
     mm_network_t network = good;
-    memset(network.router_password, 0, sizeof network.router_password);
+    memset(network.router.password, 0, sizeof network.router.password);
     assert_int_equal(mm_network_check(&network), MM_OK); // open
-    strcpy(network.router_password, "1234567");
+    strcpy(network.router.password, "1234567");
     assert_int_equal(mm_network_check(&network), MM_ERR_ARG);
     static const char *const sites[] = {"", "a b", "A", "a/b", "a+", "\xC3\xB1", "a_b"};
     for (size_t i = 0; i < sizeof sites / sizeof sites[0]; i++) {
@@ -340,8 +340,8 @@ static void test_configuration_checks_networks(void **state) {
     network = good;
     memset(network.site, 'a', sizeof network.site);
     assert_int_equal(mm_network_check(&network), MM_ERR_ARG);
-    char *const texts[] = {network.router_name, network.router_password, network.broker_url, network.broker_user,
-                           network.broker_password};
+    char *const texts[] = {network.router.ssid, network.router.password, network.broker.url, network.broker.user,
+                           network.broker.password};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         network = good;
         strcpy(texts[i], "1234567\n9");

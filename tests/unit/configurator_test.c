@@ -436,13 +436,13 @@ static void test_configurator_router(void **state) {
         if (cases[i].tries) { // nothing worked: the one before is used again
             setup_run_s(MM_CONTROL_TRIAL_S + 20);
             assert_int_equal(count_actions(ACTION_ROLL_BACK), 1);
-            assert_string_equal(bench.setup.configuration.network.router_name, "router");
+            assert_string_equal(bench.setup.configuration.network.router.ssid, "router");
         }
     }
     // One that is there already, and a platform that cannot.
     setup_begin(true);
     mm_network_t network = site_network(2);
-    strcpy(network.router_password, "12345678");
+    strcpy(network.router.password, "12345678");
     assert_int_equal(mm_setup_take_network(&bench.setup, &network, desk_now()), MM_OK);
     enter_by_page();
     char form[2048];

@@ -429,11 +429,11 @@ static void mark_all(void) {
     mm_network_t *network = &node.setup.configuration.network;
     node.setup.configuration.has_network = true;
     mark((char *)network->mesh_key, sizeof network->mesh_key);
-    mark(network->broker_user, MM_BROKER_WORD_CHARS_MAX);
-    mark(network->broker_password, MM_BROKER_WORD_CHARS_MAX);
-    mark(network->router_password, MM_NETWORK_PASSWORD_CHARS_MAX);
-    strcpy(network->broker_url, "mqtt://" MARK ":" MARK "@10.0.0.1");
-    console.facts.broker = network->broker_url;
+    mark(network->broker.user, MM_BROKER_WORD_CHARS_MAX);
+    mark(network->broker.password, MM_BROKER_WORD_CHARS_MAX);
+    mark(network->router.password, MM_NETWORK_PASSWORD_CHARS_MAX);
+    strcpy(network->broker.url, "mqtt://" MARK ":" MARK "@10.0.0.1");
+    console.facts.broker = network->broker.url;
     mark((char *)legacy.secret, MM_LEGACY_SECRET_BYTES);
     node.control.options.legacy = &legacy.legacy;
     mark((char *)node.setup.nonce, sizeof node.setup.nonce);

@@ -61,16 +61,16 @@ static mm_err_t mesh_send_to_root(void *context, const void *bytes, size_t bytes
 
 static mm_network_t net_of(uint32_t revision) {
     mm_network_t network = site_network(revision);
-    memset(network.broker_url, 'u', MM_BROKER_URL_CHARS_MAX); // more than one part
-    strcpy(network.router_password, "secret password");
+    memset(network.broker.url, 'u', MM_BROKER_URL_CHARS_MAX); // more than one part
+    strcpy(network.router.password, "secret password");
     return network;
 }
 
 static mm_network_t long_net_of(uint32_t revision) {
     mm_network_t network = net_of(revision);
-    memset(network.broker_user, 'n', MM_BROKER_WORD_CHARS_MAX);
-    memset(network.broker_password, 'p', MM_BROKER_WORD_CHARS_MAX);
-    memset(network.router_name, 'r', MM_NETWORK_NAME_CHARS_MAX);
+    memset(network.broker.user, 'n', MM_BROKER_WORD_CHARS_MAX);
+    memset(network.broker.password, 'p', MM_BROKER_WORD_CHARS_MAX);
+    memset(network.router.ssid, 'r', MM_NETWORK_NAME_CHARS_MAX);
     return network;
 }
 
@@ -256,8 +256,8 @@ static void join_through(member_t *door) {
     const mm_network_t *got = &bench.setup.configuration.network;
     assert_int_equal(got->revision, 5);
     assert_string_equal(got->site, expected.site);
-    assert_string_equal(got->broker_url, expected.broker_url);
-    assert_string_equal(got->router_password, expected.router_password);
+    assert_string_equal(got->broker.url, expected.broker.url);
+    assert_string_equal(got->router.password, expected.router.password);
     assert_int_equal(phase_now(), MM_LIFE_PROVISIONED);
     // Nothing of it stays.
     assert_int_equal(s_asker.join.state, MM_JOIN_IDLE);

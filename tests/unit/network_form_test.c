@@ -72,11 +72,11 @@ static void test_network_form_is_read(void **state) {
     mm_network_t network;
     assert_good(FIELD_COUNT, NULL, &network);
     assert_string_equal(network.site, "house-9");
-    assert_string_equal(network.broker_url, "mqtts://broker.example:8883");
-    assert_string_equal(network.broker_user, "node");
-    assert_string_equal(network.broker_password, "b&d p");
-    assert_string_equal(network.router_name, "Caf\xC3\xA9");
-    assert_string_equal(network.router_password, "router pw");
+    assert_string_equal(network.broker.url, "mqtts://broker.example:8883");
+    assert_string_equal(network.broker.user, "node");
+    assert_string_equal(network.broker.password, "b&d p");
+    assert_string_equal(network.router.ssid, "Caf\xC3\xA9");
+    assert_string_equal(network.router.password, "router pw");
     assert_int_equal(network.revision, UINT32_MAX);
     for (uint8_t i = 0; i < 32; i++) {
         assert_int_equal(network.mesh_key[i], i);
@@ -91,7 +91,7 @@ static void test_network_form_passes_over_what_it_does_not_know(void **state) {
     assert_int_equal(mm_form_open(&s_form, body, (size_t)bytes), MM_OK);
     assert_null(mm_network_form_read(&s_form, &network));
     assert_string_equal(network.site, "a");
-    assert_string_equal(network.router_name, "");
+    assert_string_equal(network.router.ssid, "");
     assert_int_equal(network.revision, 7);
 }
 
@@ -153,7 +153,7 @@ static void test_network_form_keeps_scripts_as_texts(void **state) {
     static const char script[] = "%3Cscript%3Ealert(1)%3C/script%3E";
     mm_network_t network;
     assert_null(read_with(number_of("router_name"), script, &network));
-    assert_string_equal(network.router_name, "<script>alert(1)</script>");
+    assert_string_equal(network.router.ssid, "<script>alert(1)</script>");
     assert_wrong(number_of("site"), script); // too long
     assert_null(read_with(number_of("site"), "%3Cb%3E", &network));
     assert_int_equal(mm_network_check(&network), MM_ERR_ARG);

@@ -117,7 +117,7 @@ static inline void setup_begin(bool with_fram) {
 }
 
 static inline mm_network_t site_network(uint32_t revision) {
-    return (mm_network_t){.revision = revision, .site = "house-1", .router_name = "router"};
+    return (mm_network_t){.revision = revision, .site = "house-1", .router.ssid = "router"};
 }
 
 static inline void give_network(uint32_t revision) {

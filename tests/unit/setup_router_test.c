@@ -30,7 +30,7 @@ static const mm_network_t *network(void) {
 }
 
 static bool is_stored(void) {
-    return strcmp(network()->router_name, "other") == 0;
+    return strcmp(network()->router.ssid, "other") == 0;
 }
 
 static void session(void) {
@@ -59,16 +59,16 @@ static void assert_answered(mm_result_status_t status) {
 
 static void assert_network(uint32_t revision, const char *name, const char *password) {
     assert_int_equal(network()->revision, revision);
-    assert_string_equal(network()->router_name, name);
-    assert_string_equal(network()->router_password, password);
+    assert_string_equal(network()->router.ssid, name);
+    assert_string_equal(network()->router.password, password);
     assert_string_equal(network()->site, "house-1");
     // The same after a start.
     mm_configuration_store_t store;
     mm_configuration_t stored;
     assert_int_equal(mm_configuration_store_open(&store, &bench_flash, CONFIG_SECTORS, &stored), MM_OK);
     assert_int_equal(stored.network.revision, revision);
-    assert_string_equal(stored.network.router_name, name);
-    assert_string_equal(stored.network.router_password, password);
+    assert_string_equal(stored.network.router.ssid, name);
+    assert_string_equal(stored.network.router.password, password);
 }
 
 static void test_setup_router_proved(void **state) {
@@ -147,7 +147,7 @@ static void test_setup_router_of_a_node_that_is_reset(void **state) {
     session();
     (void)setup_poll();
     assert_false(bench.setup.configuration.has_network);
-    assert_string_equal(network()->router_name, "");
+    assert_string_equal(network()->router.ssid, "");
     assert_false(bench.setup.has_router);
     assert_false(mm_control_is_on_trial(&desk.control));
     assert_true(mm_setup_wants_restart(&bench.setup, 1));
@@ -162,9 +162,9 @@ static void test_setup_router_takes_the_kept_broker_with_it(void **state) {
     assert_true(mm_setup_try_router(&bench.setup, &typed, desk_now()));
     session();
     assert_network(2, "other", "other-password");
-    assert_string_equal(network()->broker_url, "mqtts://ordered.example");
-    assert_string_equal(network()->broker_user, "user");
-    assert_string_equal(network()->broker_password, "secret");
+    assert_string_equal(network()->broker.url, "mqtts://ordered.example");
+    assert_string_equal(network()->broker.user, "user");
+    assert_string_equal(network()->broker.password, "secret");
     // One that no network can have: the platform keeps the router by itself.
     setup_reboot();
     (void)setup_poll();

@@ -4,6 +4,7 @@
 
 #include "meshmeter/base.h"
 #include "meshmeter/bytes.h"
+#include "meshmeter/command_body.h"
 #include "meshmeter/credit.h"
 #include "meshmeter/life_cycle.h"
 #include "meshmeter/limits.h"
@@ -13,10 +14,11 @@
 /// What a node was told at its installation: where it hangs, whose meters it has, which network it belongs to. Kept
 /// beside the registers, never in place of them: losing or changing it destroys no reading.
 
-#define MM_NETWORK_NAME_CHARS_MAX 32
-#define MM_NETWORK_PASSWORD_CHARS_MAX 63
-#define MM_BROKER_URL_CHARS_MAX 100
-#define MM_BROKER_WORD_CHARS_MAX 64
+/// A network can have what a command can set, and no more.
+#define MM_NETWORK_NAME_CHARS_MAX MM_COMMAND_SSID_BYTES_MAX
+#define MM_NETWORK_PASSWORD_CHARS_MAX MM_COMMAND_NETWORK_PASSWORD_BYTES_MAX
+#define MM_BROKER_URL_CHARS_MAX MM_COMMAND_BROKER_URL_BYTES_MAX
+#define MM_BROKER_WORD_CHARS_MAX MM_COMMAND_BROKER_USER_BYTES_MAX
 #define MM_ADDRESS_CHARS_MAX 45
 #define MM_INSTALLER_CHARS_MIN 3
 #define MM_INSTALLER_CHARS_MAX 24
@@ -24,12 +26,9 @@
 typedef struct {
     uint32_t revision; ///< of the network part, given by whoever changes it; a higher one replaces a lower one
     char site[MM_SITE_CHARS_MAX + 1];
-    char router_name[MM_NETWORK_NAME_CHARS_MAX + 1];         ///< SSID; "" = wired, or the operating system's
-    char router_password[MM_NETWORK_PASSWORD_CHARS_MAX + 1]; ///< secret
-    char broker_url[MM_BROKER_URL_CHARS_MAX + 1];
-    char broker_user[MM_BROKER_WORD_CHARS_MAX + 1];
-    char broker_password[MM_BROKER_WORD_CHARS_MAX + 1]; ///< secret
-    uint8_t mesh_key[32];                               ///< secret
+    mm_network_body_t router; ///< as a command has it; ssid "" = wired, or the operating system's. Password: secret
+    mm_broker_body_t broker;  ///< password: secret
+    uint8_t mesh_key[32];     ///< secret
 } mm_network_t;
 
 typedef struct {

@@ -29,7 +29,7 @@ static bool is_proved(mm_console_request_t *request, const mm_form_t *form, mm_p
 static void take(mm_console_request_t *request, const mm_form_t *form, bool (*is_broker)(const char *url)) {
     mm_network_t network;
     const char *wrong = mm_network_form_read(form, &network);
-    if (wrong == NULL && !is_broker(network.broker_url)) {
+    if (wrong == NULL && !is_broker(network.broker.url)) {
         wrong = "broker_url";
     }
     mm_err_t err =

@@ -149,11 +149,11 @@ void mmi_console_meters(mm_console_request_t *request) {
 static const mmi_json_field_t network_fields[] = {
     MMI_JSON_NUMBER("revision", mm_network_t, revision),
     MMI_JSON_FIELD("site", mm_network_t, site, MMI_JSON_TEXT),
-    MMI_JSON_FIELD("broker", mm_network_t, broker_url, MMI_JSON_ADDRESS),
-    MMI_JSON_FIELD("broker_user", mm_network_t, broker_user, MMI_JSON_SECRET),
-    MMI_JSON_FIELD("broker_password", mm_network_t, broker_password, MMI_JSON_SECRET),
-    MMI_JSON_FIELD("router_name", mm_network_t, router_name, MMI_JSON_TEXT),
-    MMI_JSON_FIELD("router_password", mm_network_t, router_password, MMI_JSON_SECRET),
+    MMI_JSON_FIELD("broker", mm_network_t, broker.url, MMI_JSON_ADDRESS),
+    MMI_JSON_FIELD("broker_user", mm_network_t, broker.user, MMI_JSON_SECRET),
+    MMI_JSON_FIELD("broker_password", mm_network_t, broker.password, MMI_JSON_SECRET),
+    MMI_JSON_FIELD("router_name", mm_network_t, router.ssid, MMI_JSON_TEXT),
+    MMI_JSON_FIELD("router_password", mm_network_t, router.password, MMI_JSON_SECRET),
     MMI_JSON_FIELD("mesh_key", mm_network_t, mesh_key, MMI_JSON_KEY),
 };
 

@@ -16,11 +16,11 @@
 static const mmi_field_t network_fields[] = {
     MMI_FIELD(mm_network_t, revision, 4),
     MMI_FIELD(mm_network_t, site, MMI_FIELD_TEXT),
-    MMI_FIELD(mm_network_t, router_name, MMI_FIELD_TEXT),
-    MMI_FIELD(mm_network_t, router_password, MMI_FIELD_TEXT),
-    MMI_FIELD(mm_network_t, broker_url, MMI_FIELD_TEXT),
-    MMI_FIELD(mm_network_t, broker_user, MMI_FIELD_TEXT),
-    MMI_FIELD(mm_network_t, broker_password, MMI_FIELD_TEXT),
+    MMI_FIELD(mm_network_t, router.ssid, MMI_FIELD_TEXT),
+    MMI_FIELD(mm_network_t, router.password, MMI_FIELD_TEXT),
+    MMI_FIELD(mm_network_t, broker.url, MMI_FIELD_TEXT),
+    MMI_FIELD(mm_network_t, broker.user, MMI_FIELD_TEXT),
+    MMI_FIELD(mm_network_t, broker.password, MMI_FIELD_TEXT),
     MMI_FIELD(mm_network_t, mesh_key, MMI_FIELD_BYTES),
 };
 
@@ -293,10 +293,10 @@ bool mmi_router_password_is_good(const char *password) {
 
 mm_err_t mm_network_check(const mm_network_t *network) {
     bool is_good = mm_text_is_site(network->site, sizeof network->site) &&
-                   mm_text_is_plain_string(network->router_name, sizeof network->router_name) &&
-                   mm_text_is_plain_string(network->router_password, sizeof network->router_password) &&
-                   mm_text_is_plain_string(network->broker_url, sizeof network->broker_url) &&
-                   mm_text_is_plain_string(network->broker_user, sizeof network->broker_user) &&
-                   mm_text_is_plain_string(network->broker_password, sizeof network->broker_password);
-    return is_good && mmi_router_password_is_good(network->router_password) ? MM_OK : MM_ERR_ARG;
+                   mm_text_is_plain_string(network->router.ssid, sizeof network->router.ssid) &&
+                   mm_text_is_plain_string(network->router.password, sizeof network->router.password) &&
+                   mm_text_is_plain_string(network->broker.url, sizeof network->broker.url) &&
+                   mm_text_is_plain_string(network->broker.user, sizeof network->broker.user) &&
+                   mm_text_is_plain_string(network->broker.password, sizeof network->broker.password);
+    return is_good && mmi_router_password_is_good(network->router.password) ? MM_OK : MM_ERR_ARG;
 }

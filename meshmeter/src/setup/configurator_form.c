@@ -13,7 +13,7 @@ static const char not_a_text[] = "too long, or with characters that cannot be us
 static const mmi_json_field_t text_fields[] = {
     MMI_JSON_FIELD("address", mm_configuration_t, installation.address, MMI_JSON_TEXT),
     MMI_JSON_FIELD("installer", mm_configuration_t, installation.installer, MMI_JSON_TEXT),
-    MMI_JSON_FIELD("router_name", mm_configuration_t, network.router_name, MMI_JSON_TEXT),
+    MMI_JSON_FIELD("router_name", mm_configuration_t, network.router.ssid, MMI_JSON_TEXT),
 };
 static const mmi_json_field_t meter_fields[] = {
     MMI_JSON_FIELD("meter_id", mm_meter_config_t, id, MMI_JSON_TEXT),
@@ -142,8 +142,8 @@ static bool read_router(reading_t *self, const mm_setup_t *setup, mm_network_bod
         }
         return false;
     }
-    bool stays = strcmp(router->ssid, present->router_name) == 0 &&
-                 (router->password[0] == '\0' || strcmp(router->password, present->router_password) == 0);
+    bool stays = strcmp(router->ssid, present->router.ssid) == 0 &&
+                 (router->password[0] == '\0' || strcmp(router->password, present->router.password) == 0);
     return !stays;
 }
 

@@ -16,8 +16,8 @@ static bool read_key(const mm_form_t *form, uint8_t key[KEY_BYTES]) {
     return good;
 }
 
-#define TEXT(member, may_be_absent)                                                                                    \
-    { #member, offsetof(mm_network_t, member), sizeof(((mm_network_t *)0)->member), may_be_absent }
+#define TEXT(name, member, may_be_absent)                                                                              \
+    { name, offsetof(mm_network_t, member), sizeof(((mm_network_t *)0)->member), may_be_absent }
 
 static const struct {
     const char *name;
@@ -25,8 +25,12 @@ static const struct {
     uint8_t capacity_bytes;
     bool may_be_absent;
 } texts[] = {
-    TEXT(site, false),           TEXT(broker_url, false), TEXT(broker_user, true),
-    TEXT(broker_password, true), TEXT(router_name, true), TEXT(router_password, true),
+    TEXT("site", site, false),
+    TEXT("broker_url", broker.url, false),
+    TEXT("broker_user", broker.user, true),
+    TEXT("broker_password", broker.password, true),
+    TEXT("router_name", router.ssid, true),
+    TEXT("router_password", router.password, true),
 };
 
 static const char *read_texts(const mm_form_t *form, mm_network_t *network) {

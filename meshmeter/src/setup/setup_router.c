@@ -7,18 +7,6 @@
 
 // A router that an installer has typed: from the trial to the stored network.
 
-// A network holds a router and a broker as the bodies of their commands do, and each is copied in one piece.
-#define SAME_PLACE(member, of_network, begin, body, of_body)                                                           \
-    _Static_assert(offsetof(mm_network_t, of_network) - offsetof(mm_network_t, begin) == offsetof(body, of_body) &&    \
-                       sizeof(((mm_network_t *)0)->of_network) == sizeof(((body *)0)->of_body),                        \
-                   member " is not where the command has it")
-SAME_PLACE("the router's name", router_name, router_name, mm_network_body_t, ssid);
-SAME_PLACE("the router's password", router_password, router_name, mm_network_body_t, password);
-SAME_PLACE("the broker's url", broker_url, broker_url, mm_broker_body_t, url);
-SAME_PLACE("the broker's user", broker_user, broker_url, mm_broker_body_t, user);
-SAME_PLACE("the broker's password", broker_password, broker_url, mm_broker_body_t, password);
-#undef SAME_PLACE
-
 static void forget_router(mm_setup_t *self) {
     mm_wipe(&self->router, sizeof self->router);
     self->has_router = false;
@@ -26,8 +14,8 @@ static void forget_router(mm_setup_t *self) {
 
 static bool is_stored(const mm_setup_t *self, const mm_network_body_t *router) {
     const mm_network_t *network = &self->configuration.network;
-    return self->configuration.has_network && strcmp(network->router_name, router->ssid) == 0 &&
-           strcmp(network->router_password, router->password) == 0;
+    return self->configuration.has_network && strcmp(network->router.ssid, router->ssid) == 0 &&
+           strcmp(network->router.password, router->password) == 0;
 }
 
 void mmi_setup_follow_trial(mm_setup_t *self) {
@@ -65,7 +53,7 @@ static mm_err_t take_kept_broker(const mm_setup_t *self, mm_network_t *network) 
     mm_err_t err = mm_command_body_read(MM_COMMAND_BROKER, text, chars, &body);
     mm_wipe(text, sizeof text);
     if (err == MM_OK) {
-        memcpy((uint8_t *)network + offsetof(mm_network_t, broker_url), &body.broker, sizeof body.broker);
+        network->broker = body.broker;
     }
     mm_wipe(&body, sizeof body);
     return err;
@@ -80,7 +68,7 @@ mm_err_t mmi_setup_keep_staged(void *context, bool is_unsealed, mm_us_t now) {
     mm_err_t err = MM_OK;
     if (!is_stored(self, &self->router)) {
         mm_network_t network = self->configuration.network;
-        memcpy((uint8_t *)&network + offsetof(mm_network_t, router_name), &self->router, sizeof self->router);
+        network.router = self->router;
         network.revision++; // after the highest there is none: it is refused
         err = self->configuration.phase.state == MM_LIFE_FAULT ? MM_ERR_STORAGE
               : self->configuration.has_network                ? take_kept_broker(self, &network)
@@ -103,8 +91,7 @@ bool mmi_setup_has_router(void *context, uint32_t body_crc) {
     if (self->configuration.phase.state == MM_LIFE_FAULT || !self->configuration.has_network) {
         return false;
     }
-    memcpy(&body.network, (const uint8_t *)&self->configuration.network + offsetof(mm_network_t, router_name),
-           sizeof body.network);
+    body.network = self->configuration.network.router;
     bool is_body = mm_command_body_put(MM_COMMAND_NETWORK, &body, &writer) == MM_OK;
     bool is_it = is_body && mm_crc32(0, bytes, writer.used_bytes) == body_crc;
     mm_wipe(bytes, sizeof bytes);

@@ -27,8 +27,8 @@ static void find_router(const mm_esp_node_t *self, mm_esp_router_t *router) {
     memset(router, 0, sizeof *router);
     if (has_network(self)) {
         const mm_network_t *network = &configuration_of(self)->network;
-        memcpy(router->name, network->router_name, sizeof router->name);
-        memcpy(router->password, network->router_password, sizeof router->password);
+        memcpy(router->name, network->router.ssid, sizeof router->name);
+        memcpy(router->password, network->router.password, sizeof router->password);
     }
 }
 
@@ -39,9 +39,9 @@ static void find_broker(const mm_esp_node_t *self, const mm_network_t *network, 
     }
     memset(broker, 0, sizeof *broker);
     if (network != NULL) {
-        memcpy(broker->url, network->broker_url, sizeof broker->url);
-        memcpy(broker->user, network->broker_user, sizeof broker->user);
-        memcpy(broker->password, network->broker_password, sizeof broker->password);
+        memcpy(broker->url, network->broker.url, sizeof broker->url);
+        memcpy(broker->user, network->broker.user, sizeof broker->user);
+        memcpy(broker->password, network->broker.password, sizeof broker->password);
     }
 }
 
@@ -335,7 +335,7 @@ static void take_network(mm_esp_node_t *self, mm_us_t now) {
     if (!self->life.has_bluetooth || !mm_esp_provisioning_take(&self->shared.provisioning, &network, now)) {
         return;
     }
-    mm_err_t err = mm_esp_mqtt_url_is_good(network.broker_url) ? mm_setup_take_network(&self->node.setup, &network, now)
+    mm_err_t err = mm_esp_mqtt_url_is_good(network.broker.url) ? mm_setup_take_network(&self->node.setup, &network, now)
                                                                : MM_ERR_ARG;
     bool is_noted = mm_esp_provisioning_settle(&self->shared.provisioning, err == MM_OK, now);
     self->life.phone_waits = err == MM_OK && is_noted; // a phone that will hear nothing is not waited for

@@ -168,11 +168,11 @@ static esp_err_t on_router(const wifi_prov_config_set_data_t *data, wifi_prov_ct
     if (!lock_for_phone(self)) {
         return ESP_FAIL;
     }
-    bool good = !is_busy(self) && memchr(data->ssid, '\0', sizeof self->router_name) != NULL &&
-                memchr(data->password, '\0', sizeof self->router_password) != NULL && data->ssid[0] != '\0';
+    bool good = !is_busy(self) && memchr(data->ssid, '\0', sizeof self->router.ssid) != NULL &&
+                memchr(data->password, '\0', sizeof self->router.password) != NULL && data->ssid[0] != '\0';
     if (good) {
-        (void)snprintf(self->router_name, sizeof self->router_name, "%s", data->ssid);
-        (void)snprintf(self->router_password, sizeof self->router_password, "%s", data->password);
+        (void)snprintf(self->router.ssid, sizeof self->router.ssid, "%s", data->ssid);
+        (void)snprintf(self->router.password, sizeof self->router.password, "%s", data->password);
         self->has_router = true;
         self->state = MM_ESP_PROVISIONING_WAITING;
     }
@@ -184,8 +184,7 @@ static bool offer(mm_esp_provisioning_t *self) {
     if (is_busy(self) || !self->has_form || !self->has_router) {
         return false;
     }
-    memcpy(self->network.router_name, self->router_name, sizeof self->network.router_name);
-    memcpy(self->network.router_password, self->router_password, sizeof self->network.router_password);
+    self->network.router = self->router;
     if (mm_network_check(&self->network) != MM_OK || !self->options.post(self->options.context)) {
         return false;
     }
@@ -215,7 +214,7 @@ static esp_err_t on_status(wifi_prov_config_get_data_t *data, wifi_prov_ctx_t **
     if (self->state == MM_ESP_PROVISIONING_GOOD) {
         data->wifi_state = WIFI_PROV_STA_CONNECTED;
         (void)snprintf(data->conn_info.ip_addr, sizeof data->conn_info.ip_addr, "0.0.0.0"); // it has none yet
-        (void)snprintf(data->conn_info.ssid, sizeof data->conn_info.ssid, "%s", self->router_name);
+        (void)snprintf(data->conn_info.ssid, sizeof data->conn_info.ssid, "%s", self->router.ssid);
         if (!self->is_told) {
             self->is_told = true;
             self->over_at = esp_timer_get_time() + MM_ESP_PROVISIONING_SENT_S * MM_US_PER_S;
@@ -336,7 +335,7 @@ static bool stop(mm_esp_provisioning_t *self) {
     mm_wipe(self->verifier, sizeof self->verifier);
     self->parameters = (protocomm_security2_params_t){0};
     forget_form(self);
-    mm_wipe(self->router_password, sizeof self->router_password);
+    mm_wipe(self->router.password, sizeof self->router.password);
     self->has_router = false;
     return true;
 }

@@ -93,9 +93,8 @@ typedef struct {
     size_t text_bytes;
     char text[MM_ESP_PROVISIONING_FORM_BYTES_MAX]; ///< secret
     mm_form_t form;
-    mm_network_t network; ///< secret
-    char router_name[MM_NETWORK_NAME_CHARS_MAX + 1];
-    char router_password[MM_NETWORK_PASSWORD_CHARS_MAX + 1]; ///< secret
+    mm_network_t network;     ///< secret
+    mm_network_body_t router; ///< its password: secret
 } mm_esp_provisioning_t;
 
 /// *self is all zeros, or was closed; random numbers are good (mm_esp_entropy.h). MM_ERR_STATE: no label, or

@@ -355,11 +355,11 @@ async function anotherInstaller({ open, node }) {
     node.begin(300);
     await page.press('#code', 'Enter');
     await untilStep(page, 'busy');
-    await untilText(page, '#code-problem', /Another installer/);
+    await untilText(page, '#code-problem', /not the code of the open session/);
 }
 
 /** Whoever has lost his page types the same code in another one; the first one says that its session is over. */
-async function anotherPage({ open }) {
+async function anotherPage({ open, node }) {
     const first = await open('', null, PHONE);
     await enter(first);
     await first.fill('#address', 'Street 1');
@@ -368,7 +368,7 @@ async function anotherPage({ open }) {
     await untilText(second, '#busy-text', /type its code again/);
     await second.fill('#code', 'ffffffff');
     await second.press('#code', 'Enter');
-    await untilText(second, '#code-problem', /Another installer/);
+    await untilText(second, '#code-problem', /not the code of the open session/);
     await second.fill('#code', GOOD_CODE);
     await shot(second, 'busy-code');
     await second.click('#code-send');
@@ -376,9 +376,21 @@ async function anotherPage({ open }) {
     await first.click('#extend');
     await untilText(first, '#message', /session is over/);
     await untilStep(first, 'busy');
+    await untilText(first, '#busy-text', /Type its code again/);
     await first.fill('#code', GOOD_CODE);
     await first.press('#code', 'Enter');
     await untilStep(first, 'form');
+    assert.equal(await first.inputValue('#address'), 'Street 1');
+    // What the other page stores is not what was typed here, which stays.
+    node.session = null;
+    node.values = { ...node.values, ...PLACE, revision: 7 };
+    node.phase = 'awaiting';
+    await untilText(first, '#message', /another page has it.*typed is kept/);
+    assert.doesNotMatch(await textOf(first, '#message'), /stored/);
+    node.phase = 'running';
+    await untilStep(first, 'done');
+    await first.click('#again');
+    await enter(first);
     assert.equal(await first.inputValue('#address'), 'Street 1');
 }
 

@@ -3,6 +3,7 @@
 
 #include "command_detail.h"
 #include "display.h"
+#include "event_values.h"
 
 #include "meshmeter/calendar.h"
 
@@ -486,6 +487,10 @@ static bool add_event(void *context, const mm_query_event_t *event) {
     cJSON *values = cJSON_AddArrayToObject(item, "values");
     for (size_t index = 0; index < MM_EVENT_VALUES; index++) {
         cJSON_AddItemToArray(values, cJSON_CreateNumber((double)(int64_t)event->values[index]));
+    }
+    cJSON *names = mm_event_value_name(event->name, 0) != NULL ? cJSON_AddArrayToObject(item, "value_names") : NULL;
+    for (size_t index = 0; index < MM_EVENT_VALUES && names != NULL; index++) {
+        cJSON_AddItemToArray(names, cJSON_CreateString(mm_event_value_name(event->name, index)));
     }
     return true;
 }

@@ -22,52 +22,12 @@ static void print_help(void) {
          "  --json              HQ's answer as it is, newest first\n" API_CLIENT_HELP);
 }
 
-// What the values of an event are, by its name (meshmeter/record.h, docs/spec/api.md); "" is not shown. A channel is
-// shown as its number on the device.
-static const struct {
-    const char *name;
-    const char *values[MM_EVENT_VALUES];
-} s_kinds[] = {
-    {"boot", {"start", "reset reason"}},
-    {"time_synced", {"start", "uptime s", "utc s", "pulses filed"}},
-    {"time_stepped", {"from utc s", "to utc s"}},
-    {"root_taken", {""}},
-    {"root_lost", {"router up"}},
-    {"configuration", {"channel", "old imp/kWh", "new imp/kWh", "life pulses"}},
-    {"journal_restarted", {"epoch before", "its last record"}},
-    {"counter_restarted", {"generation before", "now"}},
-    {"registers_recovered", {"damaged copies"}},
-    {"hold", {""}},
-    {"supply_cut", {"channel", "reasons", "life pulses", "balance Wh"}},
-    {"supply_restored", {"channel", "", "life pulses", "balance Wh"}},
-    {"relay_reasons", {"channel", "reasons", "life pulses", "balance Wh"}},
-    {"credit_low", {"channel", "warning Wh", "life pulses", "balance Wh"}},
-    {"emergency_taken", {"channel", "emergency Wh", "life pulses", "balance Wh"}},
-    {"tamper", {"channel", "open", "life pulses", "balance Wh"}},
-    {"token_lock_out", {"channel", "wrong in a row", "seconds"}},
-    {"credit_era", {"era", "had credit"}},
-    {"node_reset", {"network revision", "installation revision"}},
-    {"installer_lock_out", {"wrong codes", "in a row", "seconds"}},
-    {"configuration_behind", {"phase", "network revision", "installation revision"}},
-    {"console", {"act", "refused", "acts before"}},
-    {"credit_meter_changed", {"channel", "balance Wh", "pending Wh", "swap"}},
-    {"credit_not_withdrawn", {"channel", "balance Wh", "status", "swap"}},
-};
-
-static const char *value_name(const char *event, int index) {
-    for (size_t kind = 0; kind < sizeof s_kinds / sizeof s_kinds[0]; kind++) {
-        if (strcmp(s_kinds[kind].name, event) == 0) {
-            return s_kinds[kind].values[index] != NULL ? s_kinds[kind].values[index] : "";
-        }
-    }
-    return "value"; // of a later version, or one that HQ has made itself
-}
-
 static void print_event(const cJSON *event) {
     char time[21];
     const char *name = api_text(event, "name");
     const char *trust = api_text(event, "time_trust");
     const cJSON *values = cJSON_GetObjectItem(event, "values");
+    const cJSON *names = cJSON_GetObjectItem(event, "value_names");
     bool is_first = true;
     app_format_utc((int64_t)api_number(event, "time"), time);
     printf("%s%s  %s  %s",
@@ -76,7 +36,8 @@ static void print_event(const cJSON *event) {
                                         : "?",
            time, api_text(event, "node"), name);
     for (int index = 0; index < MM_EVENT_VALUES; index++) {
-        const char *what = value_name(name, index);
+        const cJSON *called = cJSON_GetArrayItem(names, index);
+        const char *what = cJSON_IsString(called) ? called->valuestring : "value"; // of an event that HQ does not know
         const cJSON *value = cJSON_GetArrayItem(values, index);
         if (what[0] == '\0' || !cJSON_IsNumber(value)) {
             continue;

@@ -314,11 +314,12 @@ const ROUTES = {
             ['configuration', 'synced', YEAR_START_S + 7200, [2, 0, 1000, 0]],
             ['time_synced', 'synced', YEAR_START_S + 60, [1, 21, YEAR_START_S + 60, 118]],
             ['boot', 'unset', YEAR_START_S + 39, [1, 1, 0, 0]],
+            ['credit_low', 'synced', YEAR_START_S + 30, [3, 500, 0, 480], ['channel', 'warning Wh', '', 'balance Wh']],
             ['tomorrow', 'synced', YEAR_START_S, [4, 0, 0, 1]],
         ];
         return {
             events: rows
-                .map(([name, trust, time, values], index) => ({
+                .map(([name, trust, time, values, names], index) => ({
                     node,
                     epoch: 1,
                     seq: 90 - index,
@@ -326,6 +327,7 @@ const ROUTES = {
                     time_trust: trust,
                     name,
                     values,
+                    ...(names && { value_names: names }),
                 }))
                 .slice(0, Number(query.get('limit') ?? 100)),
         };

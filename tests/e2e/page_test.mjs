@@ -397,6 +397,15 @@ const CHECKS = [
         },
     ],
     [
+        'events say what their values are, with the names of HQ where the page has no words of its own',
+        async ({ open }) => {
+            const page = await openMeter(open);
+            for (const text of ['5 wrong codes', 'channel 4, warning Wh 500, balance Wh 480', 'values 4, 0, 0, 1']) {
+                await page.waitForSelector(`[aria-label=Events] >> text=${text}`, { timeout: WAIT_MS });
+            }
+        },
+    ],
+    [
         'an unknown meter says so',
         async ({ open }) => {
             const page = await open('#/meter/00:00:00:00:00:00/7');

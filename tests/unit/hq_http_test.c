@@ -383,6 +383,9 @@ static void test_api_gaps_events_quarantine(void **state) {
     assert_string_equal(text_of(event, "name"), "configuration");
     assert_int_equal(number(event, "seq"), 3);
     assert_int_equal(cJSON_GetArrayItem(cJSON_GetObjectItem(event, "values"), 1)->valueint, 500);
+    const cJSON *names = cJSON_GetObjectItem(event, "value_names");
+    assert_int_equal(cJSON_GetArraySize(names), MM_EVENT_VALUES);
+    assert_string_equal(cJSON_GetArrayItem(names, 1)->valuestring, "old imp/kWh");
     cJSON_Delete(json);
     json = get_json(*state, "/api/v1/quarantine", 200);
     const cJSON *entry_of = item_of(json, "quarantine", 0, 1);

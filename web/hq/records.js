@@ -58,7 +58,7 @@ function relayText([channel, reasons, pulses]) {
     return `channel ${formatCount(Number(channel) + 1)}: ${why}at ${formatCount(pulses)} pulses`;
 }
 
-/** What an event's values mean, by its name; the fallback serves events of later versions. */
+/** What an event's values mean, by its name. Of others HQ tells the names of the values, unless it does not know them. */
 const EVENT_TEXTS = {
     boot: ([boot, reason]) => `start ${formatCount(boot)}, reset reason ${formatCount(reason)}`,
     time_synced: ([, uptime, , pulses]) =>
@@ -94,7 +94,7 @@ const EVENT_TEXTS = {
         )}`,
     credit_meter_changed: ([channel, balance, pending, swap]) =>
         `channel ${formatCount(Number(channel) + 1)} has another meter; balance ${formatKwh(balance)} kWh, sold and ` +
-        `not taken ${formatKwh(pending)} kWh: swap ${formatCount(swap)} is to be decided`,
+        `not taken ${formatKwh(pending)} kWh: swap ${formatCount(swap)} was opened, see Books`,
     configuration_behind: ([, network, installation]) =>
         `the newest configuration is damaged; network ${formatCount(network)} and installation ${formatCount(installation)} ` +
         'count until it is confirmed again, under Installations',
@@ -112,6 +112,13 @@ function eventText(event) {
     const values = Array.isArray(event.values) ? event.values : [];
     if (Object.hasOwn(EVENT_TEXTS, event.name)) {
         return EVENT_TEXTS[event.name](values);
+    }
+    if (Array.isArray(event.value_names)) {
+        return values
+            .map((value, index) => [event.value_names[index], value])
+            .filter(([name]) => name)
+            .map(([name, value]) => `${visible(name)} ${formatCount(name === 'channel' ? Number(value) + 1 : value)}`)
+            .join(', ');
     }
     return values.some((value) => Number(value) !== 0) ? `values ${values.map(formatCount).join(', ')}` : '';
 }

@@ -187,10 +187,11 @@ def test_what_the_sdk_uses(boards):
         expect(s3, {symbol: "y", "MM_LED_PIN": 38})
     for target, chip, pins in (("esp32s3", "ESP32-S3", (19, 20)), ("esp32c6", "ESP32-C6", (12, 13))):
         board = boards[target]
-        for symbol in ("ESP_CONSOLE_USB_SERIAL_JTAG", "ESP_CONSOLE_USB_CDC", "MM_CONSOLE_USB"):
+        for symbol in ("ESP_CONSOLE_USB_SERIAL_JTAG", "ESP_CONSOLE_USB_CDC", "ESP_CONSOLE_SECONDARY_USB_SERIAL_JTAG",
+                       "MM_CONSOLE_USB"):
             expect(board, {symbol: "y"})
             for pin in pins:
-                expect(board, {symbol: "y", "MM_LED_PIN": pin}, f"MM_LED_PIN = {pin}: this pin of the {chip} is USB, where the console is")
+                expect(board, {symbol: "y", "MM_LED_PIN": pin}, f"MM_LED_PIN = {pin}: this pin of the {chip} is USB, where console or log are")
         # UART 0 is free when neither lines nor log are there.
         uart = 43 if target == "esp32s3" else 16
         expect(board, {"MM_CONSOLE_USB": "y", "ESP_CONSOLE_UART_NUM": -1, "MM_LED_PIN": uart})

@@ -74,7 +74,8 @@
 #else
 #define MM_ESP_CONSOLE_PINS 0ULL
 #endif
-#if defined(CONFIG_MM_CONSOLE_USB) || defined(CONFIG_ESP_CONSOLE_USB_SERIAL_JTAG) || defined(CONFIG_ESP_CONSOLE_USB_CDC)
+#if defined(CONFIG_MM_CONSOLE_USB) || defined(CONFIG_ESP_CONSOLE_USB_SERIAL_JTAG) ||                                   \
+    defined(CONFIG_ESP_CONSOLE_USB_CDC) || defined(CONFIG_ESP_CONSOLE_SECONDARY_USB_SERIAL_JTAG)
 #define MM_ESP_USB_CONSOLE_PINS MM_ESP_USB_PINS
 #else
 #define MM_ESP_USB_CONSOLE_PINS 0ULL
@@ -185,7 +186,7 @@
     MM_ESP_REFUSE(option, MM_ESP_FLASH_PINS, "this pin of " MM_ESP_CHIP " belongs to the flash")                       \
     MM_ESP_REFUSE(option, MM_ESP_PSRAM_PINS, "this pin of " MM_ESP_CHIP " belongs to PSRAM or octal flash")            \
     MM_ESP_REFUSE(option, MM_ESP_CONSOLE_PINS, "this pin of " MM_ESP_CHIP " is UART 0, where the console is")          \
-    MM_ESP_REFUSE(option, MM_ESP_USB_CONSOLE_PINS, "this pin of " MM_ESP_CHIP " is USB, where the console is")         \
+    MM_ESP_REFUSE(option, MM_ESP_USB_CONSOLE_PINS, "this pin of " MM_ESP_CHIP " is USB, where console or log are")     \
     MM_ESP_CHECK_##use(option)
 
 MM_ESP_OPTIONS(MM_ESP_CHECK, )

@@ -22,6 +22,7 @@ typedef struct {
     bool is_newest;           ///< the report's snapshot was taken as the node's newest
     uint8_t changed_channels; ///< bit per channel: this snapshot has another meter than the one before
     char before[MM_CHANNELS][MM_METER_ID_CHARS_MAX + 1]; ///< that was there
+    mm_position_t before_next;                           ///< of the journal when it was still there
     // New records of one epoch without a hole between them, not yet in the track's spans.
     mmi_hq_track_t *run_track;
     uint32_t run_first;
@@ -425,6 +426,7 @@ static void write_snapshot(putting_t *self, const mm_snapshot_t *snapshot) {
     sqlite3_bind_int64(put, 2, self->received_us);
     sqlite3_bind_blob(put, 3, frame, (int)frame_bytes, SQLITE_STATIC);
     mmi_hq_run(self->store, put);
+    self->before_next = (mm_position_t){node->snapshot->oldest.epoch, node->snapshot->next_seq};
     for (int channel = 0; channel < MM_CHANNELS; channel++) {
         if (!node->has_snapshot || strcmp(node->snapshot->meters[channel].id, snapshot->meters[channel].id) != 0) {
             write_meter(self, channel, snapshot->meters[channel].id);
@@ -563,7 +565,7 @@ static void take_swaps(putting_t *self) {
     for (uint8_t channel = 0; channel < MM_CHANNELS; channel++) {
         if ((self->changed_channels >> channel & 1) != 0) {
             mmi_hq_swaps_take(self->store, self->node->id, channel, self->before[channel],
-                              self->node->snapshot->meters[channel].id, self->received_us);
+                              self->node->snapshot->meters[channel].id, self->before_next, self->received_us);
         }
     }
 }

@@ -66,23 +66,26 @@ static bool next_count(sqlite3 *db, int64_t node_id, uint8_t channel, int64_t *c
 }
 
 // Whether the credit of the meter before has been cleared since its channel got another one: the records of that come
-// before the swap is seen if the database was replaced by a copy from before both.
-static bool is_cleared(sqlite3 *db, int64_t node_id, uint8_t channel, bool *cleared) {
+// before the swap is seen if the database was replaced by a copy from before both. The record of the change itself may
+// not be here yet: then the newest change is that of an earlier swap, whose withdrawal was before the last report.
+static bool is_cleared(sqlite3 *db, int64_t node_id, uint8_t channel, mm_position_t before_next, bool *cleared) {
     int64_t found = 0;
     mmi_sql_t query =
         mmi_sql_begin(db, "SELECT count(*) FROM movement WHERE node = ?1 AND channel = ?2 AND movement = ?3"
-                          " AND count > 0 AND (epoch, seq) > (SELECT epoch, seq FROM meter_change WHERE"
-                          " node = ?1 AND channel = ?2 ORDER BY epoch DESC, seq DESC LIMIT 1)");
+                          " AND count > 0 AND (epoch, seq) >= (?4, ?5) AND (epoch, seq) > (SELECT epoch, seq FROM"
+                          " meter_change WHERE node = ?1 AND channel = ?2 ORDER BY epoch DESC, seq DESC LIMIT 1)");
     mmi_sql_put_integer(&query, node_id);
     mmi_sql_put_integer(&query, channel);
     mmi_sql_put_integer(&query, MM_MOVEMENT_POSTPAID);
+    mmi_sql_put_integer(&query, before_next.epoch);
+    mmi_sql_put_integer(&query, before_next.seq);
     bool good = mmi_sql_value(&query, 0, &found);
     *cleared = found > 0;
     return good;
 }
 
 static bool open_swap(sqlite3 *db, int64_t node_id, uint8_t channel, const char *before, const char *after,
-                      int64_t now_us) {
+                      mm_position_t before_next, int64_t now_us) {
     int64_t balance_wh;
     int64_t pending_wh;
     if (!read_credit(db, node_id, channel, &balance_wh, &pending_wh)) {
@@ -93,7 +96,7 @@ static bool open_swap(sqlite3 *db, int64_t node_id, uint8_t channel, const char 
         return true; // there is nothing that could go to the wrong one
     }
     bool cleared;
-    if (!next_count(db, node_id, channel, &count) || !is_cleared(db, node_id, channel, &cleared)) {
+    if (!next_count(db, node_id, channel, &count) || !is_cleared(db, node_id, channel, before_next, &cleared)) {
         return false;
     }
     if (cleared) {
@@ -124,20 +127,21 @@ static bool follow_swap(sqlite3 *db, int64_t id, bool is_back, const char *after
     return mmi_sql_run(&write);
 }
 
-static bool take(sqlite3 *db, int64_t node_id, uint8_t channel, const char *before, const char *after, int64_t now_us) {
+static bool take(sqlite3 *db, int64_t node_id, uint8_t channel, const char *before, const char *after,
+                 mm_position_t before_next, int64_t now_us) {
     int64_t id;
     char owner[MM_METER_ID_CHARS_MAX + 1];
     if (!mmi_hq_swaps_find_open(db, node_id, channel, &id, owner)) {
         return false;
     }
     return id != 0 ? follow_swap(db, id, strcmp(owner, after) == 0, after, now_us)
-                   : open_swap(db, node_id, channel, before, after, now_us);
+                   : open_swap(db, node_id, channel, before, after, before_next, now_us);
 }
 
 bool mmi_hq_swaps_take(mm_store_t *store, int64_t node_id, uint8_t channel, const char *before, const char *after,
-                       int64_t received_us) {
+                       mm_position_t before_next, int64_t received_us) {
     return !mmi_hq_failed(store) &&
-           mmi_hq_note_failure(store, take(store->db, node_id, channel, before, after, received_us));
+           mmi_hq_note_failure(store, take(store->db, node_id, channel, before, after, before_next, received_us));
 }
 
 bool mmi_hq_swaps_is_clearing(sqlite3 *db, int64_t node_id, uint8_t channel, bool *clearing) {

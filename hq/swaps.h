@@ -67,8 +67,9 @@ mm_desk_result_t mm_swaps_decide(mm_desk_t *desk, int64_t id, mm_swaps_decision_
 // --- inside of a transaction of others; false: the database failed
 
 /// A report says that `after` is on the channel where `before` was; what it says of the channel's credit is stored.
+/// before_next: where the journal was when `before` was reported last. Only what was cleared since can be its credit.
 bool mmi_hq_swaps_take(mm_store_t *store, int64_t node_id, uint8_t channel, const char *before, const char *after,
-                       int64_t received_us);
+                       mm_position_t before_next, int64_t received_us);
 /// A record says that prepayment has ended with a count. If that was the decision of a database that this one has
 /// replaced, the swap is withdrawn, by what the record says.
 bool mmi_hq_swaps_take_end(sqlite3 *db, int64_t node_id, const mm_credit_record_t *credit, int64_t received_us);

@@ -158,7 +158,7 @@ static mm_desk_result_t change_meter(const char *before, const char *after) {
              after);
     bool good = mm_store_begin(s_all.store) == MM_STORE_OK &&
                 sqlite3_exec(s_all.store->db, sql, NULL, NULL, NULL) == SQLITE_OK &&
-                mmi_hq_swaps_take(s_all.store, 1, 0, before, after, NOW_US) &&
+                mmi_hq_swaps_take(s_all.store, 1, 0, before, after, (mm_position_t){1, 1}, NOW_US) &&
                 mm_store_commit(s_all.store, NOW_US) == MM_STORE_OK;
     if (!good) {
         mm_store_rollback(s_all.store);

@@ -387,6 +387,15 @@ static mm_record_t stranger(mm_record_t record) {
     return record;
 }
 
+/// The record that the channel got another meter.
+static void change_meter(vending_t *self) {
+    vending_execute(self,
+                    "INSERT INTO meter_change (node, epoch, seq, channel, command_id, constant_before,"
+                    " life_before, constant_after, life_after, trust, seconds)"
+                    " VALUES (1, 1, %u, 0, 9, %d, 100, %d, 100, 0, 0);",
+                    self->seq, VENDING_CONSTANT, VENDING_CONSTANT);
+}
+
 /// The meter's answer to the end of prepayment.
 static void answer_mode(vending_t *self, uint8_t status) {
     int64_t command = vending_integer(self, "SELECT min(id) FROM command WHERE kind = 20");
@@ -511,11 +520,7 @@ static void test_swaps_of_credit_that_is_cleared_is_none(void **state) {
     mm_sale_t sale = vending_sell(self, "taken", 5000);
     vending_take(self, MM_MOVEMENT_NETWORK, &sale);
     vending_report(self);
-    vending_execute(self,
-                    "INSERT INTO meter_change (node, epoch, seq, channel, command_id, constant_before,"
-                    " life_before, constant_after, life_after, trust, seconds)"
-                    " VALUES (1, 1, %u, 0, 9, %d, 100, %d, 100, 0, 0);",
-                    self->seq, VENDING_CONSTANT, VENDING_CONSTANT);
+    change_meter(self);
     mm_record_t end = stranger(vending_move(self, MM_MOVEMENT_POSTPAID, 0, 3, -5000));
     mm_record_t begin = stranger(vending_move(self, MM_MOVEMENT_PREPAID, 0, 0, 0));
     mm_record_t newer = stranger(vending_move(self, MM_MOVEMENT_NETWORK, 9, 4, 2000));
@@ -526,6 +531,37 @@ static void test_swaps_of_credit_that_is_cleared_is_none(void **state) {
     assert_int_equal(newest_swap(self).id, 0);
     vending_report(self);
     assert_int_equal(vending_assert_balanced(self).balance_wh, 2000);
+}
+
+// A balance was withdrawn when the channel got its second meter. It gets a third one, and the report comes before the
+// record of that change does, or without it: the second one's credit is nobody else's.
+static void test_swaps_a_withdrawal_before_is_of_the_meter_before(void **state) {
+    vending_t *self = *state;
+    bool repeated;
+    mm_sale_t sale = vending_sell(self, "taken", 5000);
+    vending_take(self, MM_MOVEMENT_NETWORK, &sale);
+    vending_report(self);
+    change_meter(self);
+    report_meter(self, "OTHER");
+    assert_int_equal(decide(self, newest_swap(self).id, MM_SWAPS_WITHDRAW, "w", &repeated), MM_DESK_OK);
+    mm_record_t end = vending_move(self, MM_MOVEMENT_POSTPAID, 0, 3, -5000);
+    end.credit.command_id = (uint64_t)vending_integer(self, "SELECT min(id) FROM command WHERE kind = 20");
+    vending_send(self, &end);
+    mm_record_t begin = vending_move(self, MM_MOVEMENT_PREPAID, 0, 0, 0);
+    begin.credit.command_id = (uint64_t)vending_integer(self, "SELECT max(id) FROM command WHERE kind = 20");
+    vending_send(self, &begin);
+    vending_report(self);
+    mm_hq_error_t error;
+    assert_int_equal(vending_try(self, "second", "OTHER", 2000, 0, &sale, &error), MM_DESK_OK);
+    vending_take(self, MM_MOVEMENT_NETWORK, &sale);
+    vending_report(self);
+    assert_int_equal(vending_assert_balanced(self).balance_wh, 2000);
+    report_meter(self, "THIRD");
+    mm_swap_t swap = newest_swap(self);
+    assert_string_equal(swap.state, "open");
+    assert_string_equal(swap.before, "OTHER");
+    assert_string_equal(swap.after, "THIRD");
+    assert_int_equal(swap.balance_wh, 2000);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, vending_setup, vending_teardown)
@@ -552,6 +588,7 @@ int main(void) {
         TEST(test_swaps_records_tell_of_the_decision_before),
         TEST(test_swaps_records_after_the_second_decision),
         TEST(test_swaps_of_credit_that_is_cleared_is_none),
+        TEST(test_swaps_a_withdrawal_before_is_of_the_meter_before),
     };
     return cmocka_run_group_tests_name("hq swaps", tests, NULL, NULL);
 }

@@ -35,19 +35,24 @@ static bool is_known(const taking_t *self, bool *known) {
     return good;
 }
 
-// Records may come in any order.
+// Records may come in any order. A node whose newest configuration is damaged says which revision it has fallen back
+// to, in an event, and tells that one again: then it is later than all before that event, whatever their revisions. Its
+// clock does not tell, for that is at a start.
 static bool is_superseded(const taking_t *self, bool *superseded) {
     int64_t newer = 0;
     mmi_sql_t query = mmi_sql_begin(
         self->db, "SELECT count(*) FROM installation WHERE node = ?1 AND (epoch > ?2 OR (epoch = ?2 AND CASE"
                   " WHEN trust = 2 AND ?5 = 2 AND revision <> ?3 AND seconds <> ?6 THEN seconds > ?6"
-                  " WHEN revision <> ?3 THEN revision > ?3 ELSE seq > ?4 END))");
+                  " WHEN revision <> ?3 THEN revision > ?3 ELSE seq > ?4 END AND NOT EXISTS (SELECT 1 FROM event"
+                  " WHERE event.node = ?1 AND event.epoch = ?2 AND event.seq > installation.seq AND event.seq < ?4"
+                  " AND event.code = ?7 AND event.value2 = ?3)))");
     mmi_sql_put_integer(&query, self->node_id);
     mmi_sql_put_integer(&query, self->position.epoch);
     mmi_sql_put_integer(&query, self->record->revision);
     mmi_sql_put_integer(&query, self->position.seq);
     mmi_sql_put_integer(&query, self->record->at.trust);
     mmi_sql_put_integer(&query, (int64_t)self->record->at.seconds);
+    mmi_sql_put_integer(&query, MM_EVENT_CONFIGURATION_BEHIND);
     bool good = mmi_sql_value(&query, 0, &newer);
     *superseded = newer != 0;
     return good;

@@ -5,6 +5,8 @@
 #include "installations.h"
 #include "tariffs.h"
 
+#include "meshmeter/life_cycle.h"
+
 #define SECOND INT64_C(1000000)
 
 static mm_installation_record_t installation(uint32_t revision, const char *first_id, const char *second_id) {
@@ -313,6 +315,38 @@ static void test_installation_superseded(void **state) {
 }
 
 // A confirmation that was sent for one that is over is no confirmation of the new one.
+// The newest configuration of the node is damaged, and what it tells at its start, without a clock, is the one before:
+// it is what waits, or the node would wait for ever.
+static void test_installation_behind(void **state) {
+    asked_t *self = *state;
+    command_world_t *world = self->world;
+    world_add_node(world, 1);
+    set_up(world, 1, 3, 1, "a", "");
+    set_up(world, 1, 5, 2, "b", "");
+    assert_int_equal(state_is(world, 2, "waiting"), 1);
+    mm_record_t records[2] = {{.type = MM_RECORD_EVENT}, {.type = MM_RECORD_INSTALLATION}};
+    records[0].event = (mm_event_record_t){.code = MM_EVENT_CONFIGURATION_BEHIND,
+                                           .at = {.seconds = 1, .trust = MM_TRUST_UNSET},
+                                           .boot_no = 2,
+                                           .values = {MM_LIFE_RUNNING, 1, 1, 0}};
+    records[1].installation = installation(1, "b", "");
+    records[1].installation.at = (mm_label_t){.seconds = 2, .trust = MM_TRUST_UNSET};
+    // A start earlier it was told, too, as it is without the event: older.
+    assert_true(take(world, 1, 1, 6, &records[1].installation));
+    assert_int_equal(state_is(world, 3, "superseded"), 1);
+    records[1].installation.at.seconds++;
+    mm_control_report_t control = world_control(101, 0);
+    world_report(world, 1, 9, &control, 7, records, 2);
+    assert_int_equal(state_is(world, 2, "superseded"), 1);
+    assert_int_equal(state_is(world, 4, "waiting"), 1);
+    assert_int_equal(confirm(world, 4, "c4"), MM_DESK_OK);
+    // What is installed then is newer, though it has a revision that there was.
+    mm_installation_record_t next = installation(2, "c", "");
+    next.at.trust = MM_TRUST_UNSET;
+    assert_true(take(world, 1, 1, 20, &next));
+    assert_int_equal(state_is(world, 5, "waiting"), 1);
+}
+
 static void test_installation_superseded_while_under_way(void **state) {
     asked_t *self = *state;
     command_world_t *world = self->world;
@@ -600,6 +634,7 @@ int main(void) {
         TEST(test_installation_refusing),
         TEST(test_installation_needs_a_key),
         TEST(test_installation_superseded),
+        TEST(test_installation_behind),
         TEST(test_installation_superseded_while_under_way),
         TEST(test_installation_conflicts),
         TEST(test_installation_rule),

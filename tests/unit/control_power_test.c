@@ -86,6 +86,35 @@ static void check_credit(bool again) {
     }
 }
 
+// The end of prepayment with a count: credit and count go together, once.
+static void prepare_withdrawal(void) {
+    prepare_credit();
+    assert_int_equal(take(&sealed), MM_OK);
+    control_poll();
+    const mm_command_body_t body = {.mode = {.has_count = true, .count = 5}};
+    sealed = seal(MM_COMMAND_MODE, METER, &body);
+    make_token(METER, MM_TOKEN_ADD, 5, 4, digits);
+}
+
+static void check_withdrawal(bool again) {
+    hq_collect();
+    const mm_record_t *record = NULL;
+    const mm_credit_t *credit = &desk.control.credits[METER];
+    uint32_t answers = count_answers(sealed.id, &record);
+    assert_true(answers <= 1);
+    assert_int_equal(credit->prepaid, answers == 0);
+    assert_int_equal(credit->tokens.count, answers == 0 ? 2 : 5);
+    assert_true(desk.relay_closed[METER] && !moved_when_alive);
+    assert_books_balance(METER);
+    if (!again) {
+        return;
+    }
+    assert_one_answer();
+    assert_int_equal(record->credit.count, 5);
+    // What was sold before it is used.
+    assert_int_equal(type(METER, digits).verdict, MM_TYPED_USED);
+}
+
 static void type_digits(void) {
     (void)type(METER, digits);
 }
@@ -312,6 +341,7 @@ static void check_format(bool again) {
 static const story_t stories[] = {
     {"lock", prepare_lock, take_sealed, take_sealed, check_lock},
     {"credit", prepare_credit, take_sealed, take_sealed, check_credit},
+    {"withdrawal", prepare_withdrawal, take_sealed, take_sealed, check_withdrawal},
     {"token", prepare_credit, type_digits, type_again, check_token},
     {"token, then command", prepare_credit, type_and_take, repeat_both, check_both},
     {"command, then token", prepare_credit, take_and_type, repeat_both, check_both},

@@ -70,10 +70,50 @@ static void test_setup_reset_is_damaged(void **state) {
     assert_int_equal(phase_now(), MM_LIFE_RUNNING);
 }
 
+// What was installed and told is damaged before HQ has confirmed it: the revision before is told, and confirmed. At a
+// start the clock is not set. What had no supply then has none until then.
+static void test_setup_installation_is_damaged(void **state) {
+    (void)state;
+    setup_run_s(60);
+    enter();
+    mm_installation_t installation = site_installation();
+    installation.channels[3] = (mm_channel_setup_t){{"M3", 1000, 0}, false, {0, 0, 0, 0}};
+    assert_int_equal(install(&installation), MM_OK);
+    (void)setup_poll();
+    assert_int_equal(count_installations(2, NULL), 1);
+    assert_false(desk.relay_closed[3]);
+    assert_true(desk.relay_closed[5]);
+    damage_newest();
+    setup_reboot();
+    (void)setup_poll();
+    assert_int_equal(phase_now(), MM_LIFE_AWAITING);
+    assert_false(desk.relay_closed[3]);
+    assert_true(desk.relay_closed[5]);
+    const mm_installation_record_t *told = NULL;
+    assert_int_equal(count_installations(1, &told), 2);
+    assert_int_equal(told->at.trust, MM_TRUST_UNSET);
+    assert_string_equal(told->channels[3].id, "M3"); // what is there
+    const mm_event_record_t *event = event_of(MM_EVENT_CONFIGURATION_BEHIND, 0);
+    assert_int_equal(event->values[2], 1);
+    control_sync();
+    assert_int_equal(answer_of(confirm_revision(2))->status, MM_RESULT_STATE);
+    assert_false(desk.relay_closed[3]);
+    assert_int_equal(answer_of(confirm_revision(1))->status, MM_RESULT_DONE);
+    (void)setup_poll();
+    assert_int_equal(phase_now(), MM_LIFE_RUNNING);
+    assert_true(desk.relay_closed[3]);
+    // What is installed next has a revision of its own again.
+    enter();
+    assert_int_equal(install(&installation), MM_OK);
+    (void)setup_poll();
+    assert_int_equal(count_installations(2, NULL), 2);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_setup_confirmation_is_damaged, setup_commissioned),
         cmocka_unit_test_setup(test_setup_reset_is_damaged, setup_commissioned),
+        cmocka_unit_test_setup(test_setup_installation_is_damaged, setup_commissioned),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -221,6 +221,13 @@ static const char *const s_migrations[] = {
     "DROP TABLE meter_swap_before;"
     "CREATE UNIQUE INDEX meter_swap_open ON meter_swap (node, channel) WHERE state = 'open';"
     "CREATE UNIQUE INDEX meter_swap_request ON meter_swap (request) WHERE request <> '';",
+    // 12: swaps that were open before there were counts get theirs. Nothing has been sold to their channels since.
+    "UPDATE meter_swap SET token_count = (SELECT max(count) + 1 + max(count) % 2 FROM ("
+    "  SELECT 0 AS count UNION ALL SELECT count FROM purchase JOIN control ON control.node = purchase.node"
+    "    AND control.era = purchase.era WHERE purchase.node = meter_swap.node AND purchase.channel = meter_swap.channel"
+    "  UNION ALL SELECT count FROM movement JOIN control ON control.node = movement.node"
+    "    AND control.era = movement.era WHERE movement.node = meter_swap.node"
+    "    AND movement.channel = meter_swap.channel)) WHERE state = 'open' AND token_count = 0;",
 };
 
 #define MIGRATION_COUNT ((int)(sizeof s_migrations / sizeof s_migrations[0]))

@@ -360,9 +360,10 @@ static mm_desk_result_t check_newer(const deciding_t *self) {
     if (newer == 0 || self->swap.token_count == 0) {
         return MM_DESK_OK;
     }
-    mm_hq_error_set(self->error,
-                    "the meter has taken credit since, which would be withdrawn, too; transfer leaves the channel what"
-                    " it has");
+    mm_hq_error_set(
+        self->error,
+        "the meter has taken credit since, which would be withdrawn, too; its records may still come and say"
+        " that this was decided before; transfer leaves the channel what it has");
     return MM_DESK_REFUSED;
 }
 
@@ -480,8 +481,11 @@ static bool write_end(sqlite3 *db, const mm_swap_t *swap, const char *state, int
 
 bool mmi_hq_swaps_take_end(sqlite3 *db, int64_t node_id, const mm_credit_record_t *credit, int64_t received_us) {
     mm_swap_t swap;
-    // One that was decided here, too, before the record came: its own command is refused then.
+    // One that was decided here, too, before the record came: its own command is refused then. Counts of an era that is
+    // over are of another series.
     mmi_sql_t query = mmi_sql_begin(db, COLUMNS " WHERE swap.node = ?1 AND swap.channel = ?2 AND swap.token_count > 0"
+                                                " AND EXISTS (SELECT 1 FROM control WHERE control.node = ?1 AND"
+                                                " control.era = ?5)"
                                                 " AND swap.token_count <= ?3 AND (swap.state = 'open' OR"
                                                 " (swap.state = 'withdrawn' AND swap.command <> ?4 AND EXISTS (SELECT 1"
                                                 " FROM command WHERE command.id = swap.command AND command.state < 4)))"
@@ -490,6 +494,7 @@ bool mmi_hq_swaps_take_end(sqlite3 *db, int64_t node_id, const mm_credit_record_
     mmi_sql_put_integer(&query, credit->channel);
     mmi_sql_put_integer(&query, credit->count);
     mmi_sql_put_integer(&query, (int64_t)credit->command_id);
+    mmi_sql_put_integer(&query, credit->era);
     if (!find_one(&query, &swap)) {
         return false;
     }

@@ -51,7 +51,7 @@ typedef struct {
     char decided_by[40];
     int64_t decided_us;
     char request[MM_SWAPS_REQUEST_CHARS_MAX + 1];
-    uint32_t token_count; ///< what clears it has this count; 0 = of before there was one
+    uint32_t token_count; ///< what clears it has this count; 0 = decided before there was one
 } mm_swap_t;
 
 /// Newest first; those that are open before others. The visitor returns false to stop.

@@ -564,6 +564,54 @@ static void test_swaps_a_withdrawal_before_is_of_the_meter_before(void **state) 
     assert_int_equal(swap.balance_wh, 2000);
 }
 
+// A record of an era that is over comes late: its counts are those of another series.
+static void test_swaps_records_of_another_era(void **state) {
+    vending_t *self = *state;
+    mm_sale_t sale = vending_sell(self, "taken", 5000);
+    vending_take(self, MM_MOVEMENT_NETWORK, &sale);
+    vending_report(self);
+    report_meter(self, "OTHER");
+    mm_record_t end = {.type = MM_RECORD_CREDIT};
+    end.credit = (mm_credit_record_t){.movement = MM_MOVEMENT_POSTPAID,
+                                      .era = VENDING_ERA - 1,
+                                      .counter = 9,
+                                      .command_id = STRANGER,
+                                      .count = 101,
+                                      .amount_wh = -4000,
+                                      .at = {.seconds = (uint64_t)(self->now_us / 1000000)}};
+    vending_send(self, &end);
+    assert_string_equal(newest_swap(self).state, "open");
+    assert_int_equal(meter_account(self, "M-1", "other", "Wh"), 0);
+}
+
+// A swap that was open when there were no counts yet, in a database of that version.
+static void test_swaps_of_before_there_were_counts(void **state) {
+    vending_t *self = *state;
+    two_sales(self);
+    report_meter(self, "OTHER");
+    vending_execute(self,
+                    "DROP TABLE meter_swap; CREATE TABLE meter_swap (id INTEGER PRIMARY KEY, node INTEGER NOT NULL"
+                    " REFERENCES node(id), channel INTEGER NOT NULL, meter_before TEXT NOT NULL, meter_after TEXT NOT"
+                    " NULL, opened_us INTEGER NOT NULL, balance_wh INTEGER NOT NULL, pending_wh INTEGER NOT NULL, state"
+                    " TEXT NOT NULL DEFAULT 'open' CHECK (state IN ('open', 'transferred', 'withdrawn', 'returned',"
+                    " 'lost')), decided_by TEXT NOT NULL DEFAULT '', decided_us INTEGER NOT NULL DEFAULT 0, request"
+                    " TEXT NOT NULL DEFAULT '');");
+    vending_execute(self, "INSERT INTO meter_swap VALUES (4, 1, 0, 'A', 'M-1', 5, 6, 7, 'withdrawn', 'ann', 8, 'r'),"
+                          " (5, 1, 0, 'M-1', 'OTHER', 9, 5000, 3000, 'open', '', 0, '');"
+                          "PRAGMA user_version = 10;");
+    mm_store_close(self->store);
+    self->store = hq_open(self->world);
+    assert_int_equal(vending_integer(self, "SELECT group_concat(id || state || opened_us || balance_wh || request"
+                                           " || token_count || command) = '4withdrawn56r00,5open9500050' FROM"
+                                           " meter_swap"),
+                     1);
+    bool repeated;
+    assert_int_equal(decide(self, 5, MM_SWAPS_WITHDRAW, "w", &repeated), MM_DESK_OK);
+    assert_int_equal(vending_integer(self, "SELECT hex(body) = '0205000000' FROM command WHERE kind = 20 ORDER BY id"
+                                           " LIMIT 1"),
+                     1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, vending_setup, vending_teardown)
 
 int main(void) {
@@ -589,6 +637,8 @@ int main(void) {
         TEST(test_swaps_records_after_the_second_decision),
         TEST(test_swaps_of_credit_that_is_cleared_is_none),
         TEST(test_swaps_a_withdrawal_before_is_of_the_meter_before),
+        TEST(test_swaps_records_of_another_era),
+        TEST(test_swaps_of_before_there_were_counts),
     };
     return cmocka_run_group_tests_name("hq swaps", tests, NULL, NULL);
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Another meter comes to a channel that has credit: nothing goes to it silently. HQ tells of it, sells nothing to it, and
-an operator transfers or withdraws the credit; the books balance after both. If the database is put back to a copy from
+(by the commands of docs/guide/prepaid.md) an operator transfers or withdraws the credit; the books balance after both. If the database is put back to a copy from
 before a withdrawal, and that is decided once more, what was sold since stays."""
 
 import json
@@ -13,12 +13,13 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib
 # pylint: disable=wrong-import-position
 import harness
 from demo import Site
+from guide import Guide
 from harness import expect, note, run_program, wait_until
 
 OK, USAGE = 0, 2
 SPEED = 60
 STEP_S = 60
-METER, SECOND, THIRD, FOURTH = "1-flat-4", "SECOND", "THIRD", "FOURTH"
+METER, SECOND, THIRD, FOURTH = "1-flat-4", "1-flat-4b", "THIRD", "FOURTH"
 PLACE = "02:6d:6d:00:00:01/4"
 
 
@@ -46,8 +47,11 @@ def sell(meter_id, kwh):
     wait_until("the credit is applied", lambda: newest_purchase()["state"] == "applied", STEP_S)
 
 
-def change_id(site, to):
-    run("send", PLACE, "update", f"id={to}", "--wait")
+def change_id(site, to, change=None):
+    if change is None:
+        run("send", PLACE, "update", f"id={to}", "--wait")
+    else:
+        change()
     wait_until(f"{to} is on the channel", lambda: meter(site, to), STEP_S)
     swaps = wait_until("there is a swap to decide", lambda: books()["swaps"], STEP_S)
     expect(len(swaps) == 1 and swaps[0]["after"] == to and swaps[0]["balance_wh"] > 0, f"swaps: {swaps}")
@@ -64,13 +68,16 @@ def is_balanced():
 def transfers(site):
     run("send", METER, "mode", "prepaid=1", "--wait")
     sell(METER, 5)
-    swap = change_id(site, SECOND)
-    expect(swap["before"] == METER, f"swap: {swap}")
+    guide = Guide("docs/guide/prepaid.md", section="Another meter on the channel")
+    swap = change_id(site, SECOND, lambda: guide.run(f"send {METER} update id={SECOND} --wait"))
+    expect(swap["before"] == METER and swap["id"] == 1, f"swap: {swap}")
     events = site.api("/api/v1/events?node=02:6d:6d:00:00:01")["events"]
     told = [event for event in events if event["name"] == "credit_meter_changed"]
     expect(len(told) == 1 and told[0]["values"][3] == swap["id"], f"events: {told}")
-    expect(f"is where {METER} was" in run("books", "swaps"), "books swaps does not show it")
-    expect("transferred" in run("books", "transfer", str(swap["id"])), "books transfer")
+    expect(f"is where {METER} was" in guide.run("books swaps"), "books swaps does not show it")
+    expect("transferred" in guide.run("books transfer 1"), "books transfer")
+    guide.run("books withdraw 1", code=USAGE)  # the guide: or. A decision is final
+    guide.end()
     sell(SECOND, 1)
     expect(meter(site, SECOND)["balance_wh"] > 1000, "the credit has not stayed")
     wait_until("the books balance", is_balanced, STEP_S)

@@ -398,7 +398,10 @@ const CHECKS = [
     ],
     [
         'events say what their values are, with the names of HQ where the page has no words of its own',
-        async ({ open }) => {
+        async ({ open, hq }) => {
+            if (!hq) {
+                return; // a live site has events of its own
+            }
             const page = await openMeter(open);
             for (const text of ['5 wrong codes', 'channel 4, warning Wh 500, balance Wh 480', 'values 4, 0, 0, 1']) {
                 await page.waitForSelector(`[aria-label=Events] >> text=${text}`, { timeout: WAIT_MS });

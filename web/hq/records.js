@@ -89,7 +89,7 @@ const EVENT_TEXTS = {
             Number(installation) ? `, installation ${formatCount(installation)} stays` : ''
         }`,
     installer_lock_out: ([wrong, times, lockOut_s]) =>
-        `${formatCount(wrong)} wrong codes of an installer, the ${formatCount(times)}. time in a row: ${formatDuration(
+        `${formatCount(wrong)} wrong codes of an installer, lock-out ${formatCount(times)} in a row: ${formatDuration(
             Number(lockOut_s),
         )}`,
     credit_meter_changed: ([channel, balance, pending, swap]) =>

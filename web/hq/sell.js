@@ -200,7 +200,7 @@ function SellForm({ meters, tariffs, route }) {
         }
         <div class="fields">
             <${Chooser} id="sell-meter" label="Meter" items=${items} value=${draft.meter} error=${errors.meter}
-                hint=${`${formatCount(prepaid.length)} prepaid meters`}
+                hint=${`${formatCount(prepaid.length)} prepaid meter${prepaid.length === 1 ? '' : 's'}`}
                 nothing="No prepaid meter's id, site or node contains this."
                 onChange=${(meter) => edit({ meter })} />
             <${Amount} draft=${draft} currencies=${currencies} money=${money} error=${errors.amount} edit=${edit} />
